@@ -1,0 +1,51 @@
+# Everything a fresh clone needs is made on demand: `make demo` and `make test`
+# each work as the first command ever run here.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench fix schema install clean
+.DEFAULT_GOAL := test
+
+.venv/.ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,test]'
+	@touch $@
+
+node_modules/.ready: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+install: .venv/.ready
+
+demo: .venv/.ready ## run the seed document's example, durably, sleeps skipped
+	$(BIN)/kit run publish-draft --data '{"title": "Ship weekly digest"}' --fast
+
+test: .venv/.ready ## every test, with branch coverage (gate: 95 %)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: .venv/.ready node_modules/.ready ## format, lint, types, import contract, schema drift
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
+	node_modules/.bin/pyright --pythonpath $(BIN)/python tests/typing
+	$(BIN)/lint-imports
+	$(BIN)/kit schema --check
+
+fix: .venv/.ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schema: .venv/.ready
+	$(BIN)/kit schema --write
+
+bench: .venv/.ready
+	$(BIN)/python benchmarks/imports.py
+	$(BIN)/python benchmarks/engine.py --seconds 2
+
+clean:
+	rm -rf .venv node_modules .kit .coverage* .hypothesis .mypy_cache .ruff_cache .pytest_cache

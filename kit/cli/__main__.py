@@ -1,0 +1,23 @@
+"""`kit`, and `python -m kit.cli`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; say what to install when only the base kit is there."""
+    try:
+        from kit.cli.app import run
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich", "click"):
+            raise
+        sys.exit(
+            f"The command line needs {error.name!r}, which the base kit leaves out."
+            " Install it with: pip install 'netlify-workflow-kit[dev]'"
+        )
+    run()
+
+
+if __name__ == "__main__":
+    main()

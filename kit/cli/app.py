@@ -1,0 +1,52 @@
+"""
+The command `kit`: every command in one list, and what they share.
+
+Exit status: 0 done, 1 failed, 2 used wrongly. Results go to standard output, everything else
+(progress, warnings, errors) to standard error. Command modules import what is heavy inside their
+functions, so that `kit --help` and `kit runs` stay quick.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from kit import __version__
+from kit.cli.terminal import report
+from kit.errors import WorkflowError
+
+app = typer.Typer(
+    name="kit",
+    help="Durable Python workflows on Netlify: write, run here, deploy, send.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=True,
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run `kit`; a `WorkflowError` becomes its message and exit status 1."""
+    try:
+        app()
+    except WorkflowError as error:
+        report(error, as_json="--json" in sys.argv)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)  # the reader of our output has gone; there is nobody to tell
