@@ -12,7 +12,9 @@ MAX_PRIORITY = 50
 MAX_NAME_LENGTH = 381
 """Characters. Netlify keeps a name base64-coded in a key of at most 600 bytes; the rest takes 89."""
 
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.I)
+_ID = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
