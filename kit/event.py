@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 MAX_PRIORITY = 50
@@ -91,3 +92,10 @@ def check_priority(priority: int) -> int:
 def same_name(one: str, other: str) -> bool:
     """Tell whether two event names are one to Netlify, which ignores case."""
     return one.lower() == other.lower()
+
+
+def derived_id(*parts: str) -> str:
+    """Return a version-4-shaped UUID that depends on *parts* only: the same parts, the same id."""
+    digest = sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    variant = "89ab"[int(digest[16], 16) % 4]
+    return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"

@@ -1,0 +1,95 @@
+"""How a user's functions are called: async ones on the loop, plain ones in a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+_KEPT_IDLE = 32
+_idle: list[SimpleQueue[_Call]] = []
+
+
+async def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call *function*, whatever its colour, and return what it comes to."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*args, **kwargs)
+    value = await _in_thread(function, args, kwargs)
+    return await value if inspect.isawaitable(value) else value
+
+
+def _in_thread(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> asyncio.Future[Any]:
+    """
+    Call *function* in a thread, with the caller's context variables.
+
+    Not asyncio's own pool: it has few threads, and handlers that wait in one for steps that wait
+    for one would block each other for ever. Ours grow as needed and do not hold up an exit.
+    """
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    todo = _Call(loop, future, contextvars.copy_context(), function, args, kwargs)
+    try:
+        inbox = _idle.pop()
+    except IndexError:
+        inbox = SimpleQueue()
+        threading.Thread(target=_work, args=(inbox,), name="kit-plain", daemon=True).start()
+    inbox.put(todo)
+    return future
+
+
+class _Call:
+    __slots__ = ("args", "context", "function", "future", "kwargs", "loop")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        future: asyncio.Future[Any],
+        context: contextvars.Context,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        self.loop, self.future, self.context = loop, future, context
+        self.function, self.args, self.kwargs = function, args, kwargs
+
+    def carry_out(self) -> None:
+        value, error = None, None
+        try:
+            value = self.context.run(self.function, *self.args, **self.kwargs)
+        except BaseException as raised:  # noqa: BLE001 - it belongs to whoever awaits the future
+            error = raised
+        try:
+            self.loop.call_soon_threadsafe(_settle, self.future, value, error)
+        except RuntimeError:
+            pass  # the loop was closed meanwhile: nobody waits for this any more
+
+
+def _settle(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(value)
+    elif isinstance(error, StopIteration):
+        future.set_exception(_wrapped(error))  # a future refuses StopIteration
+    else:
+        future.set_exception(error)
+
+
+def _wrapped(error: StopIteration) -> RuntimeError:
+    wrapped = RuntimeError("the function raised StopIteration")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _work(inbox: SimpleQueue[_Call]) -> None:
+    while True:
+        inbox.get().carry_out()
+        if len(_idle) >= _KEPT_IDLE:
+            return
+        _idle.append(inbox)

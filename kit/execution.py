@@ -1,0 +1,208 @@
+"""
+`execute`: one delivery in, one outcome out. The same for the local engine, the deployed function
+and the test kit; what differs is who stores the checkpoints.
+
+It does no I/O of its own: it awaits the user's code, the checkpointer and `send`, and asks `now`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from kit.calling import call
+from kit.envelope import failure_of
+from kit.errors import ReplayError, WorkflowError
+from kit.invocation import Invocation, Observe, Send, current
+from kit.payload import dump_result, validate_input
+from kit.run import (
+    After,
+    Checkpoint,
+    Checkpointer,
+    CheckpointKind,
+    Completed,
+    Delivery,
+    Failed,
+    Outcome,
+    Sleep,
+    Suspended,
+)
+from kit.step import Context, PlainContext, PlainStep, Step
+from kit.workflow import Workflow, parameter_count
+
+CLEAN_UP_SECONDS = 5.0
+"""How long `finally` blocks of a suspended handler may take before they are cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspending:
+    """The checkpointer that stores nothing: every fresh step ends the invocation."""
+
+    after_step: After = After.SUSPEND
+    stopped: bool = False
+
+    async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Do nothing: the outcome carries the checkpoints."""
+
+
+async def execute(
+    workflow: Workflow[..., Any],
+    delivery: Delivery,
+    checkpointer: Checkpointer,
+    *,
+    now: Callable[[], int],
+    send: Send | None = None,
+    observe: Observe | None = None,
+    time_left: float | None = None,
+) -> Outcome:
+    """
+    Run one invocation of *workflow* as far as it will go.
+
+    Steps in the delivery answer from memory. *now* gives milliseconds since the epoch. After
+    *time_left* seconds the invocation is cut: what is fresh is handed over, and if nothing is,
+    the attempt has failed.
+    """
+    after = After.GATHER if workflow.checkpoints == "gather" else checkpointer.after_step
+    invocation = Invocation(
+        delivery, checkpointer, after=after, now=now, send=send, observe=observe
+    )
+    main = asyncio.create_task(_run_handler(workflow, delivery, invocation, now))
+    invocation.main = main
+    invocation.tasks.add(main)
+    main.add_done_callback(invocation.handler_ended)
+    try:
+        async with asyncio.timeout(time_left):
+            return await _drive(workflow, delivery, invocation, main)
+    except TimeoutError:
+        return _out_of_time(workflow, delivery, invocation, time_left or 0)
+    finally:
+        await invocation.close(CLEAN_UP_SECONDS)
+
+
+def attempt_of(delivery: Delivery) -> int:
+    """Return the attempt a handler sees: the platform's, plus failures that became suspensions."""
+    kinds = (checkpoint.kind for checkpoint in delivery.checkpoints.values())
+    return delivery.attempt + sum(kind is CheckpointKind.RETRY for kind in kinds)
+
+
+async def _run_handler(
+    workflow: Workflow[..., Any],
+    delivery: Delivery,
+    invocation: Invocation,
+    now: Callable[[], int],
+) -> str:
+    current.set((invocation, None))
+    taken = parameter_count(workflow.handler)
+    arguments: list[Any] = [validate_input(workflow, delivery.event.data)] if taken else []
+    if taken > 1:
+        arguments.append(_context(workflow, delivery, invocation, now))
+    try:
+        result = await call(workflow.handler, tuple(arguments), {})
+    except SystemExit as error:
+        msg = f"the handler called sys.exit({error.code!r}); raise an error instead"
+        raise RuntimeError(msg) from error
+    return dump_result(result)
+
+
+def _context(
+    workflow: Workflow[..., Any],
+    delivery: Delivery,
+    invocation: Invocation,
+    now: Callable[[], int],
+) -> Context | PlainContext:
+    step = Step(invocation)
+    facts = (
+        delivery.provider,
+        delivery.event.id,
+        workflow.event_name,
+        attempt_of(delivery),
+        invocation,
+        now,
+    )
+    if inspect.iscoroutinefunction(workflow.handler):
+        return Context(*facts, step=step)
+    return PlainContext(*facts, step=PlainStep(step, asyncio.get_running_loop()))
+
+
+async def _drive(
+    workflow: Workflow[..., Any],
+    delivery: Delivery,
+    invocation: Invocation,
+    main: asyncio.Task[str],
+) -> Outcome:
+    while True:
+        await invocation.settled()
+        if main.done():
+            return _ending(workflow, delivery, invocation, main)
+        if invocation.broken:
+            return _failure(workflow, delivery, invocation, invocation.broken)
+        if await invocation.stays_settled():
+            sleeps = () if invocation.stopping else tuple(invocation.sleeps)
+            return Suspended(invocation.hand_over(caught=True), sleeps)
+
+
+def _ending(
+    workflow: Workflow[..., Any],
+    delivery: Delivery,
+    invocation: Invocation,
+    main: asyncio.Task[str],
+) -> Outcome:
+    if invocation.broken:
+        return _failure(workflow, delivery, invocation, invocation.broken)
+    if main.cancelled():
+        error: BaseException = RuntimeError("the handler was cancelled from within")
+        return _failure(workflow, delivery, invocation, error)
+    raised = main.exception()
+    if raised is not None:
+        return _failure(workflow, delivery, invocation, raised)
+    if invocation.gone:
+        gone = ", ".join(repr(step_id) for step_id in invocation.gone)
+        msg = (
+            f"the handler ended without asking for {gone}, which the run has recorded: the"
+            " workflow was changed while this run was under way. Keep the ids of finished"
+            " steps, or retry the run from its start"
+        )
+        replay = ReplayError(msg, run_id=delivery.event.id)
+        return _failure(workflow, delivery, invocation, replay)
+    return Completed(main.result(), invocation.hand_over(caught=True))
+
+
+def _failure(
+    workflow: Workflow[..., Any],
+    delivery: Delivery,
+    invocation: Invocation,
+    error: BaseException,
+) -> Outcome:
+    """Fail; or suspend for as long as the backoff, if there are fresh checkpoints to keep."""
+    if not isinstance(error, Exception):
+        raise error
+    attempt = attempt_of(delivery)
+    failure = failure_of(error, invocation.step_of(error))
+    wait = workflow.retry.decide(attempt, error)
+    fresh = invocation.hand_over(caught=False)
+    if fresh and wait is not None:
+        return Suspended(fresh, (_retry_sleep(attempt, wait),), failure)
+    return Failed(failure, wait, fresh)
+
+
+def _retry_sleep(attempt: int, wait: timedelta) -> Sleep:
+    return Sleep(f"kit:retry:{attempt}", wait, CheckpointKind.RETRY)
+
+
+def _out_of_time(
+    workflow: Workflow[..., Any], delivery: Delivery, invocation: Invocation, seconds: float
+) -> Outcome:
+    fresh = invocation.hand_over(caught=False)
+    if fresh:
+        return Suspended(fresh)
+    msg = (
+        f"the workflow was cut off after {seconds:g} s, the limit of its function, with no step"
+        " finished; make its steps shorter, or define it with background=True (15 minutes)"
+    )
+    error = WorkflowError(msg, code="FUNCTION_TIMED_OUT")
+    wait = workflow.retry.decide(attempt_of(delivery), error)
+    return Failed(failure_of(error), wait)
