@@ -13,6 +13,7 @@ import sys
 import typer
 
 from kit import __version__
+from kit.cli import config_cmd, init_cmd, list_cmd, schema_cmd
 from kit.cli.terminal import report
 from kit.errors import WorkflowError
 
@@ -39,6 +40,12 @@ def _root(
     ),
 ) -> None:
     pass
+
+
+app.command("config")(config_cmd.config)
+app.command("schema")(schema_cmd.schema)
+app.command("init")(init_cmd.init)
+app.command("list")(list_cmd.list_workflows)
 
 
 def run() -> None:
