@@ -1,0 +1,66 @@
+"""Those who wait for a run to end, or for all to be quiet; and the news that nothing can go on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from kit.run import Run
+
+
+class Waiting:
+    """Futures by what they wait for. `failure` is set once nothing can go on any more."""
+
+    def __init__(self) -> None:
+        self.failure: BaseException | None = None
+        self._for_run: dict[str, list[asyncio.Future[Run]]] = {}
+        self._for_quiet: list[asyncio.Future[None]] = []
+
+    async def for_run(self, run_id: str) -> Run:
+        """Wait until `ended` is told of the run."""
+        waiter: asyncio.Future[Run] = self._future()
+        self._for_run.setdefault(run_id, []).append(waiter)
+        return await waiter
+
+    async def for_quiet(self) -> None:
+        """Wait until `quiet` is told."""
+        waiter: asyncio.Future[None] = self._future()
+        self._for_quiet.append(waiter)
+        await waiter
+
+    def ended(self, run: Run) -> None:
+        """Tell that a run has ended."""
+        for waiter in self._for_run.pop(run.id, ()):
+            if not waiter.done():
+                waiter.set_result(run)
+
+    def quiet(self) -> None:
+        """Tell that nothing is going on and nothing is due."""
+        waiters, self._for_quiet = self._for_quiet, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell everybody, now and later, that nothing can go on."""
+        self.failure = self.failure or error
+        for waiter in self._all():
+            if not waiter.done():
+                waiter.set_exception(error)
+
+    def give_up(self) -> None:
+        """Wake everybody: nothing more will be told."""
+        for waiter in self._all():
+            waiter.cancel()
+
+    def _all(self) -> list[asyncio.Future[Any]]:
+        every: list[asyncio.Future[Any]] = [*self._for_quiet]
+        for waiters in self._for_run.values():
+            every += waiters
+        self._for_run, self._for_quiet = {}, []
+        return every
+
+    def _future(self) -> asyncio.Future[Any]:
+        if self.failure:
+            raise self.failure
+        return asyncio.get_running_loop().create_future()

@@ -1,0 +1,191 @@
+"""`RunStore`: what an engine writes about its runs; and the few writes made without one."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from kit.run import Attempt, Checkpoint, Run
+from kit.store.reader import Reader
+from kit.store.rows import RUN_COLUMNS, failure_to_text, run_to_row
+from kit.store.schema import connect, explain
+from kit.store.writer import Statement, Writer
+
+Durability = Literal["full", "normal"]
+"""`full` survives a power failure; `normal` a killed process, and is several times faster."""
+
+_INSERT_RUN = (
+    f"INSERT OR IGNORE INTO runs ({RUN_COLUMNS})"  # noqa: S608
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_CHECKPOINT = (
+    "INSERT OR REPLACE INTO checkpoints"
+    " (run_id, step_id, seq, kind, text, started, ended) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_ATTEMPT = (
+    "INSERT INTO attempts (run_id, number, ended, failure, retry_in) VALUES (?, ?, ?, ?, ?)"
+)
+_END = "UPDATE runs SET status = ?, ended = ?, result = ?, failure = ?, attempt = ? WHERE id = ?"
+_WAIT = "UPDATE runs SET status = ?, due = ?, attempt = ? WHERE id = ?"
+_BEGIN = "UPDATE runs SET status = 'running', started = coalesce(started, ?) WHERE id = ?"
+_QUEUE_AGAIN = (
+    "UPDATE runs SET status = 'queued', attempt = 0, due = ?, started = NULL, ended = NULL,"
+    " result = NULL, failure = NULL WHERE id = ? AND status IN ('failed', 'cancelled', 'completed')"
+)
+
+
+class RunStore:
+    """
+    The run file at *path*, open for one engine.
+
+    Raises:
+        StoreError: If the file cannot be opened.
+    """
+
+    def __init__(
+        self, path: Path, *, durability: Durability, on_foreign: Callable[[], None]
+    ) -> None:
+        self.path = path
+        self._writer = Writer(
+            path,
+            synchronous=durability.upper(),
+            loop=asyncio.get_running_loop(),
+            on_foreign=on_foreign,
+        )
+        self.reader = Reader(path)
+
+    def insert(self, run: Run) -> asyncio.Future[int]:
+        """Store a new run; the future gives 0 if one with its id exists."""
+        return self._writer.write((_INSERT_RUN, run_to_row(run)))
+
+    def begin(self, run_id: str, now: int) -> None:
+        """Note that an invocation of the run has begun."""
+        self._writer.write_along((_BEGIN, (now, run_id)))
+
+    def commit(
+        self, run_id: str, first: int, checkpoints: Sequence[Checkpoint]
+    ) -> asyncio.Future[int]:
+        """Store *checkpoints*, of which the first is the run's *first*-th."""
+        return self._writer.write(*_checkpoints(run_id, first, checkpoints))
+
+    def wait(
+        self,
+        run: Run,
+        first: int,
+        checkpoints: Sequence[Checkpoint],
+        attempt: Attempt | None = None,
+    ) -> asyncio.Future[int]:
+        """Store that the run goes on later, as *run* says, and the failed attempt that led to it."""
+        return self._writer.write(
+            *_checkpoints(run.id, first, checkpoints),
+            *_attempt(run.id, attempt),
+            (_WAIT, (run.status.value, run.due, run.attempt, run.id)),
+        )
+
+    def end(
+        self,
+        run: Run,
+        first: int,
+        checkpoints: Sequence[Checkpoint],
+        attempt: Attempt | None = None,
+    ) -> asyncio.Future[int]:
+        """Store that the run has ended, as *run* says."""
+        failure = failure_to_text(run.failure)
+        row = (run.status.value, run.ended, run.result, failure, run.attempt, run.id)
+        return self._writer.write(
+            *_checkpoints(run.id, first, checkpoints), *_attempt(run.id, attempt), (_END, row)
+        )
+
+    def answer(self, run_id: str, what: str) -> None:
+        """Note that a request of another process has been seen to."""
+        statement = ("DELETE FROM requests WHERE run_id = ? AND what = ?", (run_id, what))
+        self._writer.write_along(statement)
+
+    def queue_again(self, run_id: str, keep: Sequence[str], now: int) -> asyncio.Future[int]:
+        """Store that an ended run is to start again, with only the checkpoints in *keep*."""
+        return self._writer.write(*_again(run_id, keep, now))
+
+    def close(self) -> None:
+        """Write what is left, and close the file."""
+        self._writer.close()
+        self.reader.close()
+
+
+def request(path: Path, run_id: str, what: Literal["stop", "retry"], now: int) -> None:
+    """
+    Ask the process that runs the engine on *path* to stop or retry a run.
+
+    Raises:
+        StoreError: If the file cannot be written.
+    """
+    _write_once(path, ("INSERT INTO requests VALUES (?, ?, ?)", (run_id, what, now)))
+
+
+def delete(path: Path, run_id: str) -> None:
+    """
+    Delete a run and all that is stored of it.
+
+    Raises:
+        StoreError: If the file cannot be written.
+    """
+    _write_once(
+        path,
+        ("DELETE FROM checkpoints WHERE run_id = ?", (run_id,)),
+        ("DELETE FROM attempts WHERE run_id = ?", (run_id,)),
+        ("DELETE FROM requests WHERE run_id = ?", (run_id,)),
+        ("DELETE FROM runs WHERE id = ?", (run_id,)),
+    )
+
+
+def cancel(path: Path, run_id: str, now: int) -> None:
+    """
+    Mark an unfinished run as cancelled; only for a file on which no engine runs.
+
+    Raises:
+        StoreError: If the file cannot be written.
+    """
+    sql = (
+        "UPDATE runs SET status = 'cancelled', ended = ?"
+        " WHERE id = ? AND status IN ('queued', 'running', 'sleeping')"
+    )
+    _write_once(path, (sql, (now, run_id)))
+
+
+def _write_once(path: Path, *statements: Statement) -> None:
+    connection = connect(path)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for sql, parameters in statements:
+            connection.execute(sql, parameters)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    finally:
+        connection.close()
+
+
+def _checkpoints(run_id: str, first: int, checkpoints: Sequence[Checkpoint]) -> list[Statement]:
+    return [
+        (
+            _INSERT_CHECKPOINT,
+            (run_id, c.step_id, first + n, c.kind.value, c.text, c.started, c.ended),
+        )
+        for n, c in enumerate(checkpoints)
+    ]
+
+
+def _attempt(run_id: str, attempt: Attempt | None) -> list[Statement]:
+    if attempt is None:
+        return []
+    failure = failure_to_text(attempt.failure)
+    row = (run_id, attempt.number, attempt.ended, failure, attempt.retry_in)
+    return [(_INSERT_ATTEMPT, row)]
+
+
+def _again(run_id: str, keep: Sequence[str], now: int) -> list[Statement]:
+    kept = ",".join("?" * len(keep))
+    forget = f"DELETE FROM checkpoints WHERE run_id = ? AND step_id NOT IN ({kept})"  # noqa: S608
+    return [(forget, (run_id, *keep)), (_QUEUE_AGAIN, (now, run_id))]
