@@ -1,3 +1,130 @@
-"""Durable Python workflows on Netlify, on your laptop and from anywhere."""
+"""
+Durable Python workflows on Netlify, on your laptop and from anywhere.
 
-__version__ = "0.1.0"
+Names are loaded when they are first used, so that `import kit` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kit.version import __version__
+
+if TYPE_CHECKING:
+    from kit.client import (
+        Sent,
+        defer_workflow,
+        get_workflow_run,
+        list_workflows,
+        run_workflow,
+        send_event,
+        send_events,
+    )
+    from kit.definition import define_workflow
+    from kit.errors import (
+        BuildError,
+        ConfigError,
+        ConnectionFailedError,
+        DiscoveryError,
+        DoNotRetry,
+        DuplicateWorkflowError,
+        LoopDetectedError,
+        NotSupportedError,
+        PayloadError,
+        RejectedError,
+        ReplayError,
+        RetryAfter,
+        RunCancelled,
+        RunError,
+        RunFailed,
+        RunNotFoundError,
+        RunTimedOut,
+        SendError,
+        StepError,
+        StepUsageError,
+        StoreError,
+        StoreInUseError,
+        WorkflowDisabledError,
+        WorkflowError,
+        WorkflowImportError,
+        WorkflowNotFoundError,
+    )
+    from kit.handle import WorkflowRun
+    from kit.run import RunDetails, RunStatus
+    from kit.step import Context, PlainContext, PlainStep, Step
+    from kit.validation import read_validated_payload
+    from kit.workflow import Workflow
+
+_HOMES = {
+    "kit.client": (
+        "Sent defer_workflow get_workflow_run list_workflows run_workflow send_event send_events"
+    ),
+    "kit.definition": "define_workflow",
+    "kit.handle": "WorkflowRun",
+    "kit.run": "RunDetails RunStatus",
+    "kit.step": "Context PlainContext PlainStep Step",
+    "kit.validation": "read_validated_payload",
+    "kit.workflow": "Workflow",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "BuildError",
+    "ConfigError",
+    "ConnectionFailedError",
+    "Context",
+    "DiscoveryError",
+    "DoNotRetry",
+    "DuplicateWorkflowError",
+    "LoopDetectedError",
+    "NotSupportedError",
+    "PayloadError",
+    "PlainContext",
+    "PlainStep",
+    "RejectedError",
+    "ReplayError",
+    "RetryAfter",
+    "RunCancelled",
+    "RunDetails",
+    "RunError",
+    "RunFailed",
+    "RunNotFoundError",
+    "RunStatus",
+    "RunTimedOut",
+    "SendError",
+    "Sent",
+    "Step",
+    "StepError",
+    "StepUsageError",
+    "StoreError",
+    "StoreInUseError",
+    "Workflow",
+    "WorkflowDisabledError",
+    "WorkflowError",
+    "WorkflowImportError",
+    "WorkflowNotFoundError",
+    "WorkflowRun",
+    "defer_workflow",
+    "define_workflow",
+    "get_workflow_run",
+    "list_workflows",
+    "read_validated_payload",
+    "run_workflow",
+    "send_event",
+    "send_events",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load *name* from its home (PEP 562)."""
+    if name not in __all__:
+        msg = f"module 'kit' has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_HOME.get(name, "kit.errors")), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

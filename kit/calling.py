@@ -1,8 +1,9 @@
-"""How a user's functions are called: async ones on the loop, plain ones in a thread of their own."""
+"""How a user's functions are called: async ones on the loop, plain ones in a thread each."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import threading
@@ -15,11 +16,29 @@ _idle: list[SimpleQueue[_Call]] = []
 
 
 async def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call *function*, whatever its colour, and return what it comes to."""
-    if inspect.iscoroutinefunction(function):
-        return await function(*args, **kwargs)
-    value = await _in_thread(function, args, kwargs)
-    return await value if inspect.isawaitable(value) else value
+    """
+    Call *function*, whatever its colour, and return what it comes to.
+
+    Raises:
+        RuntimeError: If it calls `sys.exit`, which from a task would end the whole process.
+    """
+    try:
+        if is_async(function):
+            return await function(*args, **kwargs)
+        value = await _in_thread(function, args, kwargs)
+        return await value if inspect.isawaitable(value) else value
+    except SystemExit as error:
+        name = getattr(function, "__name__", repr(function))
+        msg = f"{name} called sys.exit({error.code!r}); raise an error instead"
+        raise RuntimeError(msg) from error
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Tell whether *function* is called on the loop, not in a thread."""
+    code = getattr(function, "__code__", None)  # what inspect looks at, without its detours
+    if getattr(code, "co_flags", 0) & inspect.CO_COROUTINE:
+        return True
+    return inspect.iscoroutinefunction(function)
 
 
 def _in_thread(
@@ -32,7 +51,7 @@ def _in_thread(
     for one would block each other for ever. Ours grow as needed and do not hold up an exit.
     """
     loop = asyncio.get_running_loop()
-    future = loop.create_future()
+    future = InThread(loop=loop)
     todo = _Call(loop, future, contextvars.copy_context(), function, args, kwargs)
     try:
         inbox = _idle.pop()
@@ -41,6 +60,10 @@ def _in_thread(
         threading.Thread(target=_work, args=(inbox,), name="kit-plain", daemon=True).start()
     inbox.put(todo)
     return future
+
+
+class InThread(asyncio.Future[Any]):
+    """What a call in a thread will come to. Cancelling it does not end the call."""
 
 
 class _Call:
@@ -64,10 +87,8 @@ class _Call:
             value = self.context.run(self.function, *self.args, **self.kwargs)
         except BaseException as raised:  # noqa: BLE001 - it belongs to whoever awaits the future
             error = raised
-        try:
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
             self.loop.call_soon_threadsafe(_settle, self.future, value, error)
-        except RuntimeError:
-            pass  # the loop was closed meanwhile: nobody waits for this any more
 
 
 def _settle(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 Duration: TypeAlias = "int | float | str | timedelta"
@@ -30,6 +30,7 @@ UNIT_MILLISECONDS = {word: ms for ms, words in _UNITS.items() for word in words.
 """Every unit word, with its length in milliseconds; a year is 365.25 days."""
 
 _STRING = re.compile(r"(-?[0-9]*\.?[0-9]+) *([a-z]*)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXAMPLES = 'such as "30 seconds", "1.5h" or "2 days"'
 
 
@@ -44,14 +45,14 @@ def parse_duration(value: Duration) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, str):
-        return _span(_string_milliseconds(value), value)
+        return _span("milliseconds", _string_milliseconds(value), value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         msg = f"{value!r} is no duration: give seconds, a timedelta, or a string {_EXAMPLES}"
         raise TypeError(msg)
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         msg = f"{value!r} is no duration: it is not finite"
         raise ValueError(msg)
-    return _span(value * 1000, value)
+    return _span("seconds", value, value)
 
 
 def to_milliseconds(span: timedelta) -> int:
@@ -73,7 +74,8 @@ def due_at(when: Duration | datetime, now: int) -> int:
     if when.utcoffset() is None:
         msg = f"{when!r} has no time zone; use datetime.now(timezone.utc) or .astimezone()"
         raise ValueError(msg)
-    return max(now, math.ceil(when.timestamp() * 1000))
+    # whole numbers throughout: a float would round some moments up by a millisecond
+    return max(now, -((_EPOCH - when) // timedelta(milliseconds=1)))
 
 
 def _string_milliseconds(text: str) -> float:
@@ -94,9 +96,9 @@ def _string_milliseconds(text: str) -> float:
     return number * UNIT_MILLISECONDS[unit]
 
 
-def _span(milliseconds: float, given: Duration) -> timedelta:
+def _span(unit: str, amount: float, given: Duration) -> timedelta:
     try:
-        return timedelta(milliseconds=milliseconds)
+        return timedelta(**{unit: amount})
     except OverflowError:
         msg = f"{given!r} is too long a duration"
         raise ValueError(msg) from None

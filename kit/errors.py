@@ -166,13 +166,26 @@ class SendError(WorkflowError):
 
 
 class ConnectionFailedError(SendError):
-    """The site could not be reached, or did not answer. `may_have_arrived` is honest about it."""
+    """
+    The site could not be reached, did not answer, or stayed busy to the last try.
+
+    `may_have_arrived` says whether the event may be there all the same; `status_code` is what a
+    busy site answered.
+    """
 
     default_code = "SEND_CONNECTION_FAILED"
 
-    def __init__(self, message: str, *, may_have_arrived: bool = False, **extra: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        may_have_arrived: bool = False,
+        status_code: int | None = None,
+        **extra: Any,
+    ) -> None:
         super().__init__(message, **extra)
         self.may_have_arrived = may_have_arrived
+        self.status_code = status_code
 
 
 class RejectedError(SendError):

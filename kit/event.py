@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from kit.errors import LoopDetectedError
+
 MAX_PRIORITY = 50
 """Priorities run from minus this to this; higher goes first (Async Workloads)."""
 
 MAX_NAME_LENGTH = 381
-"""Characters. Netlify keeps a name base64-coded in a key of at most 600 bytes; the rest takes 89."""
+"""Characters. Netlify keeps it base64-coded in a key of at most 600 bytes; the rest takes 89."""
+
+CHAIN_LIMIT = 20
+"""Events in one chain, from the first on, as Netlify counts: 19 go, the twentieth does not."""
 
 _ID = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
@@ -43,6 +48,23 @@ class Event:
         check_id(self.id)
         check_priority(self.priority)
 
+    def chain_of_sent(self, name: str) -> tuple[str, ...]:
+        """
+        Return the chain of an event that the workflow answering this one sends.
+
+        Raises:
+            LoopDetectedError: If it would be the twentieth: workflows start each other in a circle.
+        """
+        chain = (*self.chain, self.name)
+        if len(chain) + 1 >= CHAIN_LIMIT:
+            path = " → ".join((*chain[-4:], name))
+            msg = (
+                f"event {name!r} is not sent: it would be number {CHAIN_LIMIT} in a chain of events"
+                f" that start each other (… {path}); break the circle"
+            )
+            raise LoopDetectedError(msg)
+        return chain
+
 
 def check_name(name: str) -> str:
     """
@@ -51,6 +73,9 @@ def check_name(name: str) -> str:
     Raises:
         ValueError: If it cannot; the message says why.
     """
+    if not isinstance(name, str):
+        msg = f"an event name must be a text, not {name!r}"
+        raise ValueError(msg)
     if not name or name != name.strip():
         msg = f"{name!r} is no event name: it is empty, or begins or ends with a blank"
         raise ValueError(msg)
@@ -70,7 +95,7 @@ def check_id(event_id: str) -> str:
     Raises:
         ValueError: If it is not.
     """
-    if not _ID.fullmatch(event_id):
+    if not isinstance(event_id, str) or not _ID.fullmatch(event_id):
         msg = f"{event_id!r} is no event id: it must be a version-4 UUID"
         raise ValueError(msg)
     return event_id

@@ -8,17 +8,17 @@ It does no I/O of its own: it awaits the user's code, the checkpointer and `send
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from kit.calling import call
+from kit.calling import call, is_async
 from kit.envelope import failure_of
-from kit.errors import ReplayError, WorkflowError
+from kit.errors import PayloadError, ReplayError, WorkflowError
 from kit.invocation import Invocation, Observe, Send, current
 from kit.payload import dump_result, validate_input
+from kit.replay import CHANGED
 from kit.run import (
     After,
     Checkpoint,
@@ -32,7 +32,7 @@ from kit.run import (
     Suspended,
 )
 from kit.step import Context, PlainContext, PlainStep, Step
-from kit.workflow import Workflow, parameter_count
+from kit.workflow import Workflow, takes
 
 CLEAN_UP_SECONDS = 5.0
 """How long `finally` blocks of a suspended handler may take before they are cancelled."""
@@ -66,19 +66,23 @@ async def execute(
     *time_left* seconds the invocation is cut: what is fresh is handed over, and if nothing is,
     the attempt has failed.
     """
+    try:
+        input = validate_input(workflow, delivery.event.data)
+    except PayloadError as error:
+        return Failed(failure_of(error), None)  # it would be as invalid the next time
+    except Exception as error:  # noqa: BLE001 - a validator of the user's, or an annotation
+        return Failed(failure_of(error), workflow.retry.decide(attempt_of(delivery), error))
     after = After.GATHER if workflow.checkpoints == "gather" else checkpointer.after_step
     invocation = Invocation(
         delivery, checkpointer, after=after, now=now, send=send, observe=observe
     )
-    main = asyncio.create_task(_run_handler(workflow, delivery, invocation, now))
-    invocation.main = main
-    invocation.tasks.add(main)
-    main.add_done_callback(invocation.handler_ended)
+    main = asyncio.create_task(_run_handler(workflow, input, invocation, now))
+    invocation.begins(main, is_plain=not is_async(workflow.handler))
     try:
         async with asyncio.timeout(time_left):
-            return await _drive(workflow, delivery, invocation, main)
+            return await _drive(workflow, invocation, main)
     except TimeoutError:
-        return _out_of_time(workflow, delivery, invocation, time_left or 0)
+        return _out_of_time(workflow, invocation, time_left or 0)
     finally:
         await invocation.close(CLEAN_UP_SECONDS)
 
@@ -90,30 +94,18 @@ def attempt_of(delivery: Delivery) -> int:
 
 
 async def _run_handler(
-    workflow: Workflow[..., Any],
-    delivery: Delivery,
-    invocation: Invocation,
-    now: Callable[[], int],
+    workflow: Workflow[..., Any], input: Any, invocation: Invocation, now: Callable[[], int]
 ) -> str:
     current.set((invocation, None))
-    taken = parameter_count(workflow.handler)
-    arguments: list[Any] = [validate_input(workflow, delivery.event.data)] if taken else []
-    if taken > 1:
-        arguments.append(_context(workflow, delivery, invocation, now))
-    try:
-        result = await call(workflow.handler, tuple(arguments), {})
-    except SystemExit as error:
-        msg = f"the handler called sys.exit({error.code!r}); raise an error instead"
-        raise RuntimeError(msg) from error
-    return dump_result(result)
+    taken = takes(workflow)
+    arguments = (input, _context(workflow, invocation, now))[:taken] if taken else ()
+    return dump_result(await call(workflow.handler, arguments, {}))
 
 
 def _context(
-    workflow: Workflow[..., Any],
-    delivery: Delivery,
-    invocation: Invocation,
-    now: Callable[[], int],
+    workflow: Workflow[..., Any], invocation: Invocation, now: Callable[[], int]
 ) -> Context | PlainContext:
+    delivery = invocation.delivery
     step = Step(invocation)
     facts = (
         delivery.provider,
@@ -123,64 +115,51 @@ def _context(
         invocation,
         now,
     )
-    if inspect.iscoroutinefunction(workflow.handler):
-        return Context(*facts, step=step)
-    return PlainContext(*facts, step=PlainStep(step, asyncio.get_running_loop()))
+    if invocation.is_plain:
+        return PlainContext(*facts, step=PlainStep(step, asyncio.get_running_loop()))
+    return Context(*facts, step=step)
 
 
 async def _drive(
-    workflow: Workflow[..., Any],
-    delivery: Delivery,
-    invocation: Invocation,
-    main: asyncio.Task[str],
+    workflow: Workflow[..., Any], invocation: Invocation, main: asyncio.Task[str]
 ) -> Outcome:
     while True:
         await invocation.settled()
         if main.done():
-            return _ending(workflow, delivery, invocation, main)
+            return _ending(workflow, invocation, main)
         if invocation.broken:
-            return _failure(workflow, delivery, invocation, invocation.broken)
-        if await invocation.stays_settled():
+            return _failure(workflow, invocation, invocation.broken)
+        if await invocation.stays_parked():
             sleeps = () if invocation.stopping else tuple(invocation.sleeps)
             return Suspended(invocation.hand_over(caught=True), sleeps)
 
 
 def _ending(
-    workflow: Workflow[..., Any],
-    delivery: Delivery,
-    invocation: Invocation,
-    main: asyncio.Task[str],
+    workflow: Workflow[..., Any], invocation: Invocation, main: asyncio.Task[str]
 ) -> Outcome:
     if invocation.broken:
-        return _failure(workflow, delivery, invocation, invocation.broken)
+        return _failure(workflow, invocation, invocation.broken)
     if main.cancelled():
         error: BaseException = RuntimeError("the handler was cancelled from within")
-        return _failure(workflow, delivery, invocation, error)
+        return _failure(workflow, invocation, error)
     raised = main.exception()
     if raised is not None:
-        return _failure(workflow, delivery, invocation, raised)
+        return _failure(workflow, invocation, raised)
     if invocation.gone:
-        gone = ", ".join(repr(step_id) for step_id in invocation.gone)
         msg = (
-            f"the handler ended without asking for {gone}, which the run has recorded: the"
-            " workflow was changed while this run was under way. Keep the ids of finished"
-            " steps, or retry the run from its start"
+            f"the handler ended without asking for {invocation.gone}, which the run has recorded:"
+            f" {CHANGED}"
         )
-        replay = ReplayError(msg, run_id=delivery.event.id)
-        return _failure(workflow, delivery, invocation, replay)
+        replay = ReplayError(msg, run_id=invocation.delivery.event.id)
+        return _failure(workflow, invocation, replay)
     return Completed(main.result(), invocation.hand_over(caught=True))
 
 
-def _failure(
-    workflow: Workflow[..., Any],
-    delivery: Delivery,
-    invocation: Invocation,
-    error: BaseException,
-) -> Outcome:
+def _failure(workflow: Workflow[..., Any], invocation: Invocation, error: BaseException) -> Outcome:
     """Fail; or suspend for as long as the backoff, if there are fresh checkpoints to keep."""
     if not isinstance(error, Exception):
         raise error
-    attempt = attempt_of(delivery)
+    attempt = attempt_of(invocation.delivery)
     failure = failure_of(error, invocation.step_of(error))
     wait = workflow.retry.decide(attempt, error)
     fresh = invocation.hand_over(caught=False)
@@ -193,9 +172,7 @@ def _retry_sleep(attempt: int, wait: timedelta) -> Sleep:
     return Sleep(f"kit:retry:{attempt}", wait, CheckpointKind.RETRY)
 
 
-def _out_of_time(
-    workflow: Workflow[..., Any], delivery: Delivery, invocation: Invocation, seconds: float
-) -> Outcome:
+def _out_of_time(workflow: Workflow[..., Any], invocation: Invocation, seconds: float) -> Outcome:
     fresh = invocation.hand_over(caught=False)
     if fresh:
         return Suspended(fresh)
@@ -204,5 +181,5 @@ def _out_of_time(
         " finished; make its steps shorter, or define it with background=True (15 minutes)"
     )
     error = WorkflowError(msg, code="FUNCTION_TIMED_OUT")
-    wait = workflow.retry.decide(attempt_of(delivery), error)
+    wait = workflow.retry.decide(attempt_of(invocation.delivery), error)
     return Failed(failure_of(error), wait)

@@ -8,6 +8,8 @@ the value as it will be after a replay from the very first time.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import math
 from typing import Any
@@ -20,9 +22,7 @@ MAX_SAFE_INTEGER = 2**53 - 1
 
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode
 _encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
-
-
-# ---------------------------------------------------------------- JSON texts
+_decode = json.JSONDecoder().raw_decode
 
 
 def dump(value: Any, what: str = "the value") -> str:
@@ -41,11 +41,11 @@ def dump_checked(value: Any, what: str) -> tuple[str, Any]:
         text = _encode(value)
         if not text.isascii():
             text = _survives_utf8(text, value)
-        back = json.loads(text)
+        back = _decode(text)[0]
+        if back != value:
+            _check(value, what, ())
     except (TypeError, ValueError, RecursionError) as error:
-        back, text = _explain(value, what, error)
-    if back != value:
-        _check(value, what, ())
+        raise _explained(value, what, error) from error
     return text, back
 
 
@@ -61,22 +61,29 @@ def dump_result(value: Any) -> str:
     Raises:
         PayloadError: If it is nothing JSON can hold.
     """
+    if value is None:
+        return "null"
     try:
         return dump(value, "the result")
-    except PayloadError:
-        if _is_plain(value):
+    except PayloadError as error:
+        plain = _plain(value)
+        if plain is value:
             raise
-    from pydantic_core import PydanticSerializationError, to_jsonable_python
+        refused = error
+    try:
+        return dump(plain, "the result")
+    except PayloadError as error:
+        raise error from refused
+
+
+def _plain(value: Any) -> Any:
+    """Return *value* with models, dataclasses, dates and the like as plain data, if that works."""
+    from pydantic_core import to_jsonable_python
 
     try:
-        return dump(to_jsonable_python(value), "the result")
-    except PydanticSerializationError as error:
-        msg = f"the result is not JSON: {error}; return plain data or a model"
-        raise PayloadError(msg) from error
-
-
-def _is_plain(value: Any) -> bool:
-    return type(value) in (str, int, float, bool, type(None))
+        return to_jsonable_python(value)
+    except (ValueError, RecursionError):  # what it cannot do, or a value that contains itself
+        return value
 
 
 def _survives_utf8(text: str, value: Any) -> str:
@@ -87,40 +94,51 @@ def _survives_utf8(text: str, value: Any) -> str:
     return text
 
 
-def _explain(value: Any, what: str, error: Exception) -> tuple[Any, str]:
+def _explained(value: Any, what: str, error: Exception) -> PayloadError:
     if isinstance(error, RecursionError) or "Circular" in str(error):
-        msg = f"{what} contains itself, or is nested too deeply for JSON"
-        raise PayloadError(msg) from error
-    _check(value, what, ())
-    msg = f"{what} is not JSON: {error}"
-    raise PayloadError(msg) from error
+        return PayloadError(f"{what} contains itself, or is nested too deeply for JSON")
+    try:
+        _check(value, what, ())
+    except PayloadError as found:
+        return found
+    return PayloadError(f"{what} is not JSON: {error}")
 
 
 def _check(value: Any, what: str, path: tuple[str | int, ...]) -> None:
     """Raise for the first place in *value* that JSON would not keep."""
     if isinstance(value, dict):
         for key, item in value.items():
-            if not isinstance(key, str):
-                msg = f"{_at(what, path)} has the key {key!r}: JSON has text keys only"
-                raise PayloadError(msg)
+            _check_key(key, what, path)
             _check(item, what, (*path, key))
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             _check(item, what, (*path, index))
+    elif isinstance(value, str):
+        _check_pairs(value, what, path)
     elif isinstance(value, float) and not math.isfinite(value):
         msg = f"{_at(what, path)} is {value!r}, which JSON does not have; use null or a text"
         raise PayloadError(msg)
-    elif not isinstance(value, (str, int, float, bool, type(None))):
+    elif not isinstance(value, (int, float, bool, type(None))):
         msg = f"{_at(what, path)} is a {type(value).__name__}, which is not JSON"
+        raise PayloadError(msg)
+
+
+def _check_key(key: Any, what: str, path: tuple[str | int, ...]) -> None:
+    if not isinstance(key, str):
+        msg = f"{_at(what, path)} has the key {key!r}: JSON has text keys only"
+        raise PayloadError(msg)
+    _check_pairs(key, what, path)
+
+
+def _check_pairs(text: str, what: str, path: tuple[str | int, ...]) -> None:
+    if not text.isascii() and _decode(_encode_ascii(text))[0] != text:
+        msg = f"{_at(what, path)} holds two halves of a surrogate pair, which JSON would join"
         raise PayloadError(msg)
 
 
 def _at(what: str, path: tuple[str | int, ...]) -> str:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return f"{what} at {place!r}" if place else what
-
-
-# ---------------------------------------------------------------- events
 
 
 def check_travels(value: Any, what: str = "the input") -> str:
@@ -132,7 +150,10 @@ def check_travels(value: Any, what: str = "the input") -> str:
             JSON at all; the message names the place.
     """
     text = dump(value, what)
-    _check_travels(value, what, ())
+    try:
+        _check_travels(value, what, ())
+    except RecursionError as error:  # pragma: no cover - from 3.12 C goes deeper than Python
+        raise _explained(value, what, error) from error
     return text
 
 
@@ -160,9 +181,6 @@ def _check_text(text: str, what: str, path: tuple[str | int, ...]) -> None:
         raise PayloadError(msg)
 
 
-# ---------------------------------------------------------------- input
-
-
 def to_input(workflow: Workflow[..., Any], value: Any) -> Any:
     """
     Return *value* as JSON-ready data, valid for the workflow's input annotation.
@@ -170,8 +188,12 @@ def to_input(workflow: Workflow[..., Any], value: Any) -> Any:
     Raises:
         PayloadError: If it is invalid; the message names each field and why.
     """
-    if hasattr(value, "model_dump"):
-        value = value.model_dump(mode="json", by_alias=True)
+    try:
+        _encode(value)
+    except TypeError:
+        value = _plain(value)
+    except (ValueError, RecursionError):
+        pass  # whoever sends it will hear which place is no JSON
     validate_input(workflow, value)
     return value
 
@@ -182,34 +204,57 @@ def validate_input(workflow: Workflow[..., Any], data: Any) -> Any:
 
     Raises:
         PayloadError: If it is invalid.
+        TypeError: If the annotation names something that does not exist.
     """
-    parameter = input_parameter(workflow.handler)
+    parameter, adapter = _input_of(workflow)
     if parameter is None:
         return None
     if data is None and parameter.default is not parameter.empty:
         return parameter.default
-    annotation = annotation_of(workflow.handler, parameter.name)
-    if annotation is Any or annotation is object:
+    if adapter is None:
         return data
-    return validated(annotation, data, f"the input of {workflow.event_name!r}")
+    return validated(adapter, data, f"the input of {workflow.event_name!r}")
 
 
-def validated(annotation: Any, data: Any, what: str) -> Any:
+@functools.lru_cache(maxsize=1024)  # making an adapter takes far longer than a whole invocation
+def _input_of(workflow: Workflow[..., Any]) -> tuple[inspect.Parameter | None, Any]:
+    parameter = input_parameter(workflow.handler)
+    if parameter is None:
+        return None, None
+    return parameter, adapter_for(annotation_of(workflow.handler, parameter.name))
+
+
+def adapter_for(annotation: Any) -> Any:
+    """Return pydantic's adapter for *annotation*, or None if that allows anything."""
+    if annotation is Any or annotation is object:
+        return None
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(annotation)
+
+
+def validated(adapter: Any, data: Any, what: str) -> Any:
     """
-    Return *data* as an instance of *annotation*: anything pydantic's `TypeAdapter` takes.
+    Return *data* as what a pydantic adapter makes of it.
 
     Raises:
         PayloadError: If it does not fit; `issues` holds pydantic's findings.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(annotation).validate_python(data)
+        return adapter.validate_python(data)
     except ValidationError as error:
-        issues = error.errors(include_url=False, include_context=False, include_input=False)
-        lines = [f"  {_field(issue['loc'])}: {issue['msg']}" for issue in issues]
-        msg = "\n".join([f"{what} is invalid:", *lines])
-        raise PayloadError(msg, issues=[dict(issue) for issue in issues]) from error
+        try:  # a strict model takes a date from JSON only, and from there the data comes
+            return adapter.validate_json(_encode_ascii(data))
+        except (TypeError, ValueError, RecursionError):
+            raise _invalid(error.errors(include_url=False, include_input=False), what) from error
+
+
+def _invalid(issues: list[Any], what: str) -> PayloadError:
+    lines = [f"  {_field(issue['loc'])}: {issue['msg']}" for issue in issues]
+    kept = [{key: issue[key] for key in ("type", "loc", "msg")} for issue in issues]
+    return PayloadError("\n".join([f"{what} is invalid:", *lines]), issues=kept)
 
 
 def _field(location: tuple[str | int, ...]) -> str:

@@ -7,7 +7,7 @@ each failure, and becomes a dead letter after the fifth.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
@@ -71,18 +71,33 @@ class RetryPolicy:
         return tuple(self.wait_after(attempt) for attempt in range(self.max_retries))
 
     def decide(self, attempt: int, error: BaseException) -> timedelta | None:
-        """Return the wait before the next attempt, or None if *attempt* was the last."""
-        if attempt >= self.max_retries or isinstance(error, _FINAL):
+        """
+        Return the wait before the next attempt, or None if *attempt* was the last.
+
+        Of several errors in a group, one that is final decides; else the last `RetryAfter`.
+        """
+        causes = list(_single(error))
+        if attempt >= self.max_retries or any(isinstance(each, _FINAL) for each in causes):
             return None
         wait = self.wait_after(attempt)
-        if isinstance(error, RetryAfter) and timedelta() < error.delay <= MAX_FIRST_DELAY:
-            wait = error.delay if error.force else max(wait, error.delay)
+        for each in causes:
+            if isinstance(each, RetryAfter) and each.delay > timedelta():
+                wait = each.delay if each.force else max(wait, each.delay)
         return min(wait, MAX_BACKOFF if attempt else MAX_FIRST_DELAY)
 
 
 def default_wait(attempt: int) -> timedelta:
     """Return Netlify's own wait after *attempt*: 5 s twice, then 20 s more each time."""
     return timedelta(seconds=5 if attempt <= 1 else (attempt - 1) * 20)
+
+
+def _single(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error*, or what a `TaskGroup` has bundled in it."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _single(each)
+    else:
+        yield error
 
 
 def _check_delays(delays: Sequence[Duration]) -> None:

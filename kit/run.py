@@ -195,3 +195,23 @@ class Run:
     failure: Failure | None = None
     chain: tuple[str, ...] = ()
     key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    """All that is known of a run: itself, its checkpoints in order, and its failed attempts."""
+
+    run: Run
+    checkpoints: tuple[Checkpoint, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def status(self) -> RunStatus:
+        """Where the run is."""
+        return self.run.status
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The ids of finished steps, in order."""
+        kept = (each for each in self.checkpoints if each.kind is CheckpointKind.STEP)
+        return tuple(each.step_id for each in kept)

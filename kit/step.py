@@ -44,6 +44,7 @@ class Step:
 
         The value must survive JSON; a model does if the function's return annotation names it.
         A plain *fn* runs in a thread. Ids are unique within a workflow, at most 255 characters.
+        An exception of *fn* is raised as a replay will raise it: without what JSON cannot keep.
 
         Raises:
             Exception: What *fn* raised; or `StepError` if JSON cannot carry that.
@@ -166,7 +167,7 @@ async def _send(
     check_name(name)
     check_priority(priority or 0)
     due = event_due(delay, delay_until, context._now())
-    chain = (*context._invocation.delivery.event.chain, name)
+    chain = context._invocation.delivery.event.chain_of_sent(name)
 
     def make(event_id: str) -> Event:
         return Event(name, data, event_id, due, priority or 0, chain)
@@ -197,6 +198,10 @@ def _pause(duration: Duration | datetime) -> Any:
 
 
 def _wait(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
+    if asyncio._get_running_loop() is loop:  # waiting for itself, for ever
+        coroutine.close()
+        msg = "a plain handler's steps are for plain functions; make the handler async as well"
+        raise RuntimeError(msg)
     try:
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
     except concurrent.futures.CancelledError:

@@ -14,13 +14,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from kit.duration import due_at, to_milliseconds
 from kit.event import Event, derived_id
 from kit.execution import execute
-from kit.payload import check_travels, dump, to_input
+from kit.payload import check_travels, to_input
 from kit.run import After, Checkpoint, Completed, Delivery, Failed, Failure, Outcome
 from kit.workflow import Workflow
 
@@ -73,8 +73,11 @@ def play(
 
     Raises:
         PayloadError: If *input* is invalid.
-        RuntimeError: If the run has not ended after *max_invocations*.
+        RuntimeError: If the run has not ended after *max_invocations*, or a loop is running.
     """
+    if asyncio._get_running_loop() is not None:
+        msg = "play() cannot be called from a running event loop; write await aplay(…)"
+        raise RuntimeError(msg)
     return asyncio.run(aplay(workflow, input, replay=replay, max_invocations=max_invocations))
 
 
@@ -86,10 +89,9 @@ async def aplay(
     max_invocations: int = 1000,
 ) -> Played:
     """Run *workflow* to its end on the running loop; see `play`."""
-    data = to_input(workflow, input)
-    check_travels(data)
-    event_id = derived_id("play", workflow.event_name, dump(data))
-    stage = _Stage(Event(workflow.event_name, data, event_id), replay)
+    text = check_travels(to_input(workflow, input))
+    event_id = derived_id("play", workflow.event_name, text)
+    stage = _Stage(Event(workflow.event_name, text, event_id), replay)
     for _ in range(max_invocations):
         if await stage.act(workflow):
             stage.played.elapsed = stage.clock - START
@@ -124,7 +126,8 @@ class _Stage:
 
     async def act(self, workflow: Workflow[..., Any]) -> bool:
         """Play one invocation; tell whether the run has ended."""
-        delivery = Delivery(self.event, self.attempt, dict(self.played.checkpoints))
+        event = replace(self.event, data=json.loads(self.event.data))  # the handler may change it
+        delivery = Delivery(event, self.attempt, dict(self.played.checkpoints))
         self.played.invocations += 1
         outcome = await execute(
             workflow,

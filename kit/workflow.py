@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -47,7 +48,7 @@ class Workflow(Generic[P, R]):
         if self.timeout is not None and self.timeout <= timedelta():
             msg = f"timeout must be longer than nothing, not {self.timeout}"
             raise ValueError(msg)
-        parameter_count(self.handler)
+        takes(self)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the plain handler, with no engine and no checkpoints: for unit tests."""
@@ -65,6 +66,17 @@ class Workflow(Generic[P, R]):
         return lines[0] if lines else ""
 
 
+@functools.lru_cache(maxsize=1024)  # looked up in every invocation
+def takes(workflow: Workflow[..., Any]) -> int:
+    """
+    Return how many of `(input, context)` the workflow's handler takes.
+
+    Raises:
+        TypeError: If no handler could be called so; see `parameter_count`.
+    """
+    return parameter_count(workflow.handler)
+
+
 def parameter_count(handler: Callable[..., Any]) -> int:
     """
     Return how many of `(input, context)` the handler takes: 0, 1 or 2.
@@ -76,9 +88,10 @@ def parameter_count(handler: Callable[..., Any]) -> int:
     for parameter in inspect.signature(handler).parameters.values():
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             taken += 1
-        needed = parameter.default is parameter.empty
+        elif parameter.kind is not parameter.KEYWORD_ONLY:
+            continue  # *args and **kwargs need nothing
         is_keyword = parameter.kind is parameter.KEYWORD_ONLY
-        if needed and (is_keyword or (taken > 2 and parameter.kind != parameter.VAR_KEYWORD)):
+        if parameter.default is parameter.empty and (is_keyword or taken > 2):
             msg = (
                 f"{getattr(handler, '__name__', handler)!s} takes {parameter.name!r}, but a handler"
                 " is called with (input, context), (input) or nothing"

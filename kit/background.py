@@ -1,0 +1,55 @@
+"""One event loop in a thread of its own: where work goes on that nobody awaits."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+EXIT_SECONDS = 10.0
+"""How long an ending interpreter waits for what was deferred."""
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_deferred: set[concurrent.futures.Future[Any]] = set()
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """Return the background loop; begin it if it is not running yet."""
+    global _loop
+    with _lock:
+        if _loop is None or _loop.is_closed():
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="kit-loop", daemon=True).start()
+        return _loop
+
+
+def start(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    """Begin *coroutine* on the background loop, from any thread."""
+    return asyncio.run_coroutine_threadsafe(coroutine, loop())
+
+
+async def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await *coroutine* on the background loop, from any loop."""
+    if asyncio.get_running_loop() is _loop:
+        return await coroutine
+    return await asyncio.wrap_future(start(coroutine))
+
+
+def defer(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+    """Begin *coroutine*; an ending interpreter waits for it."""
+    future = start(coroutine)
+    _deferred.add(future)
+    future.add_done_callback(_deferred.discard)
+    return future
+
+
+@atexit.register
+def flush(seconds: float = EXIT_SECONDS) -> None:
+    """Wait for what was deferred, at most so many *seconds*."""
+    concurrent.futures.wait(set(_deferred), timeout=seconds)

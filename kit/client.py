@@ -1,0 +1,260 @@
+"""
+Start workflows, send events, and ask what became of them: the functions users call.
+
+Inside a handler they belong to the run: what they send has an id that depends on the run and
+travels with its checkpoints, so a replay does not send it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from kit import background
+from kit.duration import Duration
+from kit.errors import SendError, WorkflowError
+from kit.event import Event, check_name, check_priority, derived_id
+from kit.handle import WorkflowRun
+from kit.invocation import current
+from kit.payload import check_travels, to_input
+from kit.step import event_due
+from kit.workflow import Workflow
+
+if TYPE_CHECKING:
+    from kit.providers import Provider
+
+_log = logging.getLogger("kit")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of one event of many; `error` is None if it went."""
+
+    name: str
+    event_id: str
+    error: Exception | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the event went."""
+        return self.error is None
+
+
+async def run_workflow(
+    workflow: str | Workflow[..., Any],
+    input: Any = None,
+    *,
+    id: str | None = None,
+    delay: Duration | None = None,
+    delay_until: datetime | None = None,
+    priority: int | None = None,
+) -> WorkflowRun:
+    """
+    Start a workflow: send the event of its name. The run is accepted when this returns.
+
+    *id* is an idempotency key: the same key starts a workflow once. *priority* is within ±50.
+
+    Raises:
+        WorkflowNotFoundError: If there is no such workflow; it lists the known names.
+        PayloadError: If *input* is invalid, before anything is sent.
+        SendError: If the event did not get through.
+    """
+    source = provider()
+    name, data = _checked(source, workflow, input)
+    if current.get() is not None and id is None:
+        event = await _send_from_run(name, data, delay, delay_until, priority)
+        return WorkflowRun(event.id, name, source)
+    event = _event(name, data, id, delay, delay_until, priority)
+    return WorkflowRun(event.id, name, source, native=await source.send(event, key=id))
+
+
+async def defer_workflow(
+    workflow: str | Workflow[..., Any],
+    input: Any = None,
+    *,
+    id: str | None = None,
+    delay: Duration | None = None,
+    delay_until: datetime | None = None,
+    priority: int | None = None,
+) -> WorkflowRun:
+    """
+    Start a workflow without waiting until it is accepted; see `run_workflow`.
+
+    Sending goes on in the background and ends before the process does. If it fails, that is
+    logged, and raised by whatever the handle is asked.
+
+    Raises:
+        WorkflowNotFoundError, PayloadError: As `run_workflow`, at once.
+    """
+    if current.get() is not None:  # in a handler, sending is part of the run
+        return await run_workflow(
+            workflow, input, id=id, delay=delay, delay_until=delay_until, priority=priority
+        )
+    source = provider()
+    name, data = _checked(source, workflow, input)
+    event = _event(name, data, id, delay, delay_until, priority)
+    sending = background.defer(source.send(event, key=id))
+    sending.add_done_callback(_log_failure)
+    return WorkflowRun(event.id, name, source, sending=sending)
+
+
+async def get_workflow_run(id: str) -> WorkflowRun | None:
+    """Return a handle on a run; None if there is none, or the provider cannot tell."""
+    source = provider()
+    run = await source.find(id)
+    return None if run is None else WorkflowRun(run.id, run.workflow, source, native=run)
+
+
+async def list_workflows() -> list[Workflow[..., Any]]:
+    """Return the workflows defined in this project, by name."""
+    return sorted(provider().workflows(), key=lambda workflow: workflow.event_name)
+
+
+async def send_event(
+    name: str,
+    data: Any = None,
+    *,
+    id: str | None = None,
+    delay: Duration | None = None,
+    delay_until: datetime | None = None,
+    priority: int | None = None,
+) -> str:
+    """
+    Send an event and return its id; whatever workflow answers to its name is run.
+
+    Raises:
+        PayloadError: If *data* would not arrive unchanged.
+        SendError: If the event did not get through.
+    """
+    if current.get() is not None and id is None:
+        return (await _send_from_run(name, data, delay, delay_until, priority)).id
+    event = _event(name, data, id, delay, delay_until, priority)
+    await provider().send(event, key=id)
+    return event.id
+
+
+async def send_events(events: Sequence[Mapping[str, Any] | tuple[str, Any]]) -> list[Sent]:
+    """
+    Send several events, and tell of each whether it went; none spoils the others.
+
+    An event is a pair of name and data, or a mapping with the arguments of `send_event`.
+    """
+    made = [_made(each) for each in events]
+    whole = [event for _, event in made if isinstance(event, Event)]
+    outcomes = iter(await provider().send_all(whole))
+    return [
+        Sent(name, event.id, next(outcomes)) if isinstance(event, Event) else Sent(name, "", event)
+        for name, event in made
+    ]
+
+
+# ------------------------------------------------------------ which provider
+
+_lock = threading.Lock()
+_provider: Provider | None = None
+
+
+def provider() -> Provider:
+    """Return the provider of this process; the settings are read at the first use."""
+    global _provider
+    with _lock:
+        if _provider is None:
+            from kit.config import load as load_settings
+            from kit.providers import resolve
+
+            _provider = resolve(load_settings())
+        return _provider
+
+
+def use_provider(chosen: Provider | None) -> None:
+    """Use *chosen* from now on; with None, read the settings again at the next use."""
+    global _provider
+    with _lock:
+        _provider = chosen
+
+
+# ------------------------------------------------------------ events
+
+
+def _checked(source: Provider, workflow: str | Workflow[..., Any], input: Any) -> tuple[str, Any]:
+    """Return the event's name and data, valid for the workflow if its definition is at hand."""
+    if isinstance(workflow, Workflow):
+        source.admit(workflow)
+        return workflow.event_name, to_input(workflow, input)
+    found = source.find_workflow(workflow)
+    if found is None:
+        check_name(workflow)
+        return workflow, input.model_dump(mode="json") if hasattr(input, "model_dump") else input
+    return found.event_name, to_input(found, input)
+
+
+def _event(
+    name: str,
+    data: Any,
+    key: str | None,
+    delay: Duration | None,
+    delay_until: datetime | None,
+    priority: int | None,
+) -> Event:
+    check_name(name)
+    check_priority(priority or 0)
+    check_travels(data, f"the data of event {name!r}")
+    event_id = str(uuid.uuid4()) if key is None else derived_id("run", name.lower(), key)
+    due = event_due(delay, delay_until, time.time_ns() // 1_000_000)
+    return Event(name, data, event_id, due, priority or 0)
+
+
+def _made(each: Mapping[str, Any] | tuple[str, Any]) -> tuple[str, Event | Exception]:
+    given: Mapping[str, Any] = (
+        {"name": each[0], "data": each[1]} if isinstance(each, tuple) else each
+    )
+    name = str(given.get("name", ""))
+    unknown = set(given) - {"name", "data", "id", "delay", "delay_until", "priority"}
+    try:
+        if unknown:
+            msg = f"an event has no {', '.join(map(repr, sorted(unknown)))}"
+            raise TypeError(msg)
+        event = _event(
+            name,
+            given.get("data"),
+            given.get("id"),
+            given.get("delay"),
+            given.get("delay_until"),
+            given.get("priority"),
+        )
+    except (WorkflowError, ValueError, TypeError) as error:
+        return name, error
+    return name, event
+
+
+async def _send_from_run(
+    name: str,
+    data: Any,
+    delay: Duration | None,
+    delay_until: datetime | None,
+    priority: int | None,
+) -> Event:
+    running = current.get()
+    assert running is not None  # noqa: S101 - the callers have looked
+    invocation = running[0]
+    plain = _event(name, data, None, delay, delay_until, priority)
+    chain = invocation.delivery.event.chain_of_sent(name)
+
+    def make(event_id: str) -> Event:
+        return Event(name, data, event_id, plain.due, plain.priority, chain)
+
+    return await invocation.send(name, data, make=make)
+
+
+def _log_failure(sending: Future[Any]) -> None:
+    error = None if sending.cancelled() else sending.exception()
+    if error is not None:
+        event_id = error.event_id if isinstance(error, SendError) else None
+        _log.error("a deferred event was not sent: %s (event id %s)", error, event_id)

@@ -1,0 +1,74 @@
+"""What a provider does: take events, and tell what became of their runs as far as it can."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from kit.event import Event
+from kit.run import Run, RunDetails
+from kit.workflow import Workflow
+
+
+class Provider(Protocol):
+    """A place where runs live."""
+
+    @property
+    def name(self) -> str:
+        """The provider's name: `local` or `netlify`."""
+
+    def workflows(self) -> Sequence[Workflow[..., Any]]:
+        """Return the workflows whose definitions are at hand here; there may be none."""
+
+    def find_workflow(self, name: str) -> Workflow[..., Any] | None:
+        """
+        Return the definition of a workflow, if it is at hand here.
+
+        Raises:
+            WorkflowNotFoundError: If there is none, and this provider needs it.
+            DiscoveryError: If there is one, and its file is wrong.
+        """
+
+    def admit(self, workflow: Workflow[..., Any]) -> None:
+        """Make a definition known that was not found by file."""
+
+    async def send(self, event: Event, *, key: str | None = None) -> Any:
+        """
+        Take an event, and return the provider's own acknowledgement.
+
+        Raises:
+            SendError: If the event did not get through.
+        """
+
+    async def send_all(self, events: Sequence[Event]) -> list[Exception | None]:
+        """Take several events; tell of each whether it went, in the same order."""
+
+    async def find(self, run_id: str) -> Run | None:
+        """Return what is known of a run; None if nothing is, or can be."""
+
+    async def wait(self, run_id: str) -> Run:
+        """
+        Wait until a run has ended.
+
+        Raises:
+            NotSupportedError: If the provider cannot tell.
+        """
+
+    async def stop(self, run_id: str) -> bool:
+        """
+        End a run at its next step or sleep; False if it had ended.
+
+        Raises:
+            NotSupportedError: If the provider cannot.
+        """
+
+    async def details(self, run_id: str) -> RunDetails:
+        """
+        Return all that is known of a run.
+
+        Raises:
+            NotSupportedError: If the provider cannot tell.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections and files."""

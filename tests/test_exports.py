@@ -1,0 +1,57 @@
+import subprocess
+import sys
+
+import kit
+import kit.sync
+
+
+def test_every_public_name_loads_from_its_home():
+    assert kit.__all__ == sorted(kit.__all__)
+    for name in kit.__all__:
+        assert getattr(kit, name) is not None
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error():
+    try:
+        kit.no_such_name  # noqa: B018
+    except AttributeError as error:
+        assert "no_such_name" in str(error)
+    else:
+        raise AssertionError
+
+
+def test_sync_has_the_same_names_where_they_make_sense():
+    functions = {
+        "run_workflow",
+        "defer_workflow",
+        "get_workflow_run",
+        "list_workflows",
+        "send_event",
+        "send_events",
+        "read_validated_payload",
+    }
+    assert functions <= set(kit.__all__)
+    assert functions <= set(kit.sync.__all__)
+    assert set(dir(kit)) >= functions
+
+
+def test_importing_kit_loads_neither_pydantic_nor_httpx_nor_asyncio():
+    code = (
+        "import sys, kit; kit.__version__; "
+        "print([m for m in ('pydantic','httpx','asyncio','typer','yaml') if m in sys.modules])"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert shown.strip() == "[]"
+
+
+def test_defining_a_workflow_loads_neither_pydantic_nor_httpx():
+    code = (
+        "import sys\nfrom kit import define_workflow, Context, run_workflow\n"
+        "print([m for m in ('pydantic','httpx','sqlite3','yaml') if m in sys.modules])"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert shown.strip() == "[]"
