@@ -25,16 +25,19 @@ class Agenda:
         else:
             heappush(self._later, (due, -priority, self._count, run_id))
 
-    def take(self, now: int) -> str | None:
-        """Take the run that goes on next, or None if none is due."""
+    def ripen(self, now: int) -> None:
+        """Take note of what has become due."""
         while self._later and self._later[0][0] <= now:
             _, priority, count, run_id = heappop(self._later)
             heappush(self._ready, (priority, count, run_id))
+
+    def take(self) -> str | None:
+        """Take the run that goes on next, or None if none is known to be due."""
         return heappop(self._ready)[2] if self._ready else None
 
     @property
     def next_due(self) -> int | None:
-        """When the next run is due that is not yet."""
+        """When the next run is due that is not known to be."""
         return self._later[0][0] if self._later else None
 
     @property

@@ -10,6 +10,7 @@ from kit.engine.clock import Clock, Timer
 from kit.engine.live import Keeper, Live
 from kit.envelope import failure_of
 from kit.errors import RunTimedOut
+from kit.event import Event
 from kit.execution import execute
 from kit.invocation import Send
 from kit.run import After, Delivery, Failed, Failure, Outcome, Progress
@@ -19,7 +20,13 @@ Watch = Callable[[Progress], None]
 
 
 class Invoking:
-    """One invocation of *live*; `timed_out` tells afterwards whether the run's time was up."""
+    """
+    One invocation of *live*; `timed_out` tells afterwards whether the run's time was up.
+
+    What it comes to is decided once: by the handler, by the time limit, or by a store that fails.
+    A handler that is still there then unwinds behind its back, as `execution`, for as long as it
+    takes; nothing it does is stored any more.
+    """
 
     def __init__(
         self,
@@ -33,48 +40,63 @@ class Invoking:
         self.timed_out = False
         self._live = live
         self._clock = clock
-        self._send = send
+        self._send_on = send
         self._observe = observe
-        self._keeper = Keeper(live, store, after_step)
+        self._decided: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._keeper = Keeper(live, store, after_step, self._fail)
         self._timer: Timer | None = None
-
-    async def outcome(self) -> Outcome:
-        """
-        Execute, and return what it came to.
-
-        Raises:
-            StoreError: If a checkpoint could not be stored; the run is as it was on disk.
-        """
-        live = self._live
         assert live.event is not None  # noqa: S101 - a run is woken before it is invoked
-        live.invocation = asyncio.create_task(
+        self.execution = asyncio.create_task(
             execute(
                 live.workflow,
                 Delivery(live.event, live.run.attempt, dict(live.checkpoints)),
                 self._keeper,
-                now=self._clock.now,
+                now=clock.now,
                 send=self._send,
-                observe=self._tell if self._observe else None,
+                observe=self._tell if observe else None,
             )
         )
+        self.execution.add_done_callback(self._executed)
+
+    async def outcome(self) -> Outcome:
+        """
+        Return what the invocation comes to.
+
+        Raises:
+            StoreError: If something could not be stored; the run is as it was on disk.
+            CancelledError: If it was broken off.
+        """
         self._set_limit()
         try:
-            return await live.invocation
-        except asyncio.CancelledError:
-            return await self._broken_off(live.invocation)
+            return await self._decided
         finally:
-            live.invocation = None
+            self._keeper.closed = True
             if self._timer:
                 self._timer.cancel()
+            if not self.execution.done():
+                self.execution.cancel()
 
-    async def _broken_off(self, invocation: asyncio.Task[Outcome]) -> Outcome:
-        if self._keeper.failure:
-            raise self._keeper.failure
-        if self.timed_out:
-            return Failed(timed_out(self._live), None)
-        invocation.cancel()  # the engine is closing
-        await asyncio.wait([invocation])
-        raise asyncio.CancelledError
+    def break_off(self) -> None:
+        """End it wherever it is: the engine closes, and a later one goes on from here."""
+        self.execution.cancel()
+
+    def _executed(self, execution: asyncio.Task[Outcome]) -> None:
+        error = None if execution.cancelled() else execution.exception()
+        if self._decided.done():
+            return
+        if execution.cancelled():
+            self._decided.cancel()
+        elif error is not None:
+            self._decided.set_exception(error)
+        else:
+            self._decided.set_result(execution.result())
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._decided.done():
+            self._decided.set_exception(error)
+
+    async def _send(self, event: Event) -> None:
+        await self._keeper.stored(lambda: self._send_on(event))
 
     def _set_limit(self) -> None:
         if self._live.deadline is not None:
@@ -82,11 +104,11 @@ class Invoking:
 
     def _check_limit(self) -> None:
         deadline = self._live.deadline
-        self.timed_out = deadline is not None and self._clock.now() >= deadline
-        if not self.timed_out:
+        if deadline is None or self._clock.now() < deadline:
             self._set_limit()
-        elif self._live.invocation:
-            self._live.invocation.cancel()
+        elif not self._decided.done():
+            self.timed_out = True
+            self._decided.set_result(Failed(timed_out(self._live), None))
 
     def _tell(self, what: str, data: Mapping[str, Any]) -> None:
         run = self._live.run

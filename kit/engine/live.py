@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kit.duration import to_milliseconds
-from kit.errors import StoreError
+from kit.errors import StoreError, Suspend
 from kit.event import Event
 from kit.payload import load
-from kit.run import After, Checkpoint, Outcome, Run
+from kit.run import After, Checkpoint, Run, RunStatus
 from kit.store import Reader, RunStore
 from kit.workflow import Workflow
 
@@ -21,8 +21,8 @@ class Live:
     """
     An unfinished run. `event` and `checkpoints` are at hand only while it runs, or about to.
 
-    `stopped` says that somebody wants it to end; `busy`, that an invocation is about to begin or
-    its outcome is being stored; `invocation` is the running one.
+    `stopped` says that somebody wants it to end; `busy`, that an invocation is about to begin, is
+    under way, or its outcome is being stored.
     """
 
     run: Run
@@ -31,7 +31,6 @@ class Live:
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
     stopped: bool = False
     busy: bool = False
-    invocation: asyncio.Task[Outcome] | None = None
 
     @property
     def deadline(self) -> int | None:
@@ -60,16 +59,56 @@ class Live:
         self.busy = False
 
 
+def arriving(
+    event: Event,
+    data: str,
+    workflow: Workflow[..., Any],
+    *,
+    now: int,
+    due: int,
+    begins: bool,
+    key: str | None,
+) -> Live:
+    """Return the run that *event*, whose data is the JSON text *data*, starts in *workflow*."""
+    run = Run(
+        id=event.id,
+        workflow=workflow.event_name,
+        status=RunStatus.RUNNING if begins else RunStatus.QUEUED,
+        data=data,
+        due=due,
+        priority=event.priority,
+        created=now,
+        started=now if begins else None,
+        chain=event.chain,
+        key=key,
+    )
+    # read from the text: what the sender does with its data from now on is no business of the run
+    return Live(run, workflow, replace(event, data=load(data)) if begins else None)
+
+
+def anew(run: Run, now: int) -> Run:
+    """Return an ended run as it is when it starts again."""
+    queued = replace(run, status=RunStatus.QUEUED, attempt=0, due=now, started=None)
+    return replace(queued, ended=None, result=None, failure=None)
+
+
 class Keeper:
     """The checkpointer of the local engine: commit and go on; or suspend, to rehearse Netlify."""
 
-    __slots__ = ("_live", "_store", "after_step", "failure")
+    __slots__ = ("_break_off", "_live", "_store", "after_step", "closed")
 
-    def __init__(self, live: Live, store: RunStore, after_step: After) -> None:
+    def __init__(
+        self,
+        live: Live,
+        store: RunStore,
+        after_step: After,
+        break_off: Callable[[StoreError], None],
+    ) -> None:
+        self.after_step = after_step
+        self.closed = False
         self._live = live
         self._store = store
-        self.after_step = after_step
-        self.failure: StoreError | None = None
+        self._break_off = break_off
 
     @property
     def stopped(self) -> bool:
@@ -77,20 +116,25 @@ class Keeper:
         return self._live.stopped
 
     async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """
-        Store *checkpoints*, and return once they are on disk.
-
-        A store that fails is nobody's failed step: the invocation is broken off, the run stays as
-        it is on disk, and this never returns.
-        """
+        """Store *checkpoints*, and return once they are on disk; see `stored`."""
         live = self._live
         first = len(live.checkpoints)
         for checkpoint in checkpoints:
             live.checkpoints[checkpoint.step_id] = checkpoint
+        await self.stored(lambda: self._store.commit(live.run.id, first, checkpoints))
+
+    async def stored(self, storing: Callable[[], Awaitable[object]]) -> None:
+        """
+        Await what *storing* begins.
+
+        A store that fails is nobody's failed step: the invocation is broken off, the run stays as
+        it is on disk, and this never returns. Nothing is stored once the invocation has been
+        decided: the run may be somebody else's by then.
+        """
+        if self.closed:
+            raise Suspend
         try:
-            await self._store.commit(live.run.id, first, checkpoints)
+            await storing()
         except StoreError as error:
-            self.failure = error
-            if live.invocation is not None:
-                live.invocation.cancel()
+            self._break_off(error)
             await asyncio.get_running_loop().create_future()

@@ -1,297 +1,115 @@
 """
-The engine: events in, runs to their ends, on one run file.
+The loop: what is due begins, what has run is stored, and nothing polls.
 
-Nothing polls. Due times sit in a heap with one timer; a new event, a finished invocation or a due
-time wakes the engine, which begins as many runs as it has room for. What an invocation came to is
-stored in one transaction before anything is done about it, so a process may end at any point:
-opening the file again continues every unfinished run at its last checkpoint.
+Due times sit in a heap with one timer; a new run, a finished invocation or a due time wakes the
+loop, which begins as many runs as it has room for. What an invocation came to is stored in one
+transaction before anything is done about it, so a process may end at any point.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from dataclasses import dataclass, replace
+from typing import Any
 
-from kit.engine.after import after, before_failure
+from kit.engine.after import after
 from kit.engine.agenda import Agenda
-from kit.engine.clock import Clock, SystemClock, Timer
+from kit.engine.clock import Clock, Timer
 from kit.engine.invoking import Invoking, Watch, timed_out
 from kit.engine.live import Live
 from kit.engine.waiting import Waiting
-from kit.errors import RunNotFoundError, WorkflowError, WorkflowNotFoundError
-from kit.event import Event
-from kit.payload import check_travels
-from kit.run import After, Checkpoint, Completed, Failure, Outcome, Progress, Run, RunStatus
-from kit.store import Lease, RunStore
-from kit.store.runs import Durability
-from kit.workflow import Workflow
-
-FindWorkflow = Callable[[str], Workflow[..., Any] | None]
-Replay = Literal["pauses", "always"]
+from kit.invocation import Send
+from kit.run import After, Checkpoint, Completed, Failure, Outcome, Progress, RunStatus
+from kit.store import RunStore
 
 
-class Engine:
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How a loop goes about its runs; see `Engine`."""
+
+    clock: Clock
+    after_step: After
+    concurrency: int
+    fast: bool
+    observe: Watch | None
+
+
+class Loop:
     """
-    Runs workflows durably on the file at *path*; use it as an async context manager.
+    The unfinished runs of one store, `live` by their ids, and what becomes of them.
 
-    *find* gives the workflow of a name. *resume* says which unfinished runs to continue: all, or
-    only those with the given ids. *fast* skips sleeps and waits. With *replay* `always` each fresh
-    step ends its invocation, as on Netlify. At most *concurrency* runs go on at a time.
-
-    Raises (on entering):
-        StoreInUseError: If another engine runs on the file.
-        StoreError: If the file cannot be used.
+    *waiting* is told of what has ended, and of a store that failed: nothing begins after that.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        find: FindWorkflow,
-        *,
-        durability: Durability = "full",
-        replay: Replay = "pauses",
-        concurrency: int = 100,
-        fast: bool = False,
-        resume: Literal["all"] | Collection[str] = "all",
-        clock: Clock | None = None,
-        observe: Watch | None = None,
-    ) -> None:
-        self.path = path
-        self.unknown: set[str] = set()
-        """Names of workflows that unfinished runs belong to and nobody defines."""
-        self._find = find
-        self._durability: Durability = durability
-        self._after = After.SUSPEND if replay == "always" else After.COMMIT
-        self._concurrency = concurrency
-        self._fast = fast
-        self._resume = resume
-        self._clock = clock or SystemClock()
-        self._observe = observe
-        self._live: dict[str, Live] = {}
+    def __init__(self, store: RunStore, waiting: Waiting, send: Send, conduct: Conduct) -> None:
+        self.live: dict[str, Live] = {}
+        self.closing = False
+        self._store = store
+        self._waiting = waiting
+        self._send = send
+        self._conduct = conduct
+        self._clock = conduct.clock
         self._agenda = Agenda()
         self._running: set[asyncio.Task[None]] = set()
-        self._waiting = Waiting()
+        self._invoking: set[Invoking] = set()
+        self._unwinding: set[asyncio.Task[Outcome]] = set()
         self._reserved = 0
         self._timer: Timer | None = None
-        self._closing = False
-        self._requests: set[asyncio.Future[None]] = set()
+        self._timer_due: int | None = None
 
-    # ------------------------------------------------------------ opening and closing
+    # ------------------------------------------------------------ coming in
 
-    async def __aenter__(self) -> Self:
-        self._lease = Lease(self.path)
-        try:
-            self._store = RunStore(
-                self.path, durability=self._durability, on_foreign=self._read_requests
-            )
-            self._take_up()
-        except BaseException:
-            self._lease.release()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Break off what is running, which a later engine continues, and close the file."""
-        self._closing = True
-        if self._timer:
-            self._timer.cancel()
-        for running in self._running:
-            running.cancel()
-        if self._running:
-            await asyncio.wait(self._running)
-        self._waiting.give_up()
-        await asyncio.to_thread(self._store.close)
-        self._lease.release()
-
-    # ------------------------------------------------------------ what can be asked of it
-
-    async def submit(self, event: Event, *, key: str | None = None) -> Run:
-        """
-        Accept an event: its run is on disk when this returns, and begins when it is due.
-
-        An event whose id is known starts nothing; the run it once started is returned.
-
-        Raises:
-            WorkflowNotFoundError: If no workflow has the event's name.
-            PayloadError: If the data would not survive its way to a deployed workflow.
-            StoreError: If it could not be stored.
-        """
-        workflow = self._find(event.name)
-        if workflow is None:
-            msg = f"no workflow is called {event.name!r}"
-            raise WorkflowNotFoundError(msg)
-        now = self._clock.now()
-        due = now if self._fast else max(event.due or 0, now)
-        begins = due <= now and self._has_room()
-        run = Run(
-            id=event.id,
-            workflow=workflow.event_name,
-            status=RunStatus.RUNNING if begins else RunStatus.QUEUED,
-            data=check_travels(event.data, f"the data of event {event.name!r}"),
-            due=due,
-            priority=event.priority,
-            created=now,
-            started=now if begins else None,
-            chain=event.chain,
-            key=key,
-        )
-        self._reserved += begins
-        try:
-            is_new = await self._store.insert(run)
-        finally:
-            self._reserved -= begins
-        if not is_new:
-            return self.get(event.id)
-        self._admit(Live(run, workflow, event))
-        return run
-
-    async def send(self, event: Event) -> None:
-        """Accept an event that a workflow has sent; see `submit`."""
-        await self.submit(event)
-
-    def get(self, run_id: str) -> Run:
-        """
-        Return what is known of a run.
-
-        Raises:
-            RunNotFoundError: If there is none with this id.
-        """
-        found = self._store.reader.find(run_id)
-        if found is None:
-            msg = f"no run has the id {run_id!r}"
-            raise RunNotFoundError(msg, run_id=run_id)
-        return found
-
-    async def wait(self, run_id: str) -> Run:
-        """
-        Wait until a run has ended, and return it.
-
-        Raises:
-            RunNotFoundError: If there is none with this id.
-            StoreError: If the store failed, so that no run can go on.
-        """
-        if run_id not in self._live:
-            run = self.get(run_id)
-            if run.status.is_final:
-                return run
-            raise self._not_taken_up(run)
-        return await self._waiting.for_run(run_id)
-
-    async def idle(self) -> None:
-        """
-        Wait until no run is going on and none is due; those that sleep may remain.
-
-        Raises:
-            StoreError: If the store failed, so that no run can go on.
-        """
-        if self._running or self._agenda.has_ready or self._waiting.failure:
-            await self._waiting.for_quiet()
-
-    async def stop(self, run_id: str) -> bool:
-        """
-        End a run: at once if it waits, at its next step or sleep if it is running.
-
-        Returns False if it had already ended.
-
-        Raises:
-            RunNotFoundError: If there is none with this id.
-        """
-        live = self._live.get(run_id)
-        if live is None:
-            run = self.get(run_id)
-            if run.status.is_final:
-                return False
-            raise self._not_taken_up(run)
-        live.stopped = True
-        if not live.busy:
-            live.busy = True
-            await self._end(live, RunStatus.CANCELLED)
+    def reserve(self) -> bool:
+        """Keep room for a run that is about to be stored; False if it has to queue."""
+        if self._agenda.has_ready or not self._has_room:
+            return False
+        self._reserved += 1
         return True
 
-    async def retry(self, run_id: str, *, from_start: bool = False) -> Run:
-        """
-        Run an ended run again, from its last finished step, or from the start.
+    def release(self) -> None:
+        """Give up what `reserve` kept."""
+        self._reserved -= 1
+        self.pump()
 
-        A step whose failure was caught, and all that came after it, is run again.
-
-        Raises:
-            RunNotFoundError: If there is none with this id.
-            WorkflowNotFoundError: If its workflow is not defined any more.
-        """
-        run = self.get(run_id)
-        if not run.status.is_final:
-            return run
-        workflow = self._find(run.workflow)
-        if workflow is None:
-            msg = f"no workflow is called {run.workflow!r} any more"
-            raise WorkflowNotFoundError(msg)
-        known = {} if from_start else self._store.reader.checkpoints(run_id)
-        now = self._clock.now()
-        await self._store.queue_again(run_id, before_failure(known), now)
-        self._admit(Live(self.get(run_id), workflow))
-        return self.get(run_id)
-
-    def _not_taken_up(self, run: Run) -> WorkflowNotFoundError:
-        msg = f"run {run.id} waits for its workflow {run.workflow!r}, which nobody defines here"
-        return WorkflowNotFoundError(msg)
-
-    # ------------------------------------------------------------ beginning
-
-    def _take_up(self) -> None:
-        """Continue what an ended process left unfinished."""
-        now = self._clock.now()
-        for run in self._store.reader.unfinished():
-            if self._resume != "all" and run.id not in self._resume:
-                continue
-            workflow = self._find(run.workflow)
-            if workflow is None:
-                self.unknown.add(run.workflow)
-            else:
-                due = now if run.status is RunStatus.RUNNING or self._fast else run.due
-                self._live[run.id] = live = Live(replace(run, due=due), workflow)
-                self._queue(live)
-        self._read_requests()
-        self._pump()
-
-    def _admit(self, live: Live) -> None:
-        self._live[live.run.id] = live
+    def admit(self, live: Live) -> None:
+        """Take on a run that is stored. One that runs by then has room reserved for it."""
+        if self.closing:
+            return  # it is on disk, where a later engine finds it
+        self.live[live.run.id] = live
         if live.run.status is RunStatus.RUNNING:
+            self._reserved -= 1
             self._begin(live)
         else:
-            self._queue(live)
-            self._pump()
+            self.queue(live)
+            self.pump()
 
-    def _queue(self, live: Live) -> None:
+    def queue(self, live: Live) -> None:
+        """Put a run on the agenda."""
         now = self._clock.now()
         self._agenda.add(live.run.id, due=live.due, priority=live.run.priority, now=now)
 
-    def _has_room(self) -> bool:
-        taken = len(self._running) + self._reserved
-        return taken < self._concurrency and not self._agenda.has_ready
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is going on and nothing is known to be due."""
+        return not (self._running or self._reserved or self._agenda.has_ready)
 
-    def _pump(self) -> None:
+    @property
+    def _has_room(self) -> bool:
+        return len(self._running) + self._reserved < self._conduct.concurrency
+
+    # ------------------------------------------------------------ beginning
+
+    def pump(self) -> None:
         """Begin what is due, and set the timer for what is due next."""
-        if self._closing or self._waiting.failure:
+        if self.closing or self._waiting.failure:
             return
         now = self._clock.now()
-        while len(self._running) < self._concurrency:
-            run_id = self._agenda.take(now)
+        self._agenda.ripen(now)
+        while self._has_room:
+            run_id = self._agenda.take()
             if run_id is None:
                 break
-            live = self._live.get(run_id)
+            live = self.live.get(run_id)
             if live is not None and not live.busy and live.due <= now:
                 self._store.begin(run_id, now)
                 live.run = replace(
@@ -299,53 +117,72 @@ class Engine:
                 )
                 self._begin(live)
         self._set_timer()
-        if not self._running and not self._agenda.has_ready:
+        if self.is_quiet:
             self._waiting.quiet()
 
     def _set_timer(self) -> None:
+        due = self._agenda.next_due
+        if due == self._timer_due:
+            return
         if self._timer:
             self._timer.cancel()
-            self._timer = None
-        due = self._agenda.next_due
-        if due is not None:
-            self._timer = self._clock.call_at(due, self._pump)
+        self._timer_due = due
+        self._timer = None if due is None else self._clock.call_at(due, self._on_time)
 
-    def _begin(self, live: Live) -> None:
+    def _on_time(self) -> None:
+        self._timer = self._timer_due = None
+        self.pump()
+
+    def _begin(self, live: Live) -> asyncio.Task[None]:
         live.busy = True
         running = asyncio.create_task(self._invoke(live))
         self._running.add(running)
         running.add_done_callback(self._finished)
+        return running
 
     def _finished(self, running: asyncio.Task[None]) -> None:
         self._running.discard(running)
-        error = None if running.cancelled() else running.exception()
+        if running.cancelled():
+            return  # so is all else: the engine or the event loop is closing
+        error = running.exception()
         if error is not None:
             self._waiting.fail(error)
-        self._pump()
+        self.pump()
 
     # ------------------------------------------------------------ what became of a run
 
     async def _invoke(self, live: Live) -> None:
         """Carry out one invocation of a run, and store what it came to."""
-        if live.event is None:
-            live.wake(self._store.reader)
-        now = self._clock.now()
         if live.stopped:
             return await self._end(live, RunStatus.CANCELLED)
-        if live.deadline is not None and now >= live.deadline:
+        if self.closing or self._waiting.failure:
+            return None
+        if live.deadline is not None and self._clock.now() >= live.deadline:
             return await self._end(live, RunStatus.FAILED, timed_out(live))
+        if live.event is None:
+            live.wake(self._store.reader)
         self._tell(live, "run-started", attempt=live.run.attempt)
-        invoking = Invoking(live, self._store, self._clock, self._after, self.send, self._observe)
-        outcome = await invoking.outcome()
+        how = self._conduct
+        invoking = Invoking(live, self._store, self._clock, how.after_step, self._send, how.observe)
+        outcome = await self._outcome(invoking)
         if live.stopped and not isinstance(outcome, Completed):
             return await self._end(live, RunStatus.CANCELLED, kept=outcome.checkpoints)
         if invoking.timed_out:
             return await self._end(live, RunStatus.FAILED, timed_out(live))
         return await self._store_outcome(live, outcome)
 
+    async def _outcome(self, invoking: Invoking) -> Outcome:
+        self._invoking.add(invoking)
+        try:
+            return await invoking.outcome()
+        finally:
+            self._invoking.discard(invoking)
+            if not invoking.execution.done():
+                self._unwinding.add(invoking.execution)
+                invoking.execution.add_done_callback(self._unwinding.discard)
+
     async def _store_outcome(self, live: Live, outcome: Outcome) -> None:
-        now = self._clock.now()
-        to_store = after(live.run, outcome, now, fast=self._fast)
+        to_store = after(live.run, outcome, self._clock.now(), fast=self._conduct.fast)
         first = len(live.checkpoints)
         live.run = to_store.run
         attempt = to_store.attempt
@@ -361,7 +198,7 @@ class Engine:
         if live.stopped:
             return await self._end(live, RunStatus.CANCELLED)
         live.rest()
-        return self._queue(live)
+        return self.queue(live)
 
     async def _end(
         self,
@@ -375,27 +212,31 @@ class Engine:
         self._ended(live)
 
     def _ended(self, live: Live) -> None:
-        del self._live[live.run.id]
+        del self.live[live.run.id]
         self._tell(live, "run-ended", status=live.run.status.value)
         self._waiting.ended(live.run)
 
-    # ------------------------------------------------------------ other processes
-
-    def _read_requests(self) -> None:
-        """See to what another process has asked for in the file."""
-        for run_id, what in self._store.reader.requests():
-            self._store.answer(run_id, what)
-            wanted = self.stop(run_id) if what == "stop" else self.retry(run_id)
-            seeing = asyncio.ensure_future(_tolerant(wanted))
-            self._requests.add(seeing)
-            seeing.add_done_callback(self._requests.discard)
-
     def _tell(self, live: Live, what: str, **data: Any) -> None:
-        if self._observe is not None:
+        if self._conduct.observe is not None:
             now = self._clock.now()
-            self._observe(Progress(what, live.run.id, live.run.workflow, now, data))
+            self._conduct.observe(Progress(what, live.run.id, live.run.workflow, now, data))
 
+    # ------------------------------------------------------------ coming to an end
 
-async def _tolerant(wanted: Awaitable[object]) -> None:
-    with suppress(WorkflowError):  # a request for a run that has gone meanwhile
-        await wanted
+    async def stop(self, live: Live) -> None:
+        """End a run: at once if it waits, at its next step or sleep if it is running."""
+        live.stopped = True
+        if not live.busy:
+            await asyncio.shield(self._begin(live))  # whoever asked may give up waiting
+
+    async def close(self) -> None:
+        """Break off what is running; return once it has unwound and all outcomes are stored."""
+        self.closing = True
+        if self._timer:
+            self._timer.cancel()
+        for invoking in self._invoking:
+            invoking.break_off()
+        if self._running:
+            await asyncio.wait(self._running)
+        if self._unwinding:
+            await asyncio.wait(self._unwinding)

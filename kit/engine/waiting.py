@@ -48,11 +48,6 @@ class Waiting:
             if not waiter.done():
                 waiter.set_exception(error)
 
-    def give_up(self) -> None:
-        """Wake everybody: nothing more will be told."""
-        for waiter in self._all():
-            waiter.cancel()
-
     def _all(self) -> list[asyncio.Future[Any]]:
         every: list[asyncio.Future[Any]] = [*self._for_quiet]
         for waiters in self._for_run.values():

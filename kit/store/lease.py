@@ -13,8 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kit.errors import StoreInUseError
-from kit.store.schema import explain
+from kit.errors import StoreError, StoreInUseError
+from kit.store.schema import explain, is_locked
+
+_PATIENCE = 0.1
+"""Seconds. One who only looks up the holder may be in the way of a COMMIT, for a moment."""
 
 
 class Lease:
@@ -32,12 +35,14 @@ class Lease:
         try:
             beside.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
-                beside, isolation_level=None, timeout=0, check_same_thread=False
+                beside, isolation_level=None, timeout=_PATIENCE, check_same_thread=False
             )
-            self._take()
         except (sqlite3.Error, OSError) as error:
-            if hasattr(self, "_connection"):
-                self._connection.close()
+            raise explain(error, path) from error
+        try:
+            self._take()
+        except sqlite3.Error as error:
+            self._connection.close()
             raise self._refusal(error) from error
 
     def _take(self) -> None:
@@ -49,8 +54,8 @@ class Lease:
         connection.execute("COMMIT")  # so that others can read who it is …
         connection.execute("BEGIN IMMEDIATE")  # … while this keeps them from writing
 
-    def _refusal(self, error: Exception) -> Exception:
-        if "locked" not in str(error):
+    def _refusal(self, error: sqlite3.Error) -> StoreError:
+        if not is_locked(error):
             return explain(error, self.path)
         pid = holder(self.path)
         msg = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,7 +34,15 @@ _WAIT = "UPDATE runs SET status = ?, due = ?, attempt = ? WHERE id = ?"
 _BEGIN = "UPDATE runs SET status = 'running', started = coalesce(started, ?) WHERE id = ?"
 _QUEUE_AGAIN = (
     "UPDATE runs SET status = 'queued', attempt = 0, due = ?, started = NULL, ended = NULL,"
-    " result = NULL, failure = NULL WHERE id = ? AND status IN ('failed', 'cancelled', 'completed')"
+    " result = NULL, failure = NULL"
+    " WHERE id = ? AND status NOT IN ('queued', 'running', 'sleeping')"
+)
+_IF_ENDED = (
+    "EXISTS (SELECT 1 FROM runs WHERE id = ? AND status NOT IN ('queued', 'running', 'sleeping'))"
+)
+_FORGET = (
+    "DELETE FROM checkpoints WHERE run_id = ?"  # noqa: S608
+    f" AND step_id NOT IN (SELECT value FROM json_each(?)) AND {_IF_ENDED}"
 )
 
 
@@ -78,7 +87,7 @@ class RunStore:
         checkpoints: Sequence[Checkpoint],
         attempt: Attempt | None = None,
     ) -> asyncio.Future[int]:
-        """Store that the run goes on later, as *run* says, and the failed attempt that led to it."""
+        """Store that the run goes on later, as *run* says, and the failed attempt before it."""
         return self._writer.write(
             *_checkpoints(run.id, first, checkpoints),
             *_attempt(run.id, attempt),
@@ -99,18 +108,22 @@ class RunStore:
             *_checkpoints(run.id, first, checkpoints), *_attempt(run.id, attempt), (_END, row)
         )
 
-    def answer(self, run_id: str, what: str) -> None:
-        """Note that a request of another process has been seen to."""
+    def answer(self, run_id: str, what: str) -> asyncio.Future[int]:
+        """Store that a request of another process has been seen to."""
         statement = ("DELETE FROM requests WHERE run_id = ? AND what = ?", (run_id, what))
-        self._writer.write_along(statement)
+        return self._writer.write(statement)
 
     def queue_again(self, run_id: str, keep: Sequence[str], now: int) -> asyncio.Future[int]:
-        """Store that an ended run is to start again, with only the checkpoints in *keep*."""
+        """
+        Store that an ended run is to start again, with only the checkpoints in *keep*.
+
+        The future gives 0, and nothing is changed, if there is no such run or it has not ended.
+        """
         return self._writer.write(*_again(run_id, keep, now))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Write what is left, and close the file."""
-        self._writer.close()
+        await self._writer.close()
         self.reader.close()
 
 
@@ -124,25 +137,27 @@ def request(path: Path, run_id: str, what: Literal["stop", "retry"], now: int) -
     _write_once(path, ("INSERT INTO requests VALUES (?, ?, ?)", (run_id, what, now)))
 
 
-def delete(path: Path, run_id: str) -> None:
+def delete(path: Path, run_id: str) -> bool:
     """
-    Delete a run and all that is stored of it.
+    Delete an ended run and all that is stored of it; tell whether there was one.
+
+    A run that has not ended is left alone: an engine may be at it.
 
     Raises:
         StoreError: If the file cannot be written.
     """
-    _write_once(
-        path,
-        ("DELETE FROM checkpoints WHERE run_id = ?", (run_id,)),
-        ("DELETE FROM attempts WHERE run_id = ?", (run_id,)),
-        ("DELETE FROM requests WHERE run_id = ?", (run_id,)),
-        ("DELETE FROM runs WHERE id = ?", (run_id,)),
-    )
+    tables = ("checkpoints", "attempts", "requests")
+    both = (run_id, run_id)
+    parts = [(f"DELETE FROM {each} WHERE run_id = ? AND {_IF_ENDED}", both) for each in tables]  # noqa: S608
+    last = (f"DELETE FROM runs WHERE id = ? AND {_IF_ENDED}", both)  # noqa: S608
+    return bool(_write_once(path, *parts, last))
 
 
-def cancel(path: Path, run_id: str, now: int) -> None:
+def cancel(path: Path, run_id: str, now: int) -> bool:
     """
-    Mark an unfinished run as cancelled; only for a file on which no engine runs.
+    Mark an unfinished run as cancelled, and tell whether there was one.
+
+    Only for a file on which no engine runs; take the lease meanwhile.
 
     Raises:
         StoreError: If the file cannot be written.
@@ -151,20 +166,23 @@ def cancel(path: Path, run_id: str, now: int) -> None:
         "UPDATE runs SET status = 'cancelled', ended = ?"
         " WHERE id = ? AND status IN ('queued', 'running', 'sleeping')"
     )
-    _write_once(path, (sql, (now, run_id)))
+    return bool(_write_once(path, (sql, (now, run_id))))
 
 
-def _write_once(path: Path, *statements: Statement) -> None:
+def _write_once(path: Path, *statements: Statement) -> int:
+    """Write *statements* together, and return how many rows the last one changed."""
+    changed = 0
     connection = connect(path)
     try:
         connection.execute("BEGIN IMMEDIATE")
         for sql, parameters in statements:
-            connection.execute(sql, parameters)
+            changed = connection.execute(sql, parameters).rowcount
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         raise explain(error, path) from error
     finally:
         connection.close()
+    return changed
 
 
 def _checkpoints(run_id: str, first: int, checkpoints: Sequence[Checkpoint]) -> list[Statement]:
@@ -186,6 +204,6 @@ def _attempt(run_id: str, attempt: Attempt | None) -> list[Statement]:
 
 
 def _again(run_id: str, keep: Sequence[str], now: int) -> list[Statement]:
-    kept = ",".join("?" * len(keep))
-    forget = f"DELETE FROM checkpoints WHERE run_id = ? AND step_id NOT IN ({kept})"  # noqa: S608
-    return [(forget, (run_id, *keep)), (_QUEUE_AGAIN, (now, run_id))]
+    # as one JSON text: a list of any length, where SQLite bounds the number of parameters
+    kept = json.dumps(list(keep))
+    return [(_FORGET, (run_id, kept, run_id)), (_QUEUE_AGAIN, (now, run_id))]

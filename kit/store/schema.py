@@ -9,6 +9,7 @@ The tables of a run file, how it is opened, and what goes wrong then.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
         raise explain(error, path) from error
     try:
         connection.execute("PRAGMA busy_timeout = 10000")
+        if not _is_empty(connection):
+            _check(connection, path)  # before anything is changed in a file that is not ours
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         _prepare(connection, path)
@@ -83,6 +86,9 @@ def connect_to_read(path: Path) -> sqlite3.Connection | None:
         raise explain(error, path) from error
     try:
         connection.execute("PRAGMA busy_timeout = 10000")
+        if _is_empty(connection):  # somebody is about to make its tables
+            connection.close()
+            return None
         _check(connection, path)
     except (sqlite3.Error, StoreError) as error:
         connection.close()
@@ -90,10 +96,14 @@ def connect_to_read(path: Path) -> sqlite3.Connection | None:
     return connection
 
 
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if _is_empty(connection):
             for statement in TABLES.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -122,17 +132,33 @@ def explain(error: Exception, path: Path) -> StoreError:
     """Return *error* as a `StoreError` that says what to do."""
     if isinstance(error, StoreError):
         return error
-    text = str(error)
-    if "not a database" in text or "malformed" in text:
-        what = "is not a SQLite file, or is damaged; move it away, or set workflow.path to another"
-    elif "readonly" in text or "read-only" in text.lower() or isinstance(error, PermissionError):
-        what = "cannot be written: the file, its folder or its disk is read-only; set workflow.path"
-    elif "full" in text or "No space" in text:
-        what = "cannot be written: the disk is full. What was accepted before is safe; make room"
-    elif "unable to open" in text or isinstance(error, OSError):
-        what = "cannot be opened: check that its folder exists and is yours; or set workflow.path"
-    elif "locked" in text:
-        what = "is locked by another program; close what has it open"
-    else:
-        what = "cannot be used"
-    return StoreError(f"{path} {what} ({text})", path=str(path))
+    code = getattr(error, "sqlite_errorname", None) or _OS_CODES.get(getattr(error, "errno", 0), "")
+    what = next((what for begin, what in _SITUATIONS.items() if code.startswith(begin)), None)
+    return StoreError(f"{path} {what or 'cannot be used'} ({error})", path=str(path))
+
+
+def is_locked(error: Exception) -> bool:
+    """Tell whether *error* says that somebody else holds a lock on the file."""
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+
+
+_OS_CODES = {
+    errno.EACCES: "SQLITE_READONLY",
+    errno.EPERM: "SQLITE_READONLY",
+    errno.EROFS: "SQLITE_READONLY",
+    errno.ENOSPC: "SQLITE_FULL",
+    errno.ENOTDIR: "SQLITE_CANTOPEN",
+    errno.EEXIST: "SQLITE_CANTOPEN",
+}
+_SITUATIONS = {
+    "SQLITE_NOTADB": "is not a SQLite file; move it away, or set workflow.path to another",
+    "SQLITE_CORRUPT": "is damaged; move it away, or set workflow.path to another file",
+    "SQLITE_READONLY": "cannot be written: the file, its folder or its disk is read-only; set"
+    " workflow.path to a place that is yours",
+    "SQLITE_FULL": "cannot be written: the disk is full. What was accepted before is safe; make"
+    " room and start again",
+    "SQLITE_CANTOPEN": "cannot be opened: check that its folder exists and is yours, or set"
+    " workflow.path to another",
+    "SQLITE_BUSY": "is locked by another program; close what has it open",
+}
+"""What to say of SQLite's result codes, by how they begin."""

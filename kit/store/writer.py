@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
@@ -24,6 +25,9 @@ _WATCH_SECONDS = 1.0
 """How often an idle writer looks whether another process has written a request: nothing can wake
 it for that. One PRAGMA on an open connection, no query."""
 
+_ALONG_SECONDS = 0.05
+"""How long news that nobody waits for may wait for company."""
+
 
 class _Write:
     __slots__ = ("changed", "future", "statements")
@@ -32,6 +36,9 @@ class _Write:
         self.statements = statements
         self.future = future
         self.changed = 0
+
+
+_Answer: TypeAlias = "tuple[_Write, StoreError | None]"
 
 
 class Writer:
@@ -56,9 +63,12 @@ class Writer:
         self._loop = loop
         self._on_foreign = on_foreign
         self._connection = connect(path, synchronous=synchronous)
+        self._version = 0
         self._version = self._data_version()
-        self._inbox: SimpleQueue[_Write | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Sequence[_Write] | None] = SimpleQueue()
         self._later: list[Statement] = []
+        self._gathered: list[_Write] = []
+        self._closed = False
         self._thread = threading.Thread(target=self._work, name="kit-writer", daemon=True)
         self._thread.start()
 
@@ -66,33 +76,49 @@ class Writer:
         """
         Write *statements* together; the future gives how many rows the last one changed.
 
+        Who cancels the future does not learn of it; written they are all the same.
+
         Raises (from the future):
             StoreError: If they could not be written; then none of them was.
         """
-        if self._later:
-            statements = (*self._later, *statements)
-            self._later = []
         future: asyncio.Future[int] = self._loop.create_future()
-        self._inbox.put(_Write(statements, future))
+        if self._closed:
+            msg = f"{self._path} was closed: the engine that had it open has ended"
+            future.set_exception(StoreError(msg, path=str(self._path)))
+        else:
+            self._gather(_Write(statements, future))
         return future
 
     def write_along(self, statement: Statement) -> None:
         """Write *statement* with whatever is written next: news that nobody waits for."""
         self._later.append(statement)
         if len(self._later) == 1:
-            self._loop.call_later(0.05, self._flush)
+            self._loop.call_later(_ALONG_SECONDS, self._gather)
 
-    def close(self) -> None:
-        """Write what is left and end the thread."""
-        self._flush()
-        self._inbox.put(None)
-        self._thread.join()
+    async def close(self) -> None:
+        """Write what is left, end the thread, and close the file."""
+        if not self._closed:
+            self._gather()
+            self._hand_over()
+            self._closed = True
+            self._inbox.put(None)
+        await asyncio.to_thread(self._thread.join)
         self._connection.close()
 
-    def _flush(self) -> None:
+    def _gather(self, *writes: _Write) -> None:
         if self._later:
-            self._inbox.put(_Write(self._later, None))
+            writes = (_Write(self._later, None), *writes)
             self._later = []
+        if writes and not self._closed:
+            if not self._gathered:
+                # what is written in one turn of the loop goes to the thread at once
+                self._loop.call_soon(self._hand_over)
+            self._gathered += writes
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._inbox.put(self._gathered)
+            self._gathered = []
 
     # ------------------------------------------------------------ in the thread
 
@@ -100,29 +126,37 @@ class Writer:
         while True:
             batch, ending = self._take()
             if batch:
-                error = self._commit(batch)
-                self._on_loop(_resolve, batch, error)
-            if self._data_version() != self._version:
-                self._version = self._data_version()
+                self._on_loop(_resolve, self._commit_all(batch))
+            version = self._data_version()
+            if version != self._version:
+                self._version = version
                 self._on_loop(self._on_foreign)
             if ending:
                 return
 
     def _take(self) -> tuple[list[_Write], bool]:
+        """Wait for writes, and return all there are; and whether these are the last ones."""
         try:
             first = self._inbox.get(timeout=_WATCH_SECONDS)
         except Empty:
             return [], False
         batch: list[_Write] = []
         while first is not None:
-            batch.append(first)
+            batch.extend(first)
             try:
                 first = self._inbox.get_nowait()
             except Empty:
                 return batch, False
         return batch, True
 
-    def _commit(self, batch: list[_Write]) -> StoreError | None:
+    def _commit_all(self, batch: Sequence[_Write]) -> list[_Answer]:
+        """Commit *batch*; if that cannot be done, each alone: one may be what the others suffer."""
+        error = self._commit(batch)
+        if error is None or len(batch) == 1:
+            return [(write, error) for write in batch]
+        return [(write, self._commit([write])) for write in batch]
+
+    def _commit(self, batch: Sequence[_Write]) -> StoreError | None:
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
@@ -130,15 +164,18 @@ class Writer:
                 for sql, parameters in write.statements:
                     write.changed = execute(sql, parameters).rowcount
             execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._connection.in_transaction:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to go on
+            with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
                 execute("ROLLBACK")
             return explain(error, self._path)
         return None
 
     def _data_version(self) -> int:
         """Return a number that changes when another connection has written (SQLite's own)."""
-        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        try:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return self._version  # the next write will tell what is wrong
 
     def _on_loop(self, function: Callable[..., None], *args: Any) -> None:
         try:
@@ -147,8 +184,8 @@ class Writer:
             return  # the loop is closed: whoever waited has gone with it
 
 
-def _resolve(batch: list[_Write], error: StoreError | None) -> None:
-    for write in batch:
+def _resolve(answers: Sequence[_Answer]) -> None:
+    for write, error in answers:
         if write.future is None or write.future.done():
             continue
         if error is None:

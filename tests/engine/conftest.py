@@ -1,0 +1,145 @@
+"""An engine on a real file, and a clock that stands still until it is told to go on."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.engine import Engine
+from kit.event import Event, derived_id
+from kit.workflow import Workflow
+
+START = 1_767_225_600_000
+
+
+@dataclass(eq=False)
+class FakeTimer:
+    when: int
+    callback: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@dataclass
+class FakeClock:
+    """Time that goes on only in `advance`."""
+
+    time: int = START
+    timers: list[FakeTimer] = field(default_factory=list)
+
+    def now(self) -> int:
+        return self.time
+
+    def call_at(self, when: int, callback: Callable[[], None]) -> FakeTimer:
+        timer = FakeTimer(when, callback)
+        self.timers.append(timer)
+        return timer
+
+    def next_due(self) -> int | None:
+        return min((timer.when for timer in self.timers if not timer.cancelled), default=None)
+
+    def advance(self, milliseconds: int) -> None:
+        """Go on, and call back whatever is due by then."""
+        self.time += milliseconds
+        due = [timer for timer in self.timers if timer.when <= self.time]
+        self.timers = [timer for timer in self.timers if timer not in due]
+        for timer in due:
+            if not timer.cancelled:
+                timer.callback()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.db"
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+async def start(path: Path, clock: FakeClock) -> AsyncIterator[Open]:
+    """Open an engine with some workflows; it is closed at the end, if it has not been."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(*workflows: Workflow[..., Any], **options: Any) -> Engine:
+            by_name = {workflow.event_name: workflow for workflow in workflows}
+            options = {"clock": clock, "durability": "normal", **options}
+            return await stack.enter_async_context(Engine(path, by_name.get, **options))
+
+        yield opened
+
+
+_numbers = count()
+
+
+def event(name: str = "flow", data: Any = None, **facts: Any) -> Event:
+    """Return a new event, with an id of its own if none is given."""
+    event_id = facts.pop("id", None) or derived_id("test", str(next(_numbers)))
+    return Event(name, data, event_id, **facts)
+
+
+def flow(handler: Callable[..., Any], name: str = "flow", **policy: Any) -> Workflow[..., Any]:
+    return Workflow(handler, name=name, **policy)
+
+
+class Gate:
+    """A step that waits until it is let through, and tells when somebody has come."""
+
+    def __init__(self) -> None:
+        self.entered = 0
+        self._came = asyncio.Event()
+        self._open = asyncio.Event()
+
+    async def come(self) -> None:
+        self.entered += 1
+        self._came.set()
+        await self._open.wait()
+
+    async def somebody(self) -> None:
+        await asyncio.wait_for(self._came.wait(), 5)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+@contextmanager
+def write_lock(path: Path) -> Iterator[None]:
+    """Keep the engine from writing meanwhile: as if the disk took its time."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+def break_disk(engine: Engine) -> None:
+    """Let every write of *engine* fail from now on, as on a disk mounted read-only."""
+    engine._store._writer._connection.execute("PRAGMA query_only = 1")
+
+
+def fill_disk(engine: Engine) -> None:
+    """Let no more than a few pages of *engine*'s file be written from now on."""
+    writer = engine._store._writer._connection
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+
+
+async def turns(number: int = 20) -> None:
+    """Let everything that can go on at once do so."""
+    for _ in range(number):
+        await asyncio.sleep(0)

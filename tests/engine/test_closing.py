@@ -1,0 +1,488 @@
+"""Closing an engine at any moment, opening the file again, and stores that fail."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from kit.engine import Engine
+from kit.errors import StoreError
+from kit.run import RunStatus
+from kit.store.runs import request
+
+from .conftest import (
+    START,
+    FakeClock,
+    Gate,
+    Open,
+    break_disk,
+    event,
+    fill_disk,
+    flow,
+    turns,
+    write_lock,
+)
+
+
+async def nothing() -> None: ...
+
+
+async def test_what_was_running_goes_on_at_its_last_checkpoint(start: Open) -> None:
+    gate, ran = Gate(), []
+
+    async def two(input: Any, context: Any) -> None:
+        await context.step.run("first", ran.append, "first")
+        await context.step.run("gate", gate.come)
+        ran.append("end")
+
+    engine = await start(flow(two))
+    run = await engine.submit(event())
+    await gate.somebody()
+    await engine.close()
+    gate.open()
+    engine = await start(flow(two))
+    ended = await engine.wait(run.id)
+    assert (ended.status, ended.attempt) == (RunStatus.COMPLETED, 0)
+    assert ran == ["first", "end"]
+    assert gate.entered == 2
+
+
+async def test_waiters_are_told_that_the_engine_was_closed(start: Open) -> None:
+    gate = Gate()
+    engine = await start(flow(gate.come))
+    run = await engine.submit(event())
+    waiting = [asyncio.create_task(engine.wait(run.id)), asyncio.create_task(engine.idle())]
+    await turns()
+    await engine.close()
+    await engine.close()
+    for each in waiting:
+        with pytest.raises(StoreError) as caught:
+            await each
+        assert caught.value.code == "ENGINE_CLOSED"
+
+
+async def test_a_closed_engine_accepts_nothing(start: Open, path: Any) -> None:
+    engine = await start(flow(nothing))
+    run = await engine.submit(event())
+    await engine.wait(run.id)
+    await engine.close()
+    for asking in (engine.submit(event()), engine.idle(), engine.retry(run.id)):
+        with pytest.raises(StoreError, match="closed"):
+            await asking
+    again = await start()
+    assert again._store.reader.runs() == [again.get(run.id)]
+
+
+async def test_an_engine_that_is_closing_accepts_nothing(start: Open, path: Any) -> None:
+    engine = await start(flow(nothing))
+    run = await engine.submit(event())
+    await engine.wait(run.id)
+    late = await engine.submit(event(due=START + 1000))
+    with write_lock(path):
+        engine._store.insert(late)
+        closing = asyncio.create_task(engine.close())
+        await turns()
+        for asking in (engine.submit(event()), engine.retry(run.id), engine.idle()):
+            with pytest.raises(StoreError, match="closed"):
+                await asking
+    await closing
+
+
+async def test_a_run_that_is_stored_while_the_engine_closes_begins_later(
+    start: Open, path: Any
+) -> None:
+    called: list[Any] = []
+    engine = await start(flow(called.append))
+    one = event()
+    with write_lock(path):
+        sending = asyncio.create_task(engine.submit(one))
+        await turns()
+        closing = asyncio.create_task(engine.close())
+        await turns()
+    assert (await sending).id == one.id
+    await closing
+    assert called == []
+    engine = await start(flow(called.append))
+    assert (await engine.wait(one.id)).status is RunStatus.COMPLETED
+
+
+async def test_a_run_that_is_about_to_begin_begins_later(start: Open) -> None:
+    called: list[Any] = []
+    engine = await start(flow(called.append))
+    run = await engine.submit(event())
+    await engine.close()
+    assert called == []
+    engine = await start(flow(called.append))
+    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
+
+
+async def test_an_outcome_that_is_being_stored_when_the_engine_closes_is_kept(
+    start: Open, path: Any
+) -> None:
+    gate = Gate()
+    engine = await start(flow(gate.come))
+    run = await engine.submit(event())
+    await gate.somebody()
+    with write_lock(path):
+        gate.open()
+        await turns(100)
+        closing = asyncio.create_task(engine.close())
+        await turns()
+    await closing
+    engine = await start()
+    assert engine.get(run.id).status is RunStatus.COMPLETED
+
+
+async def test_a_run_that_falls_asleep_while_the_engine_closes_sleeps_on(
+    start: Open, path: Any, clock: FakeClock
+) -> None:
+    gate = Gate()
+
+    async def sleeper(input: Any, context: Any) -> None:
+        await gate.come()
+        await context.step.sleep("nap", 60)
+
+    engine = await start(flow(sleeper))
+    run = await engine.submit(event())
+    await gate.somebody()
+    with write_lock(path):
+        gate.open()
+        await turns(100)
+        closing = asyncio.create_task(engine.close())
+        await turns()
+    await closing
+    engine = await start(flow(sleeper))
+    assert engine.get(run.id).status is RunStatus.SLEEPING
+    clock.advance(60_000)
+    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
+
+
+async def test_a_run_stopped_as_the_engine_closes_is_stopped(start: Open) -> None:
+    engine = await start(flow(nothing))
+    run = await engine.submit(event(due=START + 1000))
+    stopping = asyncio.create_task(engine.stop(run.id))
+    await asyncio.sleep(0)
+    await engine.close()
+    assert await stopping
+    engine = await start(flow(nothing))
+    assert engine.get(run.id).status is RunStatus.CANCELLED
+
+
+async def test_a_handler_that_ends_by_its_own_while_the_engine_closes_is_not_waited_for_twice(
+    start: Open, clock: FakeClock
+) -> None:
+    from datetime import timedelta
+
+    gate = Gate()
+
+    async def tidy() -> None:
+        try:
+            await gate.come()
+        finally:
+            await asyncio.sleep(0.01)
+
+    engine = await start(flow(tidy, timeout=timedelta(seconds=1)))
+    run = await engine.submit(event())
+    await gate.somebody()
+    clock.advance(1000)
+    await engine.wait(run.id)
+    await engine.close()  # the handler is unwinding still
+    assert engine._loop._unwinding == set()
+
+
+async def test_only_the_runs_asked_for_are_resumed(start: Open) -> None:
+    engine = await start(flow(nothing))
+    runs = [await engine.submit(event(due=START + 1000)) for _ in range(2)]
+    await engine.close()
+    engine = await start(flow(nothing), fast=True, resume=[runs[0].id])
+    assert (await engine.wait(runs[0].id)).status is RunStatus.COMPLETED
+    assert engine.get(runs[1].id).status is RunStatus.QUEUED
+
+
+async def test_runs_of_workflows_nobody_defines_wait_until_somebody_does(start: Open) -> None:
+    engine = await start(flow(nothing))
+    run = await engine.submit(event(due=START + 1000))
+    await engine.close()
+    engine = await start(flow(nothing, "other"), fast=True)
+    assert engine.unknown == {"flow"}
+    await engine.idle()
+    assert engine.get(run.id) == run
+    await engine.close()
+    engine = await start(flow(nothing), fast=True)
+    assert not engine.unknown
+    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
+
+
+async def test_an_engine_that_cannot_open_gives_the_lease_back(start: Open, path: Any) -> None:
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError, match="not a SQLite file"):
+        await start(flow(nothing))
+    path.unlink()
+    await start(flow(nothing))
+
+
+async def test_an_engine_that_cannot_take_up_its_runs_closes_again(start: Open) -> None:
+    engine = await start(flow(nothing))
+    await engine.submit(event(due=START + 1000))
+    await engine.close()
+
+    def broken(name: str) -> None:
+        raise LookupError(name)
+
+    with pytest.raises(LookupError):
+        async with Engine(engine.path, broken):
+            raise AssertionError
+    await start(flow(nothing))
+
+
+async def test_tearing_the_loop_down_begins_nothing(path: Any) -> None:
+    begun: list[int] = []
+
+    async def handler() -> None:
+        begun.append(1)
+        await asyncio.Event().wait()
+
+    async def life() -> Engine:
+        engine = Engine(path, {"flow": flow(handler)}.get, concurrency=1)
+        await engine.__aenter__()
+        for _ in range(2):
+            await engine.submit(event())
+        await turns()
+        return engine
+
+    engine = await asyncio.to_thread(asyncio.run, life())
+    await engine._store.close()
+    engine._lease.release()
+    assert begun == [1]
+
+
+# ---------------------------------------------------------------- a store that fails
+
+
+async def test_a_checkpoint_that_cannot_be_stored_fails_no_attempt(start: Open) -> None:
+    gate, ran = Gate(), []
+
+    async def careless(input: Any, context: Any) -> None:
+        try:
+            await context.step.run("gate", gate.come)
+        except Exception:  # noqa: BLE001 - as careless as can be
+            ran.append("caught")
+
+    engine = await start(flow(careless))
+    run = await engine.submit(event())
+    waiting = [asyncio.create_task(engine.wait(run.id)), asyncio.create_task(engine.idle())]
+    await gate.somebody()
+    break_disk(engine)
+    gate.open()
+    for each in waiting:
+        with pytest.raises(StoreError, match="read-only"):
+            await each
+    for asking in (engine.wait(run.id), engine.submit(event()), engine.idle()):
+        with pytest.raises(StoreError, match="read-only"):
+            await asking
+    await engine.close()
+
+    engine = await start(flow(careless))
+    ended = await engine.wait(run.id)
+    assert (ended.status, ended.attempt, ran) == (RunStatus.COMPLETED, 0, [])
+    assert engine._store.reader.attempts(run.id) == []
+    assert gate.entered == 2
+
+
+async def test_a_full_disk_leaves_what_was_stored_before(start: Open) -> None:
+    gate, size = Gate(), 3_000_000
+
+    async def large(input: Any, context: Any) -> int:
+        await context.step.run("small", lambda: "x")
+        await context.step.run("gate", gate.come)
+        return len(await context.step.run("large", lambda: "x" * size))
+
+    engine = await start(flow(large))
+    run = await engine.submit(event())
+    await gate.somebody()
+    fill_disk(engine)
+    gate.open()
+    with pytest.raises(StoreError, match="disk is full"):
+        await engine.wait(run.id)
+    await engine.close()
+    engine = await start(flow(large))
+    assert list(engine._store.reader.checkpoints(run.id)) == ["small", "gate"]
+    assert (await engine.wait(run.id)).result == str(size)
+
+
+async def test_an_event_too_large_for_the_disk_is_refused_and_others_go_on(start: Open) -> None:
+    engine = await start(flow(lambda input: len(input or "")), durability="full")
+    late = await engine.submit(event(due=START + 1000))
+    fill_disk(engine)
+    large, small = event("flow", "x" * 3_000_000), event()
+    results = await asyncio.gather(
+        engine.submit(large), engine.submit(small), return_exceptions=True
+    )
+    assert isinstance(results[0], StoreError)
+    assert (await engine.wait(small.id)).status is RunStatus.COMPLETED
+    assert [run.id for run in engine._store.reader.unfinished()] == [late.id]
+
+
+async def test_an_event_that_cannot_be_sent_for_the_store_fails_no_attempt(start: Open) -> None:
+    gate = Gate()
+
+    async def sender(input: Any, context: Any) -> None:
+        await gate.come()
+        await context.send_event("other")
+
+    engine = await start(flow(sender), flow(nothing, "other"))
+    run = await engine.submit(event())
+    await gate.somebody()
+    break_disk(engine)
+    gate.open()
+    with pytest.raises(StoreError, match="read-only"):
+        await engine.wait(run.id)
+    await engine.close()
+    engine = await start(flow(sender), flow(nothing, "other"))
+    assert (await engine.wait(run.id)).attempt == 0
+    await engine.idle()
+    assert len(engine._store.reader.runs()) == 2
+
+
+async def test_several_steps_that_cannot_be_stored_fail_once(start: Open) -> None:
+    gate = Gate()
+
+    async def pair(input: Any, context: Any) -> None:
+        await asyncio.gather(*(context.step.run(each, gate.come) for each in "ab"))
+
+    engine = await start(flow(pair))
+    run = await engine.submit(event())
+    await gate.somebody()
+    break_disk(engine)
+    gate.open()
+    with pytest.raises(StoreError, match="read-only"):
+        await engine.wait(run.id)
+
+
+async def test_an_outcome_that_cannot_be_stored_is_told(start: Open) -> None:
+    gate = Gate()
+    engine = await start(flow(gate.come))
+    run = await engine.submit(event())
+    late = await engine.submit(event(due=START + 1000))
+    await gate.somebody()
+    break_disk(engine)
+    gate.open()
+    with pytest.raises(StoreError, match="read-only"):
+        await engine.wait(run.id)
+    with pytest.raises(StoreError, match="read-only"):
+        await engine.stop(late.id)
+    await engine.close()
+    engine = await start()
+    assert engine.get(run.id).status is RunStatus.RUNNING
+    assert engine.get(late.id).status is RunStatus.QUEUED
+
+
+async def test_a_run_admitted_after_the_store_failed_does_not_begin(start: Open, path: Any) -> None:
+    called: list[Any] = []
+    engine = await start(flow(called.append))
+    one = event()
+    with write_lock(path):
+        sending = asyncio.create_task(engine.submit(one))
+        await turns()
+        engine._waiting.fail(StoreError("gone", path=str(path)))
+    await sending
+    await turns()
+    assert called == []
+
+
+async def test_a_watcher_that_fails_stops_the_engine_rather_than_the_run(start: Open) -> None:
+    def watch(progress: Any) -> None:
+        if progress.what == "run-started":
+            raise LookupError("no watcher")
+
+    engine = await start(flow(nothing), observe=watch)
+    run = await engine.submit(event())
+    with pytest.raises(LookupError, match="no watcher"):
+        await engine.wait(run.id)
+    with pytest.raises(LookupError):
+        await engine.submit(event())
+
+
+async def test_an_invocation_that_cannot_be_carried_out_is_told(start: Open) -> None:
+    class Broken(BaseException):
+        """Nothing a handler should raise: no attempt can be made of it."""
+
+    async def handler() -> None:
+        raise Broken
+
+    engine = await start(flow(handler))
+    run = await engine.submit(event())
+    with pytest.raises(Broken):
+        await engine.wait(run.id)
+    assert engine._store.reader.attempts(run.id) == []
+
+
+# ---------------------------------------------------------------- requests
+
+
+async def told(engine: Engine, path: Any, run_id: str, what: Any) -> None:
+    """Ask as another process would, and have the engine look at once."""
+    await asyncio.to_thread(request, path, run_id, what, START)
+    engine._look_at_requests()
+    engine._look_at_requests()
+    await engine._requests.close()
+
+
+async def test_another_process_stops_and_retries_a_run(start: Open, path: Any) -> None:
+    calls: list[Any] = []
+    engine = await start(flow(calls.append))
+    run = await engine.submit(event(due=START + 1000))
+    await told(engine, path, run.id, "stop")
+    assert engine.get(run.id).status is RunStatus.CANCELLED
+    await told(engine, path, run.id, "retry")
+    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
+    assert len(calls) == 1
+    assert engine._store.reader.requests() == []
+
+
+async def test_the_engine_notices_a_request_by_itself(start: Open, path: Any) -> None:
+    engine = await start(flow(nothing))
+    run = await engine.submit(event(due=START + 1000))
+    await asyncio.to_thread(request, path, run.id, "stop", START)
+    assert (await asyncio.wait_for(engine.wait(run.id), 5)).status is RunStatus.CANCELLED
+
+
+async def test_a_request_made_while_no_engine_was_open_is_seen_to(start: Open, path: Any) -> None:
+    engine = await start(flow(nothing))
+    run = await engine.submit(event(due=START + 1000))
+    await engine.close()
+    request(path, run.id, "stop", START)
+    engine = await start(flow(nothing))
+    await engine._requests.close()
+    assert engine.get(run.id).status is RunStatus.CANCELLED
+
+
+async def test_a_request_nothing_can_be_done_for_is_dropped(start: Open, path: Any) -> None:
+    engine = await start(flow(nothing))
+    await told(engine, path, "nobody", "retry")
+    assert engine._store.reader.requests() == []
+
+
+async def test_a_request_that_cannot_be_stored_stays_for_the_next_engine(
+    start: Open, path: Any
+) -> None:
+    engine = await start(flow(nothing))
+    run = await engine.submit(event(due=START + 1000))
+    break_disk(engine)
+    await told(engine, path, run.id, "stop")
+    with pytest.raises(StoreError, match="read-only"):
+        await engine.wait(run.id)
+    await engine.close()
+    engine._look_at_requests()
+    engine = await start(flow(nothing))
+    await engine._requests.close()
+    assert engine.get(run.id).status is RunStatus.CANCELLED
+
+
+async def test_requests_that_cannot_be_read_are_told(start: Open) -> None:
+    engine = await start(flow(nothing))
+    run = await engine.submit(event(due=START + 1000))
+    engine._store.reader.close()
+    engine._look_at_requests()
+    with pytest.raises(StoreError):
+        await engine.wait(run.id)

@@ -1,0 +1,376 @@
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from kit.engine import Engine, SystemClock
+from kit.errors import PayloadError, RunNotFoundError, StoreInUseError, WorkflowNotFoundError
+from kit.run import CheckpointKind, Progress, RunStatus
+
+from .conftest import START, FakeClock, Gate, Open, event, flow, turns
+
+
+async def hello(input: Any, context: Any) -> Any:
+    return await context.step.run("greet", lambda: f"hello {input}")
+
+
+async def finished(engine: Engine, *args: Any, **facts: Any) -> Any:
+    run = await engine.submit(event(*args, **facts))
+    return await asyncio.wait_for(engine.wait(run.id), 10)
+
+
+async def test_a_run_goes_from_its_event_to_its_result(start: Open) -> None:
+    engine = await start(flow(hello))
+    run = await finished(engine, "flow", "you", priority=7)
+    assert (run.status, run.result, run.workflow) == (RunStatus.COMPLETED, '"hello you"', "flow")
+    assert engine.get(run.id) == run
+    assert (run.created, run.started, run.ended, run.priority) == (START, START, START, 7)
+    assert list(engine._store.reader.checkpoints(run.id)) == ["greet"]
+
+
+async def test_plain_handlers_run_in_threads(start: Open) -> None:
+    def plain(input: Any, context: Any) -> Any:
+        context.step.sleep("nap", 60)
+        return context.step.run("where", lambda: threading.current_thread().name)
+
+    engine = await start(flow(plain), fast=True)
+    assert (await finished(engine)).result == '"kit-plain"'
+
+
+async def test_an_accepted_run_is_on_disk_before_submit_returns(start: Open, path: Any) -> None:
+    gate = Gate()
+    engine = await start(flow(gate.come))
+    run = await engine.submit(event(), key="mine")
+    assert engine.get(run.id) == run
+    assert run.key == "mine"
+    gate.open()
+
+
+async def test_an_id_that_is_known_starts_nothing(start: Open) -> None:
+    calls: list[Any] = []
+    engine = await start(flow(calls.append))
+    first = await finished(engine, "flow", 1)
+    again = await engine.submit(event("flow", 2, id=first.id))
+    assert again == first
+    assert calls == [1]
+
+
+async def test_an_id_submitted_many_times_at_once_is_one_run(start: Open) -> None:
+    calls: list[Any] = []
+    engine = await start(flow(calls.append))
+    one = event("flow", "once")
+    runs = await asyncio.gather(*(engine.submit(one) for _ in range(20)))
+    ended = await asyncio.gather(*(engine.wait(run.id) for run in runs))
+    assert len({run.id for run in ended}) == len(calls) == 1
+
+
+async def test_a_sender_who_gives_up_waiting_has_still_started_the_run(start: Open) -> None:
+    engine = await start(flow(hello))
+    one = event()
+    sending = asyncio.create_task(engine.submit(one))
+    await asyncio.sleep(0)
+    sending.cancel()
+    await asyncio.wait([sending])
+    assert (await engine.wait(one.id)).status is RunStatus.COMPLETED
+
+
+async def test_a_handler_gets_the_data_as_they_were_sent(start: Open) -> None:
+    seen: list[Any] = []
+    data = {"list": [1], "pair": (1, 2)}
+    engine = await start(flow(seen.append))
+    run = await engine.submit(event("flow", data))
+    data["list"].append(2)  # type: ignore[attr-defined]
+    await engine.wait(run.id)
+    assert seen == [{"list": [1], "pair": [1, 2]}]
+
+
+async def test_a_megabyte_of_data_arrives(start: Open) -> None:
+    text = "ä" * 1_000_000
+    engine = await start(flow(lambda input: len(input)))
+    assert (await finished(engine, "flow", text)).result == "1000000"
+
+
+async def test_data_that_would_not_travel_are_refused_and_nothing_is_stored(start: Open) -> None:
+    engine = await start(flow(hello))
+    with pytest.raises(PayloadError):
+        await engine.submit(event("flow", {"id": 2**53}))
+    assert engine._store.reader.runs() == []
+    assert (await finished(engine)).status is RunStatus.COMPLETED
+
+
+async def test_a_name_nobody_answers_to_is_refused(start: Open) -> None:
+    engine = await start(flow(hello))
+    with pytest.raises(WorkflowNotFoundError):
+        await engine.submit(event("other"))
+
+
+async def test_an_id_nobody_knows_is_told_so(start: Open) -> None:
+    engine = await start(flow(hello))
+    for asking in (engine.wait, engine.stop, engine.retry):
+        with pytest.raises(RunNotFoundError):
+            await asking("nobody")
+
+
+async def test_a_delayed_event_begins_when_it_is_due(start: Open, clock: FakeClock) -> None:
+    engine = await start(flow(hello))
+    run = await engine.submit(event(due=START + 5000))
+    await engine.idle()
+    assert engine.get(run.id).status is RunStatus.QUEUED
+    clock.advance(4999)
+    await engine.idle()
+    assert engine.get(run.id).status is RunStatus.QUEUED
+    clock.advance(1)
+    ended = await engine.wait(run.id)
+    assert (ended.status, ended.started) == (RunStatus.COMPLETED, START + 5000)
+
+
+async def test_a_sleeping_run_goes_on_when_its_sleep_is_over(start: Open, clock: FakeClock) -> None:
+    async def sleeper(input: Any, context: Any) -> None:
+        await context.step.run("before", lambda: None)
+        await context.step.sleep("month", "30 days")
+
+    engine = await start(flow(sleeper))
+    run = await engine.submit(event())
+    await engine.idle()
+    asleep = engine.get(run.id)
+    assert (asleep.status, asleep.due) == (RunStatus.SLEEPING, START + 30 * 86_400_000)
+    clock.advance(30 * 86_400_000)
+    await engine.wait(run.id)
+    kinds = [each.kind for each in engine._store.reader.checkpoints(run.id).values()]
+    assert kinds == [CheckpointKind.STEP, CheckpointKind.SLEEP]
+
+
+async def test_failed_attempts_wait_as_on_netlify_and_end_as_a_dead_letter(
+    start: Open, clock: FakeClock
+) -> None:
+    def fails() -> None:
+        raise LookupError("no")
+
+    engine = await start(flow(fails))
+    run = await engine.submit(event())
+    waits = []
+    for _ in range(4):
+        await engine.idle()
+        waits.append(engine.get(run.id).due - clock.now())
+        clock.advance(waits[-1])
+    ended = await engine.wait(run.id)
+    assert waits == [5000, 5000, 20_000, 40_000]
+    assert (ended.status, ended.attempt) == (RunStatus.FAILED, 4)
+    assert ended.failure is not None
+    assert ended.failure.message == "no"
+    attempts = engine._store.reader.attempts(run.id)
+    assert [each.number for each in attempts] == [0, 1, 2, 3, 4]
+    assert [each.retry_in for each in attempts] == [*waits, None]
+
+
+async def test_finished_steps_are_kept_through_retries(start: Open) -> None:
+    ran: list[str] = []
+
+    async def shaky(input: Any, context: Any) -> None:
+        await context.step.run("first", ran.append, "first")
+        await context.step.run("second", ran.append, "second")
+        if context.attempt < 2:
+            raise LookupError
+
+    for replay in ("pauses", "always"):
+        ran.clear()
+        engine = await start(flow(shaky), fast=True, replay=replay)
+        run = await finished(engine)
+        assert (run.status, run.attempt) == (RunStatus.COMPLETED, 2)
+        assert ran == ["first", "second"]
+        await engine.close()
+
+
+async def test_gathered_steps_are_kept_when_a_later_one_fails(start: Open) -> None:
+    ran: list[str] = []
+
+    async def shaky(input: Any, context: Any) -> int:
+        await context.step.run("first", ran.append, "first")
+        await context.step.run("second", ran.append, "second")
+        if context.attempt < 2:
+            raise LookupError("no")
+        return int(context.attempt)
+
+    engine = await start(flow(shaky, checkpoints="gather"), fast=True)
+    run = await finished(engine)
+    assert (run.status, run.result, ran) == (RunStatus.COMPLETED, "2", ["first", "second"])
+    assert [each.number for each in engine._store.reader.attempts(run.id)] == [0, 1]
+
+
+async def test_a_run_that_finds_no_room_reserved_is_released(start: Open) -> None:
+    ended = Gate()
+    engine = await start(flow(ended.come), concurrency=1)
+    ended.open()
+    first = await finished(engine)
+    late = event()
+    again, _ = await asyncio.gather(
+        engine.submit(event(id=first.id)),  # reserves room that it does not need
+        engine.submit(late),
+    )
+    assert again == first
+    assert (await engine.wait(late.id)).status is RunStatus.COMPLETED
+
+
+async def test_fast_skips_delays_sleeps_and_backoff(start: Open) -> None:
+    async def slow(input: Any, context: Any) -> int:
+        await context.step.sleep("long", "300 days")
+        if not context.attempt:
+            raise LookupError
+        return int(context.attempt)
+
+    engine = await start(flow(slow), fast=True)
+    assert (await finished(engine, due=START + 10**9)).result == "1"
+
+
+async def test_replay_always_ends_the_invocation_at_each_fresh_step(start: Open) -> None:
+    entered: list[int] = []
+
+    async def two(input: Any, context: Any) -> None:
+        entered.append(1)
+        await context.step.run("a", lambda: None)
+        await context.step.run("b", lambda: None)
+
+    engine = await start(flow(two), replay="always")
+    await finished(engine)
+    assert len(entered) == 3
+
+
+async def test_no_more_runs_go_on_than_there_is_room_for(start: Open, clock: FakeClock) -> None:
+    going: list[int] = [0, 0]
+
+    async def counted(input: Any, context: Any) -> None:
+        going[0] += 1
+        going[1] = max(going)
+        await asyncio.sleep(0)
+        await context.step.run("a", lambda: None)
+        going[0] -= 1
+
+    engine = await start(flow(counted), concurrency=2)
+    delayed = [event(due=START + 10) for _ in range(4)]
+    await asyncio.gather(*(engine.submit(each) for each in delayed))
+    sending = [asyncio.create_task(engine.submit(event())) for _ in range(4)]
+    await asyncio.sleep(0)
+    clock.advance(10)  # while room is reserved for runs on their way to the disk
+    await asyncio.gather(*sending)
+    await engine.idle()
+    assert going == [0, 2]
+    assert {run.status for run in engine._store.reader.runs()} == {RunStatus.COMPLETED}
+
+
+async def test_with_room_for_one_the_most_urgent_goes_first(start: Open) -> None:
+    gate, order = Gate(), []
+
+    async def first() -> None:
+        await gate.come()
+
+    engine = await start(flow(first, "first"), flow(order.append), concurrency=1)
+    await engine.submit(event("first"))
+    await gate.somebody()
+    for priority in (0, -5, 50, 0):
+        await engine.submit(event("flow", [priority, len(order)], priority=priority))
+    assert engine._store.reader.runs(statuses=[RunStatus.RUNNING], limit=9)
+    gate.open()
+    await engine.idle()
+    assert [each[0] for each in order] == [50, 0, 0, -5]
+
+
+async def test_a_full_engine_does_not_spin_while_runs_are_due(
+    start: Open, clock: FakeClock
+) -> None:
+    gate = Gate()
+    engine = await start(flow(gate.come), concurrency=1)
+    await engine.submit(event())
+    await gate.somebody()
+    await engine.submit(event(due=START + 10))
+    clock.advance(20)
+    assert clock.next_due() is None
+    gate.open()
+    await engine.idle()
+    assert gate.entered == 2
+
+
+async def test_an_engine_has_room_for_one_run_at_least(path: Any) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Engine(path, {}.get, concurrency=0)
+
+
+async def test_events_sent_by_a_run_start_runs_once(start: Open) -> None:
+    got: list[Any] = []
+
+    async def sender(input: Any, context: Any) -> str:
+        sent = await context.send_event("other", {"n": 1})
+        await context.step.sleep("nap", 1)
+        return str(sent)
+
+    engine = await start(flow(sender), flow(got.append, "other"), fast=True)
+    run = await finished(engine)
+    await engine.idle()
+    assert got == [{"n": 1}]
+    assert run.result is not None
+    assert engine.get(run.result.strip('"')).chain == ("flow",)
+
+
+async def test_what_happens_is_told_to_whoever_watches(start: Open, clock: FakeClock) -> None:
+    told: list[Progress] = []
+
+    async def eventful(input: Any, context: Any) -> None:
+        await context.step.run("a", lambda: None)
+        await context.step.sleep("nap", 1)
+        if not context.attempt:
+            raise LookupError("no")
+
+    engine = await start(flow(eventful), observe=told.append)
+    run = await engine.submit(event())
+    for wait in (1000, 5000):
+        await engine.idle()
+        clock.advance(wait)
+    await engine.wait(run.id)
+    assert [each.what for each in told] == [
+        *("run-started", "step-started", "step-finished", "slept", "run-sleeps"),
+        *("run-started", "attempt-failed", "run-started", "run-ended"),
+    ]
+    assert told[6].data == {"attempt": 0, "error": "no", "retryIn": 5000}
+    assert told[-1].data == {"status": "completed"}
+
+
+async def test_idle_returns_at_once_where_nothing_goes_on(start: Open) -> None:
+    engine = await start(flow(hello))
+    await asyncio.wait_for(engine.idle(), 1)
+
+
+async def test_idle_waits_for_a_run_that_is_on_its_way_to_the_disk(start: Open) -> None:
+    engine = await start(flow(hello))
+    sending = asyncio.create_task(engine.submit(event()))
+    await turns(1)
+    await engine.idle()
+    assert (await sending).id
+    assert [run.status for run in engine._store.reader.runs()] == [RunStatus.COMPLETED]
+
+
+async def test_a_waiter_who_gives_up_is_forgotten(start: Open) -> None:
+    gate = Gate()
+    engine = await start(flow(gate.come))
+    run = await engine.submit(event())
+    waiting = [asyncio.create_task(engine.wait(run.id)), asyncio.create_task(engine.idle())]
+    await turns(2)
+    for each in waiting:
+        each.cancel()
+    gate.open()
+    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
+    await engine.idle()
+
+
+async def test_one_engine_at_a_time_runs_on_a_file(start: Open) -> None:
+    await start(flow(hello))
+    with pytest.raises(StoreInUseError, match="one can"):
+        await start(flow(hello))
+
+
+async def test_the_system_clock_calls_back_no_earlier_than_it_says() -> None:
+    clock, called = SystemClock(), asyncio.Event()
+    when = clock.now() + 2
+    clock.call_at(when, called.set)
+    clock.call_at(when + 10**9, called.clear).cancel()
+    await called.wait()
+    assert clock.now() >= when

@@ -1,0 +1,255 @@
+"""`stop()` at every moment of a run, and `retry()` of runs that have ended."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from kit.errors import RunNotFoundError, WorkflowNotFoundError
+from kit.run import RunStatus
+from kit.store.runs import delete
+
+from .conftest import START, FakeClock, Gate, Open, event, flow, turns, write_lock
+
+
+def fails() -> None:
+    raise LookupError("no")
+
+
+async def test_a_queued_run_is_stopped_at_once(start: Open, clock: FakeClock) -> None:
+    engine = await start(flow(fails))
+    run = await engine.submit(event(due=START + 1000))
+    waiting = asyncio.create_task(engine.wait(run.id))
+    await turns(1)
+    assert await engine.stop(run.id)
+    assert (await waiting).status is RunStatus.CANCELLED
+    clock.advance(1000)
+    await engine.idle()
+    assert engine.get(run.id).status is RunStatus.CANCELLED
+
+
+async def test_a_run_on_its_way_to_the_disk_is_stopped(start: Open) -> None:
+    engine = await start(flow(fails))
+    late = event(due=START + 1000)
+    sending = asyncio.create_task(engine.submit(late))
+    await asyncio.sleep(0)
+    assert await engine.stop(late.id)
+    await sending
+    assert engine.get(late.id).status is RunStatus.CANCELLED
+
+
+async def test_a_run_about_to_begin_is_stopped_before_its_handler(
+    start: Open, clock: FakeClock
+) -> None:
+    called: list[Any] = []
+    engine = await start(flow(called.append))
+    run = await engine.submit(event(due=START + 1000))
+    clock.advance(1000)
+    assert await engine.stop(run.id)
+    assert (await engine.wait(run.id)).status is RunStatus.CANCELLED
+    assert called == []
+
+
+async def test_a_running_run_ends_at_its_next_step(start: Open) -> None:
+    gate, ran = Gate(), []
+
+    async def two(input: Any, context: Any) -> None:
+        await context.step.run("gate", gate.come)
+        await context.step.run("next", ran.append, 1)
+
+    engine = await start(flow(two))
+    run = await engine.submit(event())
+    await gate.somebody()
+    assert await engine.stop(run.id)
+    assert await engine.stop(run.id)
+    gate.open()
+    assert (await engine.wait(run.id)).status is RunStatus.CANCELLED
+    assert ran == []
+    assert list(engine._store.reader.checkpoints(run.id)) == ["gate"]
+
+
+async def test_a_run_that_completes_all_the_same_is_completed(start: Open) -> None:
+    gate = Gate()
+    engine = await start(flow(gate.come))
+    run = await engine.submit(event())
+    await gate.somebody()
+    await engine.stop(run.id)
+    gate.open()
+    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
+    assert not await engine.stop(run.id)
+
+
+async def test_a_sleeping_run_is_stopped_at_once(start: Open, clock: FakeClock) -> None:
+    async def sleeper(input: Any, context: Any) -> None:
+        await context.step.sleep("nap", 60)
+
+    engine = await start(flow(sleeper))
+    run = await engine.submit(event())
+    await engine.idle()
+    assert await engine.stop(run.id)
+    assert engine.get(run.id).status is RunStatus.CANCELLED
+    clock.advance(60_000)
+    await engine.idle()
+
+
+async def test_a_run_that_waits_for_its_retry_is_stopped_at_once(start: Open) -> None:
+    engine = await start(flow(fails))
+    run = await engine.submit(event())
+    await engine.idle()
+    assert await engine.stop(run.id)
+    assert engine.get(run.id).status is RunStatus.CANCELLED
+    assert len(engine._store.reader.attempts(run.id)) == 1
+
+
+async def test_a_run_whose_outcome_is_being_stored_is_stopped(start: Open, path: Any) -> None:
+    gate = Gate()
+
+    async def sleeper(input: Any, context: Any) -> None:
+        await gate.come()
+        await context.step.sleep("nap", 60)
+
+    engine = await start(flow(sleeper))
+    run = await engine.submit(event())
+    await gate.somebody()
+    with write_lock(path):
+        gate.open()
+        await turns(100)
+        assert await engine.stop(run.id)
+        assert engine.get(run.id).status is RunStatus.RUNNING
+    assert (await engine.wait(run.id)).status is RunStatus.CANCELLED
+
+
+async def test_stopping_twice_while_it_is_stored_stops_once(start: Open, path: Any) -> None:
+    engine = await start(flow(fails))
+    run = await engine.submit(event(due=START + 1000))
+    with write_lock(path):
+        stopping = [asyncio.create_task(engine.stop(run.id)) for _ in range(2)]
+        await turns()
+        stopping[0].cancel()
+        await turns()
+    assert await stopping[1]
+    assert (await engine.wait(run.id)).status is RunStatus.CANCELLED
+
+
+async def test_a_run_of_a_workflow_nobody_defines_can_be_stopped(start: Open) -> None:
+    engine = await start(flow(fails))
+    run = await engine.submit(event(due=START + 1000))
+    await engine.close()
+    engine = await start()
+    assert engine.unknown == {"flow"}
+    with pytest.raises(WorkflowNotFoundError, match="nobody defines"):
+        await engine.wait(run.id)
+    assert await engine.stop(run.id)
+    assert (await engine.wait(run.id)).status is RunStatus.CANCELLED
+
+
+# ---------------------------------------------------------------- retry
+
+
+async def test_a_dead_letter_is_retried_from_its_last_finished_step(start: Open) -> None:
+    ran: list[str] = []
+    healed = False
+
+    async def flaky(input: Any, context: Any) -> None:
+        await context.step.run("first", ran.append, "first")
+        await context.step.run("second", (lambda: ran.append("second")) if healed else fails)
+
+    engine = await start(flow(flaky), fast=True)
+    run = await engine.submit(event())
+    assert (await engine.wait(run.id)).status is RunStatus.FAILED
+    healed = True
+    again = await engine.retry(run.id)
+    assert (again.attempt, again.failure, again.ended) == (0, None, None)
+    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
+    assert ran == ["first", "second"]
+
+
+async def test_a_retry_from_the_start_forgets_every_step(start: Open) -> None:
+    ran: list[str] = []
+
+    async def one(input: Any, context: Any) -> None:
+        await context.step.run("one", ran.append, "one")
+
+    engine = await start(flow(one))
+    run = await engine.submit(event())
+    for _ in range(2):
+        await engine.wait(run.id)
+        await engine.retry(run.id, from_start=True)
+    await engine.wait(run.id)
+    assert ran == ["one"] * 3
+    await engine.retry(run.id)
+    await engine.wait(run.id)
+    assert ran == ["one"] * 3
+
+
+async def test_a_retry_runs_a_caught_failure_and_all_after_it_again(start: Open) -> None:
+    ran: list[str] = []
+
+    async def catches(input: Any, context: Any) -> None:
+        await context.step.run("before", ran.append, "before")
+        try:
+            await context.step.run("caught", lambda: ran.append("caught") or fails())  # type: ignore[func-returns-value]
+        except LookupError:
+            await context.step.run("after", ran.append, "after")
+
+    engine = await start(flow(catches))
+    run = await engine.submit(event())
+    await engine.wait(run.id)
+    await engine.retry(run.id)
+    await engine.wait(run.id)
+    assert ran == ["before", "caught", "after", "caught", "after"]
+
+
+async def test_many_retries_at_once_are_one(start: Open) -> None:
+    ran: list[str] = []
+
+    async def one(input: Any, context: Any) -> None:
+        await context.step.run("one", ran.append, "one")
+
+    engine = await start(flow(one))
+    run = await engine.submit(event())
+    await engine.wait(run.id)
+    await asyncio.gather(*(engine.retry(run.id, from_start=True) for _ in range(5)))
+    await engine.wait(run.id)
+    await engine.idle()
+    assert ran == ["one", "one"]
+
+
+async def test_a_run_is_waited_for_while_its_retry_is_on_its_way(start: Open) -> None:
+    calls: list[Any] = []
+    engine = await start(flow(calls.append))
+    run = await engine.submit(event())
+    await engine.wait(run.id)
+    retrying = asyncio.create_task(engine.retry(run.id))
+    await asyncio.sleep(0)
+    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
+    await retrying
+    assert len(calls) == 2
+
+
+async def test_a_run_that_has_not_ended_is_not_retried(start: Open) -> None:
+    engine = await start(flow(fails))
+    run = await engine.submit(event(due=START + 1000))
+    assert await engine.retry(run.id) == run
+
+
+async def test_a_run_deleted_meanwhile_is_not_retried(start: Open, path: Any) -> None:
+    engine = await start(flow(lambda: None))
+    run = await engine.submit(event())
+    await engine.wait(run.id)
+    retrying = asyncio.create_task(engine.retry(run.id))
+    # before the writer gets to it
+    engine._store._writer.write(("DELETE FROM runs WHERE id = ?", (run.id,)))
+    with pytest.raises(RunNotFoundError):
+        await retrying
+    assert not delete(path, run.id)
+
+
+async def test_a_run_of_a_workflow_nobody_defines_is_not_retried(start: Open) -> None:
+    engine = await start(flow(lambda: None))
+    run = await engine.submit(event())
+    await engine.wait(run.id)
+    await engine.close()
+    engine = await start()
+    with pytest.raises(WorkflowNotFoundError, match="any more"):
+        await engine.retry(run.id)

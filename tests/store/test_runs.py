@@ -1,0 +1,186 @@
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kit.errors import RunNotFoundError, StoreError
+from kit.run import Attempt, Checkpoint, CheckpointKind, Failure, RunStatus
+from kit.store import Reader, RunStore
+from kit.store.runs import cancel, delete, request
+from kit.store.writer import Writer
+
+from .conftest import ID, a_run
+
+
+@pytest.fixture
+async def foreign() -> asyncio.Event:
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def store(path: Path, foreign: asyncio.Event) -> AsyncIterator[RunStore]:
+    store = RunStore(path, durability="full", on_foreign=foreign.set)
+    yield store
+    await store.close()
+
+
+async def test_what_is_stored_is_read_back_as_it_was(store: RunStore) -> None:
+    run = a_run(priority=3, due=5, created=1, chain=("a", "b"), key="mine")
+    failure = Failure("LookupError", "no", "trace", "step", "CODE")
+    attempt = Attempt(0, 9, failure, None)
+    kept = [
+        Checkpoint("a", CheckpointKind.STEP, '{"value":1}', 1, 2),
+        Checkpoint("b", CheckpointKind.SLEEP, None, 2, 3),
+    ]
+    assert await store.insert(run) == 1
+    assert store.reader.get(ID) == run
+    store.begin(ID, 2)
+    ended = replace(run, status=RunStatus.FAILED, started=2, ended=9, failure=failure)
+    await store.end(ended, 0, kept, attempt)
+    assert store.reader.find(ID) == ended
+    assert list(store.reader.checkpoints(ID).values()) == kept
+    assert store.reader.attempts(ID) == [attempt]
+    assert store.reader.unfinished() == []
+
+
+async def test_a_run_of_a_known_id_is_not_stored_again(store: RunStore) -> None:
+    assert await store.insert(a_run()) == 1
+    assert await store.insert(a_run(status=RunStatus.RUNNING)) == 0
+    assert store.reader.get(ID).status is RunStatus.QUEUED
+
+
+async def test_runs_are_listed_newest_first_and_by_status(store: RunStore) -> None:
+    runs = [a_run(f"{n}", RunStatus(s), created=n) for n, s in enumerate(["queued", "failed"])]
+    for run in runs:
+        await store.insert(run)
+    assert store.reader.runs() == runs[::-1]
+    assert store.reader.runs(limit=1) == runs[1:]
+    assert store.reader.runs(statuses=[RunStatus.QUEUED]) == runs[:1]
+
+
+async def test_an_id_may_be_cut_where_it_is_still_the_only_one(store: RunStore) -> None:
+    for each in ("abc1", "abc2", "abd", "ab"):
+        await store.insert(a_run(each))
+    assert store.reader.get("abd").id == "abd"
+    assert store.reader.get("ab").id == "ab"
+    with pytest.raises(RunNotFoundError, match="several runs"):
+        store.reader.get("abc")
+    with pytest.raises(RunNotFoundError, match="no run 'x'"):
+        store.reader.get("x")
+
+
+async def test_news_nobody_waits_for_is_written_all_the_same(store: RunStore) -> None:
+    await store.insert(a_run())
+    store.begin(ID, 7)
+    for _ in range(200):
+        if store.reader.get(ID).started == 7:
+            break
+        await asyncio.sleep(0.01)
+    assert store.reader.get(ID).status is RunStatus.RUNNING
+
+
+async def test_what_was_written_before_closing_is_kept(path: Path) -> None:
+    store = RunStore(path, durability="normal", on_foreign=lambda: None)
+    store.insert(a_run())
+    store.begin(ID, 7)
+    await store.close()
+    await store.close()
+    with pytest.raises(StoreError, match="was closed"):
+        await store.insert(a_run("late"))
+    store.begin(ID, 8)
+    await asyncio.sleep(0.06)
+    reader = Reader(path)
+    assert [(run.id, run.started) for run in reader.runs()] == [(ID, 7)]
+    reader.close()
+
+
+async def test_a_write_that_fails_takes_no_other_with_it(store: RunStore) -> None:
+    await store.insert(a_run("first"))
+    store.begin("first", 3)
+    bad = store.insert(a_run("bad", key="\ud800"))  # which SQLite cannot bind
+    good = store.insert(a_run("good"))
+    with pytest.raises(StoreError, match="surrogates"):
+        await bad
+    assert await good == 1
+    assert {run.id: run.started for run in store.reader.runs()} == {"first": 3, "good": None}
+    with pytest.raises(StoreError, match="surrogates"):
+        await store.insert(a_run("bad", key="\ud800"))
+    assert await store.insert(a_run("next")) == 1
+
+
+async def test_a_writer_whose_loop_has_gone_ends_quietly(path: Path) -> None:
+    def life() -> None:
+        loop = asyncio.new_event_loop()
+        writer = Writer(path, synchronous="NORMAL", loop=loop, on_foreign=lambda: None)
+        writer.write(("DELETE FROM requests", ()))
+        loop.close()
+        asyncio.run(writer.close())
+
+    await asyncio.to_thread(life)
+
+
+async def test_a_write_of_another_process_is_noticed(
+    store: RunStore, path: Path, foreign: asyncio.Event
+) -> None:
+    await asyncio.to_thread(request, path, ID, "stop", 1)
+    await asyncio.wait_for(foreign.wait(), 5)
+    assert store.reader.requests() == [(ID, "stop")]
+    assert await store.answer(ID, "stop") == 1
+    assert store.reader.requests() == []
+
+
+async def test_an_ended_run_and_all_that_is_stored_of_it_can_be_deleted(
+    store: RunStore, path: Path
+) -> None:
+    await store.insert(a_run())
+    await store.commit(ID, 0, [Checkpoint("a")])
+    assert not await asyncio.to_thread(delete, path, ID)
+    assert list(store.reader.checkpoints(ID)) == ["a"]
+    assert await asyncio.to_thread(cancel, path, ID, 5)
+    assert not await asyncio.to_thread(cancel, path, ID, 6)
+    assert store.reader.get(ID).ended == 5
+    assert await asyncio.to_thread(delete, path, ID)
+    assert store.reader.checkpoints(ID) == {}
+    assert store.reader.find(ID) is None
+
+
+async def test_only_an_ended_run_is_queued_again(store: RunStore) -> None:
+    await store.insert(a_run())
+    await store.commit(ID, 0, [Checkpoint("a"), Checkpoint("b")])
+    assert await store.queue_again(ID, [], 9) == 0
+    assert list(store.reader.checkpoints(ID)) == ["a", "b"]
+    await store.end(a_run(status=RunStatus.COMPLETED, result="1", ended=3), 2, ())
+    assert await store.queue_again(ID, ["a"], 9) == 1
+    assert store.reader.get(ID) == a_run(due=9)
+    assert list(store.reader.checkpoints(ID)) == ["a"]
+    assert await store.queue_again("nobody", [], 9) == 0
+
+
+async def test_a_run_may_keep_more_checkpoints_than_a_statement_has_parameters(
+    store: RunStore,
+) -> None:
+    many = [Checkpoint(f"step-{n}") for n in range(40_000)]
+    await store.insert(a_run())
+    await store.commit(ID, 0, many)
+    await store.end(a_run(status=RunStatus.FAILED), len(many), ())
+    assert await store.queue_again(ID, [each.step_id for each in many], 1) == 1
+    assert len(store.reader.checkpoints(ID)) == len(many)
+
+
+async def test_an_answer_nobody_waits_for_any_more_is_dropped(store: RunStore) -> None:
+    storing = store.insert(a_run())
+    storing.cancel()
+    await store.insert(a_run("next"))
+    assert store.reader.find(ID) is not None
+
+
+async def test_a_disk_that_fails_while_it_is_watched_is_told_by_the_next_write(
+    path: Path,
+) -> None:
+    store = RunStore(path, durability="normal", on_foreign=lambda: None)
+    store._writer._connection.close()
+    with pytest.raises(StoreError, match="closed database"):
+        await store.insert(a_run())
+    await store.close()

@@ -1,0 +1,141 @@
+"""Files that are no run files, or cannot be used: what is said, and that they are left alone."""
+
+import errno
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from kit.errors import StoreError
+from kit.store import Reader
+from kit.store.runs import cancel
+from kit.store.schema import connect, connect_to_read, explain
+
+
+def sql(path: Path, statement: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        rows = connection.execute(statement).fetchall()
+        connection.commit()
+        return rows
+    finally:
+        connection.close()
+
+
+def test_a_file_and_its_folders_are_made_when_they_are_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "runs.db"
+    connect(path).close()
+    assert sql(path, "PRAGMA journal_mode") == [("wal",)]
+    connect(path).close()
+
+
+def test_a_file_that_is_not_there_holds_no_runs(path: Path) -> None:
+    assert connect_to_read(path) is None
+    reader = Reader(path)
+    assert reader.runs() == []
+    reader.close()
+    assert not path.exists()
+
+
+def test_a_file_whose_tables_are_about_to_be_made_holds_no_runs(path: Path) -> None:
+    path.touch()
+    assert connect_to_read(path) is None
+
+
+@pytest.mark.parametrize("opening", [connect, connect_to_read])
+def test_a_file_that_is_not_sqlite_is_refused_and_left_alone(path: Path, opening: object) -> None:
+    content = b"these are my notes, not a database\n" * 100
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="is not a SQLite file"):
+        opening(path)  # type: ignore[operator]
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("opening", [connect, connect_to_read])
+def test_the_file_of_another_program_is_refused_and_left_alone(path: Path, opening: object) -> None:
+    sql(path, "CREATE TABLE bookmarks (url TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="of another program"):
+        opening(path)  # type: ignore[operator]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("opening", [connect, connect_to_read])
+def test_the_file_of_another_version_is_refused(path: Path, opening: object) -> None:
+    connect(path).close()
+    sql(path, "PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="format 99, this is 1"):
+        opening(path)  # type: ignore[operator]
+
+
+def test_a_folder_in_its_place_is_told(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        connect(path)
+    with pytest.raises(StoreError, match="cannot be"):
+        connect_to_read(path)
+
+
+def test_a_file_where_its_folder_should_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "full locked file").touch()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        connect(tmp_path / "full locked file" / "runs.db")
+
+
+def test_a_failed_first_opening_leaves_no_half_made_file(path: Path) -> None:
+    sqlite3.connect(path).close()
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("PRAGMA journal_mode = WAL")
+    blocker.execute("CREATE TABLE requests (mine TEXT)")
+    blocker.execute("DROP TABLE requests")
+    blocker.close()
+    connect(path).close()
+    assert ("runs",) in sql(path, "SELECT name FROM sqlite_master")
+
+
+def test_tables_somebody_makes_at_the_same_moment_are_taken_as_they_are(path: Path) -> None:
+    from kit.store.schema import _prepare
+
+    late = sqlite3.connect(path, isolation_level=None)
+    connect(path).close()
+    _prepare(late, path)  # found nothing when it looked, and something once it had the lock
+    sql(path, "PRAGMA application_id = 1")
+    with pytest.raises(StoreError, match="another program"):
+        _prepare(late, path)
+    assert not late.in_transaction
+    late.close()
+
+
+def test_a_write_the_file_refuses_is_told(path: Path) -> None:
+    connect(path).close()
+    sql(path, "DROP TABLE runs")
+    with pytest.raises(StoreError, match="no such table"):
+        cancel(path, "id", 0)
+    reader = Reader(path)
+    with pytest.raises(StoreError, match="no such table"):
+        reader.runs()
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "read-only"),
+        (errno.ENOSPC, "disk is full"),
+        (errno.EISDIR, "cannot be used"),
+    ],
+)
+def test_what_the_system_refuses_is_said_in_words(path: Path, number: int, said: str) -> None:
+    assert said in explain(OSError(number, "no"), path).message
+
+
+def test_a_locked_file_is_told(path: Path) -> None:
+    connect(path).close()
+    holder, other = (sqlite3.connect(path, isolation_level=None, timeout=0) for _ in range(2))
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        other.execute("BEGIN IMMEDIATE")
+    assert "locked by another program" in explain(caught.value, path).message
+    holder.close()
+    other.close()
