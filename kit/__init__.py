@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kit.version import __version__
+from kit.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from kit.client import (
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         send_event,
         send_events,
     )
+    from kit.clients import AsyncWorkflowClient, WorkflowClient
     from kit.definition import define_workflow
     from kit.errors import (
         BuildError,
@@ -59,6 +60,7 @@ _HOMES = {
     "kit.client": (
         "Sent defer_workflow get_workflow_run list_workflows run_workflow send_event send_events"
     ),
+    "kit.clients": "AsyncWorkflowClient WorkflowClient",
     "kit.definition": "define_workflow",
     "kit.handle": "WorkflowRun",
     "kit.run": "RunDetails RunStatus",
@@ -69,6 +71,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "AsyncWorkflowClient",
     "BuildError",
     "ConfigError",
     "ConnectionFailedError",
@@ -99,6 +102,7 @@ __all__ = [
     "StoreError",
     "StoreInUseError",
     "Workflow",
+    "WorkflowClient",
     "WorkflowDisabledError",
     "WorkflowError",
     "WorkflowImportError",

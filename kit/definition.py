@@ -16,7 +16,7 @@ from kit.retry import DEFAULT_MAX_RETRIES, Backoff, RetryPolicy
 from kit.workflow import Checkpoints, Workflow
 
 if TYPE_CHECKING:
-    from kit.client import WorkflowRun
+    from kit.handle import WorkflowRun
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,9 +68,9 @@ class DefinedWorkflow(Workflow[P, R], Generic[P, R]):
 
     async def start(
         self,
-        input: Any = None,  # noqa: A002 - the API's own word
+        input: Any = None,
         *,
-        id: str | None = None,  # noqa: A002
+        id: str | None = None,
         delay: Duration | None = None,
         delay_until: datetime | None = None,
         priority: int | None = None,

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import kit
 import kit.sync
 
@@ -12,12 +14,8 @@ def test_every_public_name_loads_from_its_home():
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error():
-    try:
+    with pytest.raises(AttributeError, match="no_such_name"):
         kit.no_such_name  # noqa: B018
-    except AttributeError as error:
-        assert "no_such_name" in str(error)
-    else:
-        raise AssertionError
 
 
 def test_sync_has_the_same_names_where_they_make_sense():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kit.errors import ConfigError
 from kit.providers.base import Provider
 
 if TYPE_CHECKING:
@@ -26,5 +25,6 @@ def resolve(config: Config) -> Provider:
         from kit.providers.local import LocalProvider
 
         return LocalProvider(config)
-    msg = "the provider 'netlify' cannot send yet; use provider: local"
-    raise ConfigError(msg)
+    from kit.providers.netlify import NetlifyProvider
+
+    return NetlifyProvider(config)
