@@ -10,8 +10,13 @@ from kit.errors import WorkflowError, WorkflowImportError
 
 
 def print_json(value: Any) -> None:
-    """Print *value* as one line of JSON on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """Print *value* as one line of JSON on standard output, readable where that can be written."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair, or a narrow terminal
+        text = json.dumps(value)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 

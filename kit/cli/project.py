@@ -1,0 +1,157 @@
+"""The project a command works in: settings, workflows, runs; and an engine over them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import typer
+
+from kit.cli.terminal import say
+
+if TYPE_CHECKING:
+    from kit.cli.story import Story
+    from kit.config import Config
+    from kit.engine import Engine
+    from kit.router import AnyWorkflow
+    from kit.run import Run
+
+T = TypeVar("T")
+
+INTERRUPTED = 130
+"""The exit status of a command ended by Ctrl-C, as shells have it."""
+
+
+class Project:
+    """The project of the current folder, with its workflows; files that are wrong are named."""
+
+    def __init__(self) -> None:
+        from kit.config import load
+        from kit.discovery import discover
+        from kit.router import Router
+
+        self.config: Config = load()
+        folder = self.config.folder
+        # what a workflow file prints while it is imported is no result of ours
+        with contextlib.redirect_stdout(sys.stderr):
+            self.discovery = discover(folder, root=self.config.root)
+        self.find = Router(self.discovery.workflows.values()).find
+
+    @property
+    def path(self) -> Path:
+        """The file that keeps the runs."""
+        return self.config.path
+
+    def get(self, name: str) -> AnyWorkflow:
+        """
+        Return the workflow called *name*; say which files are wrong, if others are.
+
+        Raises:
+            DiscoveryError: If the file that should define it is wrong.
+            WorkflowNotFoundError: If there is none; it lists the known names and the nearest one.
+        """
+        from kit.discovery import get_workflow
+
+        workflow = get_workflow(self.discovery, name)
+        self.note_errors()
+        return workflow
+
+    def note_errors(self) -> None:
+        """Say which workflow files are wrong, in one line."""
+        paths = [error.path for error in self.discovery.errors]
+        if paths:
+            say(f"note: left out, as `kit list` explains: {', '.join(paths)}")
+
+    def drive(
+        self,
+        act: Callable[[Engine], Awaitable[T]],
+        story: Story,
+        *,
+        fast: bool,
+        resume: Literal["all"] | Collection[str] = (),
+    ) -> T:
+        """
+        Do *act* with an engine on the project's runs, showing *story* meanwhile.
+
+        Raises:
+            StoreInUseError: If another process runs an engine on them.
+            KeyboardInterrupt: On Ctrl-C, after the engine has been closed.
+        """
+        from kit.cli.live import display_of
+        from kit.engine import Engine
+
+        display, settings = display_of(story), self.config.get_workflow()
+
+        async def acted() -> T:
+            async with Engine(
+                self.path,
+                self.find,
+                durability=settings.durability,
+                replay=settings.replay,
+                concurrency=settings.concurrency,
+                fast=fast,
+                resume=resume,
+                observe=display,
+            ) as engine:
+                with display:
+                    return await act(engine)
+
+        return asyncio.run(acted())
+
+    def see_through(
+        self,
+        begin: Callable[[Engine], Awaitable[Any]],
+        run_id: str,
+        *,
+        fast: bool,
+        resume: Collection[str] = (),
+    ) -> Run:
+        """
+        Drive the run that *begin* starts to its end, and what else is due then; return it.
+
+        What sleeps on is named. Ctrl-C keeps the run, says how to go on, and ends the command.
+        """
+        from kit.cli.story import Story
+
+        story = Story(run_id, fast=fast)
+
+        async def act(engine: Engine) -> Run:
+            await begin(engine)
+            ended: Run = await engine.wait(run_id)
+            await engine.idle()
+            return ended
+
+        try:
+            run = self.drive(act, story, fast=fast, resume=resume)
+        except KeyboardInterrupt:
+            raise self.leave(run_id) from None
+        self._note_unfinished(story.ids)
+        return run
+
+    def leave(self, run_id: str | None = None) -> typer.Exit:
+        """Say that what was interrupted is kept, and how to continue it; return how to exit."""
+        from kit.store import Reader
+
+        what = f"run {run_id} is" if run_id else "unfinished runs are"
+        if run_id is None or Reader(self.path).find(run_id) is not None:
+            say(f"Interrupted: {what} kept. Continue: kit runs resume {run_id or ''}".rstrip())
+        else:
+            say("Interrupted before the run was accepted: nothing has been started.")
+        return typer.Exit(INTERRUPTED)
+
+    def _note_unfinished(self, ids: Collection[str]) -> None:
+        from kit.store import Reader
+
+        reader = Reader(self.path)
+        found = [run for run in map(reader.find, ids) if run and not run.status.is_final]
+        if found:
+            count = (
+                "1 run it started waits"
+                if len(found) == 1
+                else f"{len(found)} runs it started wait"
+            )
+            say(f"note: {count} for a later moment; `kit runs resume` continues what waits")

@@ -1,0 +1,80 @@
+"""Continuing every run that an ended process left unfinished."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from kit.cli.terminal import print_json, say
+from kit.run import RunStatus
+
+if TYPE_CHECKING:
+    from kit.engine import Engine
+    from kit.run import Run
+    from kit.store import Reader
+
+
+def resume_all(reader: Reader, *, fast: bool, as_json: bool) -> None:
+    """
+    Continue every unfinished run to its end, and what those start; say what came of them.
+
+    Raises:
+        Exit: With 1 if one of them did not complete.
+    """
+    from kit.cli.project import Project
+    from kit.cli.story import Story
+
+    before = [run.id for run in reader.unfinished()]
+    if not before:
+        if as_json:
+            print_json([])
+        say("nothing is unfinished")
+        return
+    project, story = Project(), Story(fast=fast)
+    project.note_errors()
+
+    async def act(engine: Engine) -> None:
+        await _until_all_ended(engine, reader)
+
+    try:
+        project.drive(act, story, fast=fast, resume="all")
+    except KeyboardInterrupt:
+        raise project.leave() from None
+    runs = map(reader.find, dict.fromkeys((*before, *sorted(story.ids))))
+    ended = [run for run in runs if run is not None and run.status.is_final]
+    _report(reader, ended, as_json=as_json)
+
+
+async def _until_all_ended(engine: Engine, reader: Reader) -> None:
+    """Wait for every run the engine can continue, and for those begun meanwhile."""
+    import asyncio
+
+    while True:
+        await engine.idle()
+        left = [run.id for run in reader.unfinished() if run.workflow not in engine.unknown]
+        if not left:
+            return
+        await asyncio.gather(*map(engine.wait, left))
+
+
+def _report(reader: Reader, ended: Sequence[Run], *, as_json: bool) -> None:
+    from kit.cli.ending import run_json
+
+    if as_json:
+        print_json([run_json(reader, run) for run in ended])
+    _say_what_is_left(reader.unfinished())
+    counts = {status: sum(run.status is status for run in ended) for status in RunStatus}
+    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    say(said or "nothing could be continued")
+    if any(run.status is not RunStatus.COMPLETED for run in ended):
+        say("`kit runs show ID` says why; `kit runs --status failed` lists what gave up")
+        raise typer.Exit(1)
+
+
+def _say_what_is_left(left: Collection[Run]) -> None:
+    names = sorted({run.workflow for run in left})
+    if names:
+        count = "1 run is" if len(left) == 1 else f"{len(left)} runs are"
+        say(f"note: {count} left as before; no workflow here is called {', '.join(names)}")

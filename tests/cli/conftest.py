@@ -1,0 +1,50 @@
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from kit.cli import app
+
+
+class Said(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> object:
+        return json.loads(self.out)
+
+
+Kit = Callable[..., Said]
+
+
+@pytest.fixture(name="root")
+def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project, which is the current folder."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "functions/workflows").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.environ", {"PATH": "", "TERM": "xterm"})
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return tmp_path
+
+
+@pytest.fixture(name="kit")
+def _kit(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Kit:
+    """Calls `kit` in the project, as the installed command does."""
+
+    def kit(*arguments: str, stdin: bytes = b"", terminal: bool = False) -> Said:
+        monkeypatch.setattr(sys, "argv", ["kit", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+        with pytest.raises(SystemExit) as exited:
+            app.run()
+        captured = capsys.readouterr()
+        return Said(int(exited.value.code or 0), captured.out, captured.err)
+
+    return kit
