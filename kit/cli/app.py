@@ -13,9 +13,16 @@ import sys
 import typer
 
 from kit import __version__
-from kit.cli import config_cmd, init_cmd, list_cmd, schema_cmd
+from kit.cli import (
+    config_cmd,
+    init_cmd,
+    list_cmd,
+    run_cmd,
+    runs_cmd,
+    schema_cmd,
+)
 from kit.cli.terminal import report
-from kit.errors import WorkflowError
+from kit.errors import RunNotFoundError, WorkflowError, WorkflowNotFoundError
 
 app = typer.Typer(
     name="kit",
@@ -46,14 +53,18 @@ app.command("config")(config_cmd.config)
 app.command("schema")(schema_cmd.schema)
 app.command("init")(init_cmd.init)
 app.command("list")(list_cmd.list_workflows)
+app.command("run")(run_cmd.run)
+app.add_typer(runs_cmd.app, name="runs")
+
+_USED_WRONGLY = (WorkflowNotFoundError, RunNotFoundError)
 
 
 def run() -> None:
-    """Run `kit`; a `WorkflowError` becomes its message and exit status 1."""
+    """Run `kit`; a `WorkflowError` becomes its message and exit status 1 or 2."""
     try:
         app()
     except WorkflowError as error:
         report(error, as_json="--json" in sys.argv)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, _USED_WRONGLY) else 1)
     except BrokenPipeError:
         sys.exit(1)  # the reader of our output has gone; there is nobody to tell
