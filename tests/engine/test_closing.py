@@ -126,9 +126,13 @@ async def test_an_outcome_that_is_being_stored_when_the_engine_closes_is_kept(
     with write_lock(path):
         gate.open()
         await turns(100)
+        waiting = asyncio.create_task(engine.wait(run.id))
         closing = asyncio.create_task(engine.close())
         await turns()
+        with pytest.raises(StoreError, match="was closed"):
+            await engine.submit(event())
     await closing
+    assert (await waiting).status is RunStatus.COMPLETED
     engine = await start()
     assert engine.get(run.id).status is RunStatus.COMPLETED
 

@@ -125,6 +125,15 @@ async def test_a_delayed_event_begins_when_it_is_due(start: Open, clock: FakeClo
     assert (ended.status, ended.started) == (RunStatus.COMPLETED, START + 5000)
 
 
+async def test_of_delayed_events_the_next_due_sets_the_timer(start: Open, clock: FakeClock) -> None:
+    engine = await start(flow(hello))
+    runs = [await engine.submit(event(due=START + wait)) for wait in (5000, 2000)]
+    assert clock.next_due() == START + 2000
+    clock.advance(2000)
+    await engine.wait(runs[1].id)
+    assert clock.next_due() == START + 5000
+
+
 async def test_a_sleeping_run_goes_on_when_its_sleep_is_over(start: Open, clock: FakeClock) -> None:
     async def sleeper(input: Any, context: Any) -> None:
         await context.step.run("before", lambda: None)
