@@ -7,6 +7,7 @@ through a platform that speaks JavaScript.
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import json
 import sys
@@ -240,12 +241,15 @@ def failure_of(error: BaseException, step_id: str | None = None) -> Failure:
     )
 
 
+# the kit's own frames, and those of the future a plain handler waits for a step with
+_OURS = (__file__.rpartition("envelope.py")[0], concurrent.futures._base.__file__)
+
+
 def _cut(part: traceback.TracebackException | None, seen: set[int]) -> None:
     if part is None or id(part) in seen:
         return
     seen.add(id(part))
-    own = __file__.rpartition("envelope.py")[0]
-    theirs = [frame for frame in part.stack if not frame.filename.startswith(own)]
+    theirs = [frame for frame in part.stack if not frame.filename.startswith(_OURS)]
     part.stack = traceback.StackSummary.from_list(theirs)
     for other in (part.__cause__, part.__context__, *(part.exceptions or ())):
         _cut(other, seen)

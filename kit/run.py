@@ -151,8 +151,8 @@ class Progress:
     """
     Something happened in a run, told to whoever watches.
 
-    `what` is one of: run-started, step-started, step-finished, step-failed, slept, event-sent,
-    attempt-failed, run-ended. `data` depends on it and is JSON-ready.
+    `what` is one of: run-started, step-started, step-finished, step-failed, slept, run-sleeps,
+    event-sent, attempt-failed, run-ended. `data` depends on it and is JSON-ready.
     """
 
     what: str

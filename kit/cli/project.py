@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sys
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -97,7 +98,7 @@ class Project:
                 resume=resume,
                 observe=display,
             ) as engine:
-                with display:
+                with display, workflow_logs():
                     return await act(engine)
 
         return asyncio.run(acted())
@@ -155,3 +156,22 @@ class Project:
                 else f"{len(found)} runs it started wait"
             )
             say(f"note: {count} for a later moment; `kit runs resume` continues what waits")
+
+
+@contextlib.contextmanager
+def workflow_logs() -> Iterator[None]:
+    """Show on standard error what workflows log from INFO up, unless logging is set up already."""
+    root, workflows = logging.getLogger(), logging.getLogger("kit.workflow")
+    if root.handlers:
+        yield
+        return
+    handler = logging.StreamHandler()  # made here: a live display has put its own stderr in place
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    before = workflows.level
+    workflows.setLevel(logging.INFO)
+    workflows.addHandler(handler)
+    try:
+        yield
+    finally:
+        workflows.removeHandler(handler)
+        workflows.setLevel(before)

@@ -102,12 +102,12 @@ class Story:
         seen.sleeps.append(progress.data["stepId"])  # told when a sleep begins
 
     def _run_sleeps(self, progress: Progress, seen: _Seen) -> Line:
-        names = ", ".join(seen.sleeps)
+        names, asleep = ", ".join(seen.sleeps), span(progress.data["asleep"])
         if self._fast:
             seen.sleeps = []
-            return Line("done", names, "sleep skipped")
+            return Line("done", names, f"sleep of {asleep} skipped")
         seen.due = progress.data["dueAt"]
-        return Line("waits", names, f"sleeps {span(progress.data['dueAt'] - progress.at)}")
+        return Line("waits", names, f"sleeps {asleep}")
 
     def _event_sent(self, progress: Progress, seen: _Seen) -> Line:
         event_id = progress.data["eventId"]

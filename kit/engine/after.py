@@ -23,11 +23,16 @@ from kit.run import (
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The run as it is now, and what is to be stored with it."""
+    """
+    The run as it is now, and what is to be stored with it.
+
+    `asleep` is how long it was to sleep, in milliseconds, whether or not that is skipped.
+    """
 
     run: Run
     checkpoints: tuple[Checkpoint, ...]
     attempt: Attempt | None = None
+    asleep: int = 0
 
 
 def after(run: Run, outcome: Outcome, now: int, *, fast: bool) -> Next:
@@ -47,11 +52,12 @@ def after(run: Run, outcome: Outcome, now: int, *, fast: bool) -> Next:
 
 
 def _suspended(run: Run, outcome: Suspended, now: int, *, fast: bool) -> Next:
-    due = max([now, *(due_at(sleep.until, now) for sleep in outcome.sleeps)])
-    due = now if fast else due
+    wakes = max([now, *(due_at(sleep.until, now) for sleep in outcome.sleeps)])
+    due = now if fast else wakes
     status = RunStatus.SLEEPING if outcome.sleeps else RunStatus.QUEUED
     slept = tuple(_slept(sleep, now, due) for sleep in outcome.sleeps)
-    return Next(replace(run, status=status, due=due), (*outcome.checkpoints, *slept))
+    sleeping = replace(run, status=status, due=due)
+    return Next(sleeping, (*outcome.checkpoints, *slept), asleep=wakes - now)
 
 
 def _slept(sleep: Sleep, now: int, due: int) -> Checkpoint:

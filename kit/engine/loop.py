@@ -194,7 +194,7 @@ class Loop:
             return self._ended(live)
         await self._store.wait(live.run, first, to_store.checkpoints, attempt)
         if live.run.status is RunStatus.SLEEPING:
-            self._tell(live, "run-sleeps", dueAt=live.run.due)
+            self._tell(live, "run-sleeps", dueAt=live.run.due, asleep=to_store.asleep)
         if live.stopped:
             return await self._end(live, RunStatus.CANCELLED)
         live.rest()

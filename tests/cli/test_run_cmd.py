@@ -1,4 +1,5 @@
 import json
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_the_result_is_one_line_of_json_and_progress_goes_elsewhere(root: Path, 
     assert re.fullmatch("greet: run [0-9a-f-]{36}", lines[0])
     assert lines[1] == "noise from the handler"
     assert re.fullmatch(r"look: done, [\d.]+ m?s", lines[2])
-    assert lines[3] == "nap: done, sleep skipped"
+    assert lines[3] == "nap: done, sleep of 1 h skipped"
     assert re.fullmatch(r"completed after [\d.]+ m?s", lines[5])
 
 
@@ -348,7 +349,7 @@ def test_what_waits_is_open_with_its_countdown() -> None:
     assert list(story.open(1)) == ["attempt 1  begins in 5 s"]
     assert told(story, "run-started", attempt=1) == "attempt 1"
     told(story, "slept", stepId="nap")
-    assert told(story, "run-sleeps", dueAt=90_000) == "nap sleeps 1 min 30 s"
+    assert told(story, "run-sleeps", dueAt=90_000, asleep=90_000) == "nap sleeps 1 min 30 s"
     assert list(story.open(1_000)) == ["nap  goes on in 1 min 29 s"]
     assert told(story, "run-started", attempt=1) == "nap: done, slept"
     assert list(story.open(1_000)) == []
@@ -387,3 +388,21 @@ def test_spans_are_said_in_their_two_largest_units(milliseconds: int, text: str)
 def test_countdowns_round_up_and_ages_down() -> None:
     assert (countdown(1), countdown(0), countdown(1001)) == ("1 s", "0 s", "2 s")
     assert (age(1), age(1999), age(-1)) == ("0 s", "1 s", "0 s")
+
+
+LOGGER = """
+from kit import Context, define_workflow
+
+@define_workflow
+async def chatty(input: None, context: Context) -> None:
+    context.logger.info("charged %s", 5)
+"""
+
+
+def test_what_a_workflow_logs_is_shown(
+    root: Path, kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as outside pytest
+    (root / "functions" / "workflows" / "chatty.py").write_text(LOGGER)
+
+    assert "INFO charged 5" in kit("run", "chatty").err
