@@ -96,10 +96,11 @@ class RunJson(TypedDict):
 
 
 def event_to_json(event: Event, *, base_url: str | None = None) -> EventJson:
-    """Return *event* as the router takes it; what was not given is absent, as the client has it."""
-    found: EventJson = {"eventName": event.name, "eventId": event.id}
-    if event.data is not None:
-        found["data"] = event.data
+    """
+    Return *event* as the router takes it. What was not given is absent, as the client has it;
+    but data is always there, so that `None` arrives as null and not as nothing.
+    """
+    found: EventJson = {"eventName": event.name, "eventId": event.id, "data": event.data}
     if event.due is not None:
         found["delayUntil"] = event.due
     if event.priority:

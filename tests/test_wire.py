@@ -9,10 +9,11 @@ from kit.wire import event_to_json, run_to_json
 ID = "0b5c2f5e-6a4e-4c1d-9f43-5d0c9e1a7b11"
 
 
-def test_an_event_leaves_out_what_was_not_given() -> None:
+def test_an_event_leaves_out_what_was_not_given_but_for_its_data() -> None:
     assert event_to_json(Event(name="publish-draft", data=None, id=ID)) == {
         "eventName": "publish-draft",
         "eventId": ID,
+        "data": None,
         "eventChain": ["publish-draft"],
     }
 
