@@ -21,7 +21,7 @@ install: .venv/.ready
 demo: .venv/.ready ## run the seed document's example, durably, sleeps skipped
 	$(BIN)/kit run publish-draft --data '{"title": "Ship weekly digest"}' --fast
 
-test: .venv/.ready ## every test, with branch coverage (gate: 95 %)
+test: .venv/.ready node_modules/.ready ## every test, with branch coverage (gate: 95 %)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet

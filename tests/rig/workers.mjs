@@ -1,0 +1,122 @@
+// Functions in processes of their own, and the four ways to treat one when its response is over.
+
+import { fork, spawn } from "node:child_process";
+import { once } from "node:events";
+import http from "node:http";
+import { fileURLToPath } from "node:url";
+
+import { clockOffset } from "./clock.mjs";
+import { handedOn } from "./web.mjs";
+
+const here = (file) => fileURLToPath(new URL(file, import.meta.url));
+
+export class Workers {
+  #workers = new Set();
+  #warden = spawn(process.execPath, [here("warden.mjs")], {
+    detached: true, // so that an interrupt at the terminal does not end it first
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+
+  constructor({ mode, after }) {
+    this.mode = mode;
+    this.after = after;
+    this.#warden.stdin.on("error", () => {});
+  }
+
+  /** Ask one of the function's processes; returns [pid, response, over], the last to be called. */
+  async call(fn, request, params) {
+    const worker = await this.#take(fn);
+    const over = () => this.#over(worker);
+    try {
+      return [worker.pid, await ask(worker, request, params), over];
+    } catch (error) {
+      await over();
+      throw error;
+    }
+  }
+
+  tellClock() {
+    const connected = [...this.#workers].filter(({ child }) => child.connected);
+    for (const { child } of connected) child.send({ clock: clockOffset() });
+  }
+
+  /** List the processes: their function, id and address, and whether they are busy or frozen. */
+  list() {
+    return [...this.#workers].map(({ child, exited, ...told }) => told);
+  }
+
+  async stop() {
+    await Promise.all([...this.#workers].map((worker) => this.#kill(worker)));
+  }
+
+  /** A process serves one invocation at a time, as on the platform; the next one gets another. */
+  async #take(fn) {
+    const waiting = [...this.#workers].find((each) => each.name === fn.name && !each.busy);
+    if (!waiting || this.mode === "per-invocation") return this.#start(fn);
+    waiting.busy = true;
+    if (waiting.frozen) signal(waiting, "SIGCONT");
+    waiting.frozen = false;
+    return waiting;
+  }
+
+  async #start(fn) {
+    const settings = { path: fn.path, after: this.after, clock: clockOffset() };
+    const child = fork(here("worker.mjs"), [JSON.stringify(settings)], {
+      detached: true, // a process group of its own, frozen and ended with all it has started
+      stdio: ["ignore", 2, 2, "ipc"], // our stdout is for the ready line alone
+    });
+    const worker = { name: fn.name, pid: child.pid, child, busy: true, frozen: false };
+    this.#workers.add(worker);
+    child.on("error", () => {}); // a message to a process that is ending
+    this.#warden.stdin.write(`+${worker.pid}\n`);
+    worker.exited = once(child, "exit").then(() => this.#forget(worker));
+    const message = await Promise.race([once(child, "message"), worker.exited]);
+    if (!message) throw new Error(`the process of ${fn.name} ended before it was ready`);
+    worker.address = message[0].address;
+    return worker;
+  }
+
+  /** A response is over. Resolves when its process is as it shall be; one that ends stays busy. */
+  async #over(worker) {
+    if (this.after === "kill") return this.#kill(worker);
+    if (this.after === "end") return worker.exited;
+    if (this.after === "freeze") worker.frozen = signal(worker, "SIGSTOP");
+    worker.busy = false;
+  }
+
+  #kill(worker) {
+    signal(worker, "SIGKILL");
+    return worker.exited;
+  }
+
+  #forget(worker) {
+    this.#workers.delete(worker);
+    signal(worker, "SIGKILL"); // what it has started and not ended
+    this.#warden.stdin.write(`-${worker.pid}\n`);
+  }
+}
+
+function signal({ pid }, name) {
+  try {
+    return process.kill(-pid, name);
+  } catch {
+    return false; // it has ended by itself
+  }
+}
+
+async function ask(worker, { url, method, headers, body }, params) {
+  const outgoing = http.request(worker.address, {
+    path: new URL(url).pathname,
+    method,
+    agent: false, // a connection kept open would outlast a freeze
+    headers: {
+      ...handedOn(headers),
+      "x-rig-url": url,
+      "x-rig-clock": clockOffset(),
+      "x-rig-params": JSON.stringify(params),
+    },
+  });
+  outgoing.end(body);
+  const [response] = await once(outgoing, "response");
+  return response;
+}
