@@ -15,11 +15,14 @@ import typer
 from kit import __version__
 from kit.cli import (
     config_cmd,
+    doctor_cmd,
+    events_cmd,
     init_cmd,
     list_cmd,
     run_cmd,
     runs_cmd,
     schema_cmd,
+    send_cmd,
 )
 from kit.cli.terminal import report
 from kit.errors import RunNotFoundError, WorkflowError, WorkflowNotFoundError
@@ -55,6 +58,9 @@ app.command("init")(init_cmd.init)
 app.command("list")(list_cmd.list_workflows)
 app.command("run")(run_cmd.run)
 app.add_typer(runs_cmd.app, name="runs")
+app.command("send")(send_cmd.send)
+app.add_typer(events_cmd.app, name="events")
+app.command("doctor")(doctor_cmd.doctor)
 
 _USED_WRONGLY = (WorkflowNotFoundError, RunNotFoundError)
 
