@@ -46,6 +46,7 @@ schema: .venv/.ready
 bench: .venv/.ready
 	$(BIN)/python benchmarks/imports.py
 	$(BIN)/python benchmarks/engine.py --seconds 2
+	$(BIN)/python benchmarks/publish.py
 
 clean:
 	rm -rf .venv node_modules .kit .coverage* .hypothesis .mypy_cache .ruff_cache .pytest_cache

@@ -12,7 +12,6 @@ from kit.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from kit.client import (
-        Sent,
         defer_workflow,
         get_workflow_run,
         list_workflows,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
         WorkflowNotFoundError,
     )
     from kit.handle import WorkflowRun
+    from kit.outgoing import Sent
     from kit.run import RunDetails, RunStatus
     from kit.step import Context, PlainContext, PlainStep, Step
     from kit.validation import read_validated_payload
@@ -58,11 +58,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "kit.client": (
-        "Sent defer_workflow get_workflow_run list_workflows run_workflow send_event send_events"
+        "defer_workflow get_workflow_run list_workflows run_workflow send_event send_events"
     ),
     "kit.clients": "AsyncWorkflowClient WorkflowClient",
     "kit.definition": "define_workflow",
     "kit.handle": "WorkflowRun",
+    "kit.outgoing": "Sent",
     "kit.run": "RunDetails RunStatus",
     "kit.step": "Context PlainContext PlainStep Step",
     "kit.validation": "read_validated_payload",

@@ -9,42 +9,25 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kit import background
 from kit.duration import Duration
-from kit.errors import SendError, WorkflowError
-from kit.event import Event, check_name, check_priority, derived_id
+from kit.errors import SendError
+from kit.event import Event
 from kit.handle import WorkflowRun
 from kit.invocation import current
-from kit.payload import check_travels, to_input
-from kit.step import event_due
+from kit.outgoing import AnyEvent, Sent, When, checked_input, make_event, make_events, paired
 from kit.workflow import Workflow
 
 if TYPE_CHECKING:
     from kit.providers import Provider
 
 _log = logging.getLogger("kit")
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What became of one event of many; `error` is None if it went."""
-
-    name: str
-    event_id: str
-    error: Exception | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the event went."""
-        return self.error is None
 
 
 async def run_workflow(
@@ -67,11 +50,11 @@ async def run_workflow(
         SendError: If the event did not get through.
     """
     source = provider()
-    name, data = _checked(source, workflow, input)
+    name, data = checked_input(source, workflow, input)
     if current.get() is not None and id is None:
         event = await _send_from_run(name, data, delay, delay_until, priority)
         return WorkflowRun(event.id, name, source)
-    event = _event(name, data, id, delay, delay_until, priority)
+    event = make_event(name, data, _when(id, delay, delay_until, priority))
     return WorkflowRun(event.id, name, source, native=await source.send(event, key=id))
 
 
@@ -98,8 +81,8 @@ async def defer_workflow(
             workflow, input, id=id, delay=delay, delay_until=delay_until, priority=priority
         )
     source = provider()
-    name, data = _checked(source, workflow, input)
-    event = _event(name, data, id, delay, delay_until, priority)
+    name, data = checked_input(source, workflow, input)
+    event = make_event(name, data, _when(id, delay, delay_until, priority))
     sending = background.defer(source.send(event, key=id))
     sending.add_done_callback(_log_failure)
     return WorkflowRun(event.id, name, source, sending=sending)
@@ -135,24 +118,19 @@ async def send_event(
     """
     if current.get() is not None and id is None:
         return (await _send_from_run(name, data, delay, delay_until, priority)).id
-    event = _event(name, data, id, delay, delay_until, priority)
+    event = make_event(name, data, _when(id, delay, delay_until, priority))
     await provider().send(event, key=id)
     return event.id
 
 
-async def send_events(events: Sequence[Mapping[str, Any] | tuple[str, Any]]) -> list[Sent]:
+async def send_events(events: Sequence[AnyEvent]) -> list[Sent]:
     """
     Send several events, and tell of each whether it went; none spoils the others.
 
     An event is a pair of name and data, or a mapping with the arguments of `send_event`.
     """
-    made = [_made(each) for each in events]
-    whole = [event for _, event in made if isinstance(event, Event)]
-    outcomes = iter(await provider().send_all(whole))
-    return [
-        Sent(name, event.id, next(outcomes)) if isinstance(event, Event) else Sent(name, "", event)
-        for name, event in made
-    ]
+    made, events_to_send = make_events(events)
+    return paired(made, await provider().send_all(events_to_send))
 
 
 # ------------------------------------------------------------ which provider
@@ -180,58 +158,7 @@ def use_provider(chosen: Provider | None) -> None:
         _provider = chosen
 
 
-# ------------------------------------------------------------ events
-
-
-def _checked(source: Provider, workflow: str | Workflow[..., Any], input: Any) -> tuple[str, Any]:
-    """Return the event's name and data, valid for the workflow if its definition is at hand."""
-    if isinstance(workflow, Workflow):
-        source.admit(workflow)
-        return workflow.event_name, to_input(workflow, input)
-    found = source.find_workflow(workflow)
-    if found is None:
-        check_name(workflow)
-        return workflow, input.model_dump(mode="json") if hasattr(input, "model_dump") else input
-    return found.event_name, to_input(found, input)
-
-
-def _event(
-    name: str,
-    data: Any,
-    key: str | None,
-    delay: Duration | None,
-    delay_until: datetime | None,
-    priority: int | None,
-) -> Event:
-    check_name(name)
-    check_priority(priority or 0)
-    check_travels(data, f"the data of event {name!r}")
-    event_id = str(uuid.uuid4()) if key is None else derived_id("run", name.lower(), key)
-    due = event_due(delay, delay_until, time.time_ns() // 1_000_000)
-    return Event(name, data, event_id, due, priority or 0)
-
-
-def _made(each: Mapping[str, Any] | tuple[str, Any]) -> tuple[str, Event | Exception]:
-    given: Mapping[str, Any] = (
-        {"name": each[0], "data": each[1]} if isinstance(each, tuple) else each
-    )
-    name = str(given.get("name", ""))
-    unknown = set(given) - {"name", "data", "id", "delay", "delay_until", "priority"}
-    try:
-        if unknown:
-            msg = f"an event has no {', '.join(map(repr, sorted(unknown)))}"
-            raise TypeError(msg)
-        event = _event(
-            name,
-            given.get("data"),
-            given.get("id"),
-            given.get("delay"),
-            given.get("delay_until"),
-            given.get("priority"),
-        )
-    except (WorkflowError, ValueError, TypeError) as error:
-        return name, error
-    return name, event
+# ------------------------------------------------------------ within a run
 
 
 async def _send_from_run(
@@ -243,14 +170,18 @@ async def _send_from_run(
 ) -> Event:
     running = current.get()
     assert running is not None  # noqa: S101 - the callers have looked
-    invocation = running[0]
-    plain = _event(name, data, None, delay, delay_until, priority)
-    chain = invocation.delivery.event.chain_of_sent(name)
+    plain = make_event(name, data, _when(None, delay, delay_until, priority))
 
     def make(event_id: str) -> Event:
-        return Event(name, data, event_id, plain.due, plain.priority, chain)
+        return replace(plain, id=event_id)
 
-    return await invocation.send(name, data, make=make)
+    return await running[0].send(name, data, make=make)
+
+
+def _when(
+    id: str | None, delay: Duration | None, delay_until: datetime | None, priority: int | None
+) -> When:
+    return {"id": id, "delay": delay, "delay_until": delay_until, "priority": priority}
 
 
 def _log_failure(sending: Future[Any]) -> None:

@@ -8,20 +8,15 @@ they try again, is decided in `sending` and `management`; here it is only carrie
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Collection, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from kit import handle, sync
-from kit.client import Sent, _checked, _event, _made
 from kit.config import load
-from kit.duration import Duration
-from kit.errors import LoopDetectedError
 from kit.event import Event
-from kit.invocation import current
 from kit.management import Accepted, delete_flow, retry_flow
+from kit.outgoing import AnyEvent, Sent, When, checked_input, make_event, make_events, paired
 from kit.providers.netlify import NetlifyProvider, now
 from kit.sending import Acknowledgement, events_flow
 from kit.transport import TIMEOUT, AsyncNetwork, Network
@@ -33,16 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["AsyncWorkflowClient", "WorkflowClient"]
 
 AnyWorkflow = Workflow[..., Any]
-AnyEvent = Mapping[str, Any] | tuple[str, Any]
-
-
-class When(TypedDict, total=False):
-    """How an event is sent: an idempotency key, a delay or a moment, and a priority within ±50."""
-
-    id: str | None
-    delay: Duration | None
-    delay_until: datetime | None
-    priority: int | None
 
 
 class _Client:
@@ -59,8 +44,8 @@ class _Client:
         return f"{type(self).__name__}({self._target.origin!r})"
 
     def _start_of(self, workflow: str | AnyWorkflow, input: Any, when: When) -> Event:
-        name, data = _checked(self._source, workflow, input)
-        return _composed(name, data, when)
+        name, data = checked_input(self._source, workflow, input)
+        return make_event(name, data, when)
 
 
 class AsyncWorkflowClient(_Client):
@@ -97,15 +82,14 @@ class AsyncWorkflowClient(_Client):
 
     async def send_event(self, name: str, data: Any = None, **when: Unpack[When]) -> str:
         """Send an event and return its id. See `kit.send_event`."""
-        event = _composed(name, data, when)
+        event = make_event(name, data, when)
         await self._open().send(event)
         return event.id
 
     async def send_events(self, events: Sequence[AnyEvent]) -> list[Sent]:
         """Send several events, and tell of each whether it went. See `kit.send_events`."""
-        made = [_chained_or_not(*_made(each)) for each in events]
-        whole = [event for _, event in made if isinstance(event, Event)]
-        return _sent(made, await self._open().send_all(whole))
+        made, whole = make_events(events)
+        return paired(made, await self._open().send_all(whole))
 
     async def delete_events(
         self, *, ids: Collection[str] = (), states: Collection[str] = (), everything: bool = False
@@ -179,14 +163,12 @@ class WorkflowClient(_Client):
 
     def send_event(self, name: str, data: Any = None, **when: Unpack[When]) -> str:
         """Send an event and return its id. See `kit.send_event`."""
-        return self._send(_composed(name, data, when)).event_id
+        return self._send(make_event(name, data, when)).event_id
 
     def send_events(self, events: Sequence[AnyEvent]) -> list[Sent]:
         """Send several events, and tell of each whether it went. See `kit.send_events`."""
-        made = [_chained_or_not(*_made(each)) for each in events]
-        whole = [event for _, event in made if isinstance(event, Event)]
-        outcomes = self._network.carry_out(events_flow(whole, self._target, now=now()))
-        return _sent(made, [each if isinstance(each, Exception) else None for each in outcomes])
+        made, whole = make_events(events)
+        return paired(made, self._network.carry_out(events_flow(whole, self._target, now=now())))
 
     def list_workflows(self) -> list[AnyWorkflow]:
         """Return the workflows defined in this project, by name; the site may have others."""
@@ -228,40 +210,3 @@ class WorkflowClient(_Client):
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
-
-
-def _composed(name: str, data: Any, when: When) -> Event:
-    """Return the event, as one of the chain of the run that sends it, if one does."""
-    event = _event(
-        name,
-        data,
-        when.get("id"),
-        when.get("delay"),
-        when.get("delay_until"),
-        when.get("priority"),
-    )
-    return _chained(event)
-
-
-def _chained(event: Event) -> Event:
-    running = current.get()
-    if running is None:
-        return event
-    return replace(event, chain=running[0].delivery.event.chain_of_sent(event.name))
-
-
-def _chained_or_not(name: str, event: Event | Exception) -> tuple[str, Event | Exception]:
-    try:
-        return name, _chained(event) if isinstance(event, Event) else event
-    except LoopDetectedError as error:
-        return name, error
-
-
-def _sent(
-    made: Sequence[tuple[str, Event | Exception]], outcomes: Sequence[Exception | None]
-) -> list[Sent]:
-    left = iter(outcomes)
-    return [
-        Sent(name, event.id, next(left)) if isinstance(event, Event) else Sent(name, "", event)
-        for name, event in made
-    ]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from kit import background, client, handle
-from kit.client import Sent
 from kit.duration import Duration
 from kit.invocation import current
+from kit.outgoing import AnyEvent, Sent
 from kit.run import RunDetails, RunStatus
 from kit.step import PlainContext as Context
 from kit.validation import read_validated_payload
@@ -132,7 +132,7 @@ def send_event(
     )
 
 
-def send_events(events: Sequence[Mapping[str, Any] | tuple[str, Any]]) -> list[Sent]:
+def send_events(events: Sequence[AnyEvent]) -> list[Sent]:
     """Send several events, and tell of each whether it went; see `kit.send_events`."""
     return _wait(client.send_events(events))
 

@@ -114,7 +114,7 @@ async def test_a_delayed_run_is_queued_until_its_time(project):
     assert await run.status() is RunStatus.QUEUED
     details = await run.details()
     assert isinstance(details, RunDetails)
-    assert details.run.due - details.run.created == pytest.approx(3_600_000, abs=50)
+    assert details.run.due - details.run.created == pytest.approx(3_600_000, abs=60_000)
     assert details.run.priority == 7
 
 
@@ -248,3 +248,28 @@ async def test_a_background_loop_awaits_from_its_own_thread_too():
         return await background.run(inner())
 
     assert await background.run(outer()) == 1
+
+
+async def test_a_circle_of_starts_stops_at_the_limit_even_with_keys(project):
+    @define_workflow(max_retries=0)
+    async def circle(input: int, context: Context):
+        sent = await send_events([{"name": "circle", "data": input + 1, "id": str(input + 1)}])
+        if not sent[0].ok:
+            raise sent[0].error
+        return sent[0].event_id
+
+    run = await run_workflow(circle, 0)
+    for _ in range(18):
+        run = await get_workflow_run(await run.result(10))
+    with pytest.raises(RunFailed, match="number 20 in a chain"):
+        await run.result(10)
+
+
+async def test_a_started_run_with_a_key_within_a_run_continues_its_chain(project):
+    @define_workflow
+    async def parent(input: None, context: Context):
+        return (await run_workflow(echo, {}, id="a key")).id
+
+    child = await (await run_workflow(parent)).result(10)
+
+    assert (await (await get_workflow_run(child)).details()).run.chain == ("parent",)

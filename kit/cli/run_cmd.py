@@ -40,7 +40,7 @@ def run(
     if key == "":
         msg = "--id is empty; give a key, or leave it out"
         raise typer.BadParameter(msg)
-    given = _parsed(data)
+    given = parsed(data)
     project = Project()
     event = _event(project, name, given, key)
     if key is not None:
@@ -54,7 +54,7 @@ def run(
     finish(Reader(project.path), event.id, as_json=as_json)
 
 
-def _parsed(data: str | None) -> Any:
+def parsed(data: str | None) -> Any:
     """Return what `--data` says, wherever it says it."""
     if data is None:
         return None

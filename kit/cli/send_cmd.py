@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kit.cli.run_cmd import _parsed as parsed
+from kit.cli.run_cmd import parsed
 from kit.cli.terminal import print_json, say
 
 if TYPE_CHECKING:

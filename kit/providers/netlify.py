@@ -209,12 +209,9 @@ class NetlifyProvider:
             await background.run(_closed(behind[1]))
 
     def _cannot(self, what: str) -> Never:
-        blobs = (
-            "set workflow.store to blobs, or " if self._config.get_workflow().store == "awl" else ""
-        )
         remedy = (
-            "Async Workloads keeps no record of a run that could be asked. For that,"
-            f" {blobs}run the workflow with provider: local"
+            "Async Workloads keeps no record of a run that could be asked. For that, run the"
+            " workflow with provider: local"
         )
         raise NotSupportedError(what, self.name, remedy)
 
