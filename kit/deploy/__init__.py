@@ -1,0 +1,1 @@
+"""Python in Netlify's functions: what runs there, and what is copied beside it."""

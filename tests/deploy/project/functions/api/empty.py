@@ -1,0 +1,1 @@
+"""No function here answers anything."""
