@@ -49,6 +49,8 @@ _EXPECTED = {
     "replay": '"pauses" or "always"',
     "concurrency": "a whole number from 1 to 10000",
     "folder": "the path of a folder inside the project",
+    "bundle": '"shared" or "per-workflow"',
+    "python": 'a version in quotes, such as "3.13"',
 }
 
 

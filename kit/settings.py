@@ -7,6 +7,7 @@ aliases on the model would let a bare `BASEURL` of the shell fill a field.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from kit.hosting import origin_of
 
 PREFIX = "WORKFLOW_"
+PYTHON_VERSION = r"^3\.(1[1-9]|[2-9][0-9])(\.[0-9]+)?$"
 Provider = Literal["netlify", "local"]
 Kind = Literal["argument", "environment", ".env", "file", "hosting", "derived", "default"]
 
@@ -101,7 +103,7 @@ class WorkflowConfig(BaseSettings):
     store: Literal["awl", "blobs"] = Field(
         "awl",
         description="Where checkpoints live on Netlify: in the event itself (awl), or in a run "
-        "record in Netlify Blobs (blobs), which also gives status, result, stop and timeout.",
+        "record in Netlify Blobs (blobs: not available yet, refused when it would be used).",
     )
     path: str = Field(
         ".kit/runs.db",
@@ -125,6 +127,18 @@ class WorkflowConfig(BaseSettings):
         "functions/workflows",
         description="The folder of workflow files, inside the project's folder.",
         json_schema_extra={"minLength": 1},
+    )
+    bundle: Literal["shared", "per-workflow"] = Field(
+        "shared",
+        description="One function serves all workflows of equal settings (shared), or each "
+        "workflow has its own (per-workflow).",
+    )
+    python: str | None = Field(
+        None,
+        description="The Python that functions run on. When absent: the version `kit build` "
+        "runs on.",
+        examples=["3.13"],
+        json_schema_extra={"pattern": PYTHON_VERSION},
     )
 
     @field_validator("base_url")
@@ -163,6 +177,14 @@ class WorkflowConfig(BaseSettings):
         path = PurePosixPath(value.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or value[1:2] == ":":
             msg = f"{value[:100]!r} leads out of the project: give a folder inside it"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("python")
+    @classmethod
+    def _version(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(PYTHON_VERSION, value):
+            msg = f"{value[:100]!r} is no version the kit runs on: write it as 3.13, from 3.11 up"
             raise ValueError(msg)
         return value
 

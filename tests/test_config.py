@@ -280,6 +280,16 @@ def test_a_key_in_a_file_that_is_no_yaml_is_not_repeated(root: Path) -> None:
         ("path: 2026-01-01", "it is a date; it must be the path of a file"),
         ("path: ''", "'' is no path: write one without control characters"),
         ('path: "a\\0b"', "'a\\x00b' is no path: write one without control characters"),
+        ("bundle: each", '\'each\' will not do; it must be "shared" or "per-workflow"'),
+        ("python: 3.13", '3.13 is a number; it must be a version in quotes, such as "3.13"'),
+        (
+            "python: '3.10'",
+            "'3.10' is no version the kit runs on: write it as 3.13, from 3.11 up",
+        ),
+        (
+            "python: '3'",
+            "'3' is no version the kit runs on: write it as 3.13, from 3.11 up",
+        ),
         ("folder: ../x", "'../x' leads out of the project: give a folder inside it"),
         ("folder: /etc", "'/etc' leads out of the project: give a folder inside it"),
         ("folder: 'C:\\x'", "'C:\\\\x' leads out of the project: give a folder inside it"),
@@ -348,8 +358,8 @@ def test_a_file_that_says_nothing_is_fine(root: Path, text: str) -> None:
         ),
         (
             "workflow:\n  1: x\n",
-            " line 2, workflow.1: there is no such key. Known: apiKey, baseUrl, concurrency,"
-            " durability, folder, path, provider, replay, store.",
+            " line 2, workflow.1: there is no such key. Known: apiKey, baseUrl, bundle,"
+            " concurrency, durability, folder, path, provider, python, replay, store.",
         ),
         ("workflows: {}", ": there is no key 'workflows' at the top. Did you mean workflow?"),
         (

@@ -133,6 +133,8 @@ def test_the_documentation_names_every_setting_and_its_variable() -> None:
         "workflow: {baseUrl: https://x.example, apiKey: k, provider: netlify, store: blobs}",
         "workflow: {baseUrl: 'HTTP://localhost:8888/x'}",
         "workflow: {path: a.db, durability: normal, replay: always, concurrency: 1, folder: f}",
+        "workflow: {bundle: per-workflow, python: '3.13'}",
+        "workflow: {python: '3.11.7'}",
     ],
 )
 def test_what_the_kit_takes_the_schema_takes(tmp_path: Path, text: str) -> None:
@@ -168,6 +170,10 @@ def test_what_the_kit_takes_the_schema_takes(tmp_path: Path, text: str) -> None:
         "workflow: {apiKey: ''}",
         "workflow: {path: ''}",
         "workflow: {folder: []}",
+        "workflow: {bundle: each}",
+        "workflow: {python: 3.13}",
+        "workflow: {python: '3.10'}",
+        "workflow: {python: '3.13.x'}",
     ],
 )
 def test_what_the_schema_refuses_the_kit_refuses(tmp_path: Path, text: str) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from kit import __version__
 from kit.cli import (
+    build_cmd,
     config_cmd,
     doctor_cmd,
     events_cmd,
@@ -60,6 +61,7 @@ app.command("run")(run_cmd.run)
 app.add_typer(runs_cmd.app, name="runs")
 app.command("send")(send_cmd.send)
 app.add_typer(events_cmd.app, name="events")
+app.command("build")(build_cmd.build)
 app.command("doctor")(doctor_cmd.doctor)
 
 _USED_WRONGLY = (WorkflowNotFoundError, RunNotFoundError)
