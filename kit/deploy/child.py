@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import time
@@ -56,6 +57,7 @@ FLUSH_SECONDS = 5.0
 def main() -> None:
     """Serve Node's calls until it goes away."""
     execution.CLEAN_UP_SECONDS = CLEAN_UP_SECONDS
+    signal.signal(signal.SIGINT, lambda *_: None)  # at a terminal, Node is told as well
     end = socket.socket(fileno=DESCRIPTOR)
     end.set_inheritable(False)
     asyncio.run(_serve_and_leave(Path(os.environ["KIT_BUNDLE"]), end))

@@ -107,10 +107,12 @@ class Place:
 
 
 def _import_function(file: str, root: Path) -> ModuleType:
-    """Import a file under its dotted path; a name such as `[id]` gets a derived one."""
+    """Import a file under its dotted path, or under a derived name if that is not possible."""
     parts = PurePosixPath(file).with_suffix("").parts
     if all(part.isidentifier() for part in parts):
-        return importlib.import_module(".".join(parts))
+        module = importlib.import_module(".".join(parts))
+        if module.__file__ == str(root / file):  # else a package has a module of that name
+            return module
     name = f"kit_function_{zlib.crc32(file.encode()):08x}"
     spec = spec_from_file_location(name, root / file)
     assert spec is not None  # noqa: S101 - it ends in .py

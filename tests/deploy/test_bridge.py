@@ -289,6 +289,20 @@ def test_a_failing_step_is_tried_again_with_its_backoff_until_it_is_dead(site: S
     assert "RuntimeError: no luck" in output
 
 
+def test_a_failure_that_was_a_suspension_counts_as_an_attempt(site: Site):
+    site.send("unlucky")
+    assert site.due() == [3]
+    site.rig.advance(4)
+    site.rig.settle()
+    assert site.due() == [9]  # Netlify, which has counted no failure yet, would have taken 3
+    site.rig.advance(10)
+    site.rig.settle()
+
+    noted = [line for line in site.noted() if line != "bad"]
+    assert noted == ["invoked at 0", "good", "invoked at 1", "invoked at 2"]
+    assert (site.noted().count("bad"), site.due(), site.dead()) == (3, [], 1)
+
+
 def test_do_not_retry_is_a_dead_letter_at_once(site: Site):
     assert site.run("final", waits=(3600,)) == ["tried"]
     assert site.dead() == 1

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -44,6 +45,12 @@ SOURCES = {
     "sends": "await context.send_event('other', {'n': 1})",
 }
 BROKEN = "import nothing_of_that_name"
+FUNCTIONS = {
+    "hello": "async def post(request):\n    return (await request.body()).decode() + '!'\n",
+    "slow": "import asyncio\nasync def get():\n    await asyncio.sleep(30)\n",
+    "[id]": "def get(request):\n    return request.path_params\n",
+    "[bad]": "raise RuntimeError('at import')\n",
+}
 
 
 class Node:
@@ -85,12 +92,17 @@ def bundle(tmp_path: Path) -> Path:
         )
     (folder / "broken.py").write_text(BROKEN)
     names = [*SOURCES, "broken"]
+    api = tmp_path / "app" / "functions" / "api"
+    api.mkdir()
+    for name, text in FUNCTIONS.items():
+        (api / f"{name}.py").write_text(text)
     manifest = {
         "python": "python",
         "root": "app",
         "paths": [],
         "folder": "functions/workflows",
         "workflows": {name: f"functions/workflows/{name}.py" for name in names},
+        "functions": {name: f"functions/api/{name}.py" for name in FUNCTIONS},
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     return tmp_path
@@ -238,6 +250,71 @@ async def test_the_environment_is_changed_by_each_call(
     assert json.loads(said["result"]) == ["new", None]
 
 
+# ---------------------------------------------------------------- HTTP functions
+
+
+def asked(function: str, method: str = "GET", **more: Any) -> dict[str, Any]:
+    url = f"https://shop.example/api/{more.pop('path', function)}"
+    about = {"function": function, "method": method, "url": url, "headers": [], "timeLeft": 20}
+    return {"type": "request", "call": 1, **about, **more}
+
+
+@pytest.fixture
+def root_on_path(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(bundle / "app")
+
+
+@pytest.mark.usefixtures("root_on_path")
+async def test_a_request_is_answered_by_its_function(bundle: Path):
+    async with talking(bundle) as node:
+        node.say(**asked("hello", "POST", hasBody=True))
+        for frame in ({"type": "body", "data": "aGkg"}, {"type": "body", "data": "eW91"}):
+            node.say(call=1, **frame)
+        node.say(type="bodyEnd", call=1)
+        heard = [await node.hear() for _ in range(4)]
+
+    assert [each["type"] for each in heard] == ["took", "took", "head", "end"]
+    assert b64decode(heard[2]["data"]) == b"hi you!"
+
+
+@pytest.mark.usefixtures("root_on_path")
+async def test_a_function_may_have_a_name_that_is_no_modules(bundle: Path):
+    async with talking(bundle) as node:
+        node.say(**asked("[id]", path="7"))
+        head, end = await node.hear(), await node.hear()
+        node.say(**asked("[bad]", path="7"))
+        bad, bad_end = await node.hear(), await node.hear()
+
+    assert b64decode(head["data"]) == b'{"id":"7"}'
+    assert (bad["status"], end, bad_end) == (500, bad_end, end)
+    assert "RuntimeError: at import" in node.logs[-1]["text"]
+
+
+@pytest.mark.usefixtures("root_on_path")
+async def test_a_request_that_is_cut_off_spends_the_process(bundle: Path):
+    async with talking(bundle) as node:
+        node.say(**asked("slow", timeLeft=0.3))
+        head, end = await node.hear(), await node.hear()
+
+    assert (head["status"], end["isSpent"]) == (504, True)
+
+
+def test_a_module_that_is_already_there_under_the_name_is_not_taken(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+):
+    other = bundle / "other" / "functions" / "api"
+    other.mkdir(parents=True)
+    (other / "hello.py").write_text("OTHER = True\n")
+    monkeypatch.syspath_prepend(bundle / "other")
+
+    module = Place(read_manifest(bundle)).function("hello")
+
+    assert not hasattr(module, "OTHER")
+
+
+# ---------------------------------------------------------------- events
+
+
 class Collecting:
     """Stands in for the site: keeps what is sent."""
 
@@ -302,7 +379,8 @@ def test_a_manifest_is_read_with_paths_below_the_root(bundle: Path):
 
     assert manifest.root == bundle / "app"
     assert manifest.folder == bundle / "app" / "functions" / "workflows"
-    assert manifest.functions == {}
+    assert manifest.workflows["works"] == "functions/workflows/works.py"
+    assert manifest.functions["[id]"] == "functions/api/[id].py"
 
 
 def test_a_place_knows_what_it_has_not(bundle: Path):

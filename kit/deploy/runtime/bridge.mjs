@@ -196,11 +196,13 @@ class Child {
 
   #read(line) {
     if (this.#verdict) return; // what it says now cannot be relied on
+    let frame;
     try {
-      this.#receive(JSON.parse(line));
+      frame = JSON.parse(line);
     } catch (error) {
-      this.end(`something wrote to descriptor 3, which is the kit's own (${error.message})`);
+      return this.end(`something wrote to descriptor 3, which is the kit's own (${error.message})`);
     }
+    this.#receive(frame);
   }
 
   #receive(frame) {

@@ -6,7 +6,7 @@ import { bridgeOf } from "./bridge.mjs";
 const LIMIT = 59_000; // ms; the platform's own is 60 s
 const WINDOW = 16; // pieces of a body on their way; kit/deploy/exchange.py has the same
 const PIECE = 131_072;
-const WITHOUT_BODY = new Set([101, 103, 204, 205, 304]);
+const WITHOUT_BODY = new Set([204, 205, 304]);
 
 /** Return the function of an entry; `name` is the HTTP function's, as in the manifest. */
 export function http({ name, metaUrl, limit = LIMIT }) {
@@ -55,6 +55,7 @@ class Exchange {
         receive: (frame) => this.#receive(frame),
       },
     );
+    this.#request.signal?.addEventListener("abort", () => this.#send({ type: "gone" }));
     if (hasBody) this.#upload(body.getReader());
   }
 
