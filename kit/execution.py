@@ -58,13 +58,14 @@ async def execute(
     send: Send | None = None,
     observe: Observe | None = None,
     time_left: float | None = None,
+    clean_up: float | None = None,
 ) -> Outcome:
     """
     Run one invocation of *workflow* as far as it will go.
 
     Steps in the delivery answer from memory. *now* gives milliseconds since the epoch. After
     *time_left* seconds the invocation is cut: what is fresh is handed over, and if nothing is,
-    the attempt has failed.
+    the attempt has failed. What is left of the handler then has *clean_up* seconds.
     """
     try:
         input = validate_input(workflow, delivery.event.data)
@@ -84,7 +85,7 @@ async def execute(
     except TimeoutError:
         return _out_of_time(workflow, invocation, time_left or 0)
     finally:
-        await invocation.close(CLEAN_UP_SECONDS)
+        await invocation.close(CLEAN_UP_SECONDS if clean_up is None else clean_up)
 
 
 def attempt_of(delivery: Delivery) -> int:

@@ -191,7 +191,7 @@ class Parking:
             await asyncio.sleep(0)
         for task, waited in zip(tasks, before, strict=True):
             # a plain handler is on its way out in its thread, where nobody sees it move
-            in_thread = task is self.main and isinstance(waited, InThread)
+            in_thread = self.is_plain and task is self.main and isinstance(waited, InThread)
             if waited is not None and awaited_by(task) is waited and not in_thread:
                 task.cancel()
 

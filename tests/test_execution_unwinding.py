@@ -426,3 +426,18 @@ async def test_a_step_coroutine_driven_by_hand_is_refused(deliver: Deliver) -> N
 
     stage: Delivered = await deliver(handler, after=After.COMMIT)
     assert stage.outcome == Completed('["a step was asked for outside of any task; await it"]')
+
+
+async def test_out_of_time_does_not_wait_for_the_thread_of_an_async_handlers_plain_step(
+    deliver: Deliver,
+) -> None:
+    release = threading.Event()
+
+    async def handler(input: Any, context: Context) -> None:
+        await context.step.run("stuck", release.wait, 30)
+
+    try:
+        stage = await asyncio.wait_for(deliver(handler, time_left=0.02), 2)
+    finally:
+        release.set()
+    assert isinstance(stage.outcome, Failed)

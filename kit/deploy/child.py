@@ -19,7 +19,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from kit import execution
 from kit.calling import call
 from kit.deploy.channel import Channel
 from kit.deploy.limits import admitted, share_of
@@ -56,7 +55,6 @@ FLUSH_SECONDS = 5.0
 
 def main() -> None:
     """Serve Node's calls until it goes away."""
-    execution.CLEAN_UP_SECONDS = CLEAN_UP_SECONDS
     signal.signal(signal.SIGINT, lambda *_: None)  # at a terminal, Node is told as well
     end = socket.socket(fileno=DESCRIPTOR)
     end.set_inheritable(False)
@@ -150,7 +148,13 @@ class Child:
         if time_left is not None:
             time_left = max(0.1, round(time_left - (time.monotonic() - began), 1))
         outcome = await execute(
-            workflow, delivery, Suspending(), now=_now, send=_send, time_left=time_left
+            workflow,
+            delivery,
+            Suspending(),
+            now=_now,
+            send=_send,
+            time_left=time_left,
+            clean_up=CLEAN_UP_SECONDS,
         )
         return admitted(outcome, frame.size, is_background=workflow.background)
 
