@@ -44,10 +44,11 @@ fix: .venv/.ready
 schema: .venv/.ready
 	$(BIN)/kit schema --write
 
-bench: .venv/.ready
+bench: .venv/.ready node_modules/.ready
 	$(BIN)/python benchmarks/imports.py
 	$(BIN)/python benchmarks/engine.py --seconds 2
 	$(BIN)/python benchmarks/publish.py
+	$(BIN)/python benchmarks/functions.py --boots 7
 
 clean:
 	rm -rf .venv node_modules .kit .coverage* .hypothesis .mypy_cache .ruff_cache .pytest_cache

@@ -20,6 +20,7 @@ from kit.workflow import Workflow, annotation_of, input_parameter
 MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer JavaScript keeps exact."""
 
+_PLAIN = (dict, list, str, int, float, bool)
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode
 _encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().raw_decode
@@ -206,22 +207,30 @@ def validate_input(workflow: Workflow[..., Any], data: Any) -> Any:
         PayloadError: If it is invalid.
         TypeError: If the annotation names something that does not exist.
     """
-    parameter, adapter = _input_of(workflow)
+    parameter, annotation = _input_of(workflow)
     if parameter is None:
         return None
     if data is None and parameter.default is not parameter.empty:
         return parameter.default
+    if type(data) is annotation and annotation in _PLAIN:
+        return data  # as pydantic would have it, which is not worth importing for that
+    adapter = _input_adapter(workflow)
     if adapter is None:
         return data
     return validated(adapter, data, f"the input of {workflow.event_name!r}")
 
 
-@functools.lru_cache(maxsize=1024)  # making an adapter takes far longer than a whole invocation
+@functools.lru_cache(maxsize=1024)
 def _input_of(workflow: Workflow[..., Any]) -> tuple[inspect.Parameter | None, Any]:
     parameter = input_parameter(workflow.handler)
     if parameter is None:
         return None, None
-    return parameter, adapter_for(annotation_of(workflow.handler, parameter.name))
+    return parameter, annotation_of(workflow.handler, parameter.name)
+
+
+@functools.lru_cache(maxsize=1024)  # making an adapter takes far longer than a whole invocation
+def _input_adapter(workflow: Workflow[..., Any]) -> Any:
+    return adapter_for(_input_of(workflow)[1])
 
 
 def adapter_for(annotation: Any) -> Any:

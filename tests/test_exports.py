@@ -53,3 +53,16 @@ def test_defining_a_workflow_loads_neither_pydantic_nor_httpx():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert shown.strip() == "[]"
+
+
+def test_a_plain_input_is_accepted_without_pydantic():
+    code = (
+        "import sys\nfrom kit.workflow import Workflow\nfrom kit.payload import validate_input\n"
+        "def handler(input: dict): ...\n"
+        "validate_input(Workflow(handler), {'a': 1})\n"
+        "print('pydantic' in sys.modules)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert shown.strip() == "False"
