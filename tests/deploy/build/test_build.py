@@ -328,6 +328,8 @@ def test_no_key_on_netlifys_builder(site: Any) -> None:
 
 
 def test_checking_writes_no_function_and_takes_warnings_for_errors(site: Any) -> None:
+    if site.builder.use_running:
+        pytest.skip("the running interpreter's glibc is a warning of its own, so an error here")
     site.workflow("other", "max_retries=9")
 
     assert failure(site, check=True).code == "BUILD_NO_KEY"
