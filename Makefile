@@ -26,7 +26,7 @@ test: .venv/.ready node_modules/.ready ## every test, with branch coverage (gate
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
-	node --test tests/deploy/js/*.test.mjs
+	node --test tests/deploy/function/js/*.test.mjs
 
 check: .venv/.ready node_modules/.ready ## format, lint, types, import contract, schema drift
 	$(BIN)/ruff format --check .

@@ -78,9 +78,9 @@ async def rates(one: One, seconds: float) -> dict[str, float]:
 
 async def kit_rates(seconds: float, durability: Any, *, plain: bool) -> dict[str, float]:
     """Return the kit's rates with steps that do nothing, async or in threads."""
-    from kit.engine import Engine
-    from kit.event import Event
-    from kit.workflow import Workflow
+    from kit.engine.engine import Engine
+    from kit.model.event import Event
+    from kit.model.workflow import Workflow
 
     async def nothing() -> None: ...
     def nothing_plain() -> None: ...
@@ -108,9 +108,9 @@ async def kit_rates(seconds: float, durability: Any, *, plain: bool) -> dict[str
 
 async def kit_first_step(number: int = 300) -> float:
     """Return the median milliseconds from the call of `submit` to the first step's function."""
-    from kit.engine import Engine
-    from kit.event import Event
-    from kit.workflow import Workflow
+    from kit.engine.engine import Engine
+    from kit.model.event import Event
+    from kit.model.workflow import Workflow
 
     entered = 0.0
 
@@ -136,9 +136,9 @@ async def kit_first_step(number: int = 300) -> float:
 RESUMED = """
 import asyncio, sys
 from pathlib import Path
-from kit.engine import Engine
-from kit.event import Event
-from kit.workflow import Workflow
+from kit.engine.engine import Engine
+from kit.model.event import Event
+from kit.model.workflow import Workflow
 
 async def second():
     print("entered", flush=True)

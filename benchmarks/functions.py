@@ -5,7 +5,7 @@ Deployed functions: cold and warm, the kit's against plain JavaScript, and a run
 
 Everything is as it would be deployed: built by `kit build`, zipped by Netlify's own bundler,
 unpacked read-only, started through Netlify's generated entry in a root without Python
-(tests/deploy/boot). The functions take turns, boot by boot, so that whatever else the machine does
+(tests/real/boot). The functions take turns, boot by boot, so that whatever else the machine does
 hits all alike: trust ratios of one run more than figures of two. *cold* is from the start of the
 process until the first answer is out, *CPU* what its processes had of the processor by then, *warm*
 what an invocation takes after that; all measured inside.
@@ -93,7 +93,7 @@ export const asyncWorkloadConfig = { events: ["js-hello", "js-publish", "js-ten"
 
 def load_boot() -> Any:
     """Import the tests' way to start functions; tests are no package."""
-    file = ROOT / "tests" / "deploy" / "boot" / "__init__.py"
+    file = ROOT / "tests" / "real" / "boot" / "__init__.py"
     spec = importlib.util.spec_from_file_location("boot", file)
     assert spec is not None
     assert spec.loader is not None

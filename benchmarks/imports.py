@@ -22,7 +22,7 @@ KIT = {
     "from kit import define_workflow, run_workflow": (
         "from kit import define_workflow, run_workflow"
     ),
-    "import kit.config": "import kit.config",
+    "import kit.project.config": "import kit.project.config",
 }
 PEERS = ("pydantic", "httpx", "pydantic_settings", "dbos", "restate", "chalice", "inngest")
 BUDGET_MS = 30

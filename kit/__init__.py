@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kit.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from kit.client import (
+    from kit.client.api import (
         defer_workflow,
         get_workflow_run,
         list_workflows,
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
         send_event,
         send_events,
     )
-    from kit.clients import AsyncWorkflowClient, WorkflowClient
-    from kit.definition import define_workflow
-    from kit.errors import (
+    from kit.client.definition import define_workflow
+    from kit.client.handle import WorkflowRun
+    from kit.client.sending import Sent
+    from kit.client.site import AsyncWorkflowClient, WorkflowClient
+    from kit.execution.context import Context, PlainContext, PlainStep, Step
+    from kit.model.errors import (
         BuildError,
         ConfigError,
         ConnectionFailedError,
@@ -49,25 +52,22 @@ if TYPE_CHECKING:
         WorkflowImportError,
         WorkflowNotFoundError,
     )
-    from kit.handle import WorkflowRun
-    from kit.outgoing import Sent
-    from kit.run import RunDetails, RunStatus
-    from kit.step import Context, PlainContext, PlainStep, Step
-    from kit.validation import read_validated_payload
-    from kit.workflow import Workflow
+    from kit.model.run import RunDetails, RunStatus
+    from kit.model.validation import read_validated_payload
+    from kit.model.workflow import Workflow
 
 _HOMES = {
-    "kit.client": (
+    "kit.client.api": (
         "defer_workflow get_workflow_run list_workflows run_workflow send_event send_events"
     ),
-    "kit.clients": "AsyncWorkflowClient WorkflowClient",
-    "kit.definition": "define_workflow",
-    "kit.handle": "WorkflowRun",
-    "kit.outgoing": "Sent",
-    "kit.run": "RunDetails RunStatus",
-    "kit.step": "Context PlainContext PlainStep Step",
-    "kit.validation": "read_validated_payload",
-    "kit.workflow": "Workflow",
+    "kit.client.site": "AsyncWorkflowClient WorkflowClient",
+    "kit.client.definition": "define_workflow",
+    "kit.client.handle": "WorkflowRun",
+    "kit.client.sending": "Sent",
+    "kit.model.run": "RunDetails RunStatus",
+    "kit.execution.context": "Context PlainContext PlainStep Step",
+    "kit.model.validation": "read_validated_payload",
+    "kit.model.workflow": "Workflow",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -127,7 +127,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(msg)
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(_HOME.get(name, "kit.errors")), name)
+    value = globals()[name] = getattr(import_module(_HOME.get(name, "kit.model.errors")), name)
     return value
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from kit import background, client, handle
-from kit.duration import Duration
-from kit.invocation import current
-from kit.outgoing import AnyEvent, Sent
-from kit.run import RunDetails, RunStatus
-from kit.step import PlainContext as Context
-from kit.validation import read_validated_payload
-from kit.workflow import Workflow
+from kit.client import api as client
+from kit.client.blocking import WorkflowRun, wait
+from kit.client.sending import AnyEvent, Sent
+from kit.execution.context import PlainContext as Context
+from kit.model.duration import Duration
+from kit.model.validation import read_validated_payload
+from kit.model.workflow import Workflow
 
 __all__ = [
     "Context",
@@ -29,42 +27,6 @@ __all__ = [
     "send_events",
 ]
 
-T = TypeVar("T")
-
-
-class WorkflowRun:
-    """A handle on one run, as `kit.WorkflowRun`, without `await`."""
-
-    def __init__(self, run: handle.WorkflowRun) -> None:
-        self._run = run
-        self.id = run.id
-        self.name = run.name
-        self.provider = run.provider
-
-    @property
-    def native(self) -> Any:
-        """The provider's own acknowledgement."""
-        return self._run.native
-
-    def status(self) -> RunStatus:
-        """Return where the run is."""
-        return _wait(self._run.status())
-
-    def result(self, timeout: float | None = None) -> Any:
-        """Wait until the run has ended, and return its result; see `kit.WorkflowRun.result`."""
-        return _wait(self._run.result(timeout))
-
-    def stop(self) -> bool:
-        """End the run at its next step or sleep; False if it had ended already."""
-        return _wait(self._run.stop())
-
-    def details(self) -> RunDetails:
-        """Return the run with its steps, attempts, times and error."""
-        return _wait(self._run.details())
-
-    def __repr__(self) -> str:
-        return repr(self._run)
-
 
 def run_workflow(
     workflow: str | Workflow[..., Any],
@@ -77,7 +39,7 @@ def run_workflow(
 ) -> WorkflowRun:
     """Start a workflow; see `kit.run_workflow`."""
     return WorkflowRun(
-        _wait(
+        wait(
             client.run_workflow(
                 workflow, input, id=id, delay=delay, delay_until=delay_until, priority=priority
             )
@@ -96,7 +58,7 @@ def defer_workflow(
 ) -> WorkflowRun:
     """Start a workflow without waiting until it is accepted; see `kit.defer_workflow`."""
     return WorkflowRun(
-        _wait(
+        wait(
             client.defer_workflow(
                 workflow, input, id=id, delay=delay, delay_until=delay_until, priority=priority
             )
@@ -106,13 +68,13 @@ def defer_workflow(
 
 def get_workflow_run(id: str) -> WorkflowRun | None:
     """Return a handle on a run, or None; see `kit.get_workflow_run`."""
-    found = _wait(client.get_workflow_run(id))
+    found = wait(client.get_workflow_run(id))
     return None if found is None else WorkflowRun(found)
 
 
 def list_workflows() -> list[Workflow[..., Any]]:
     """Return the workflows defined in this project, by name."""
-    return _wait(client.list_workflows())
+    return wait(client.list_workflows())
 
 
 def send_event(
@@ -125,7 +87,7 @@ def send_event(
     priority: int | None = None,
 ) -> str:
     """Send an event and return its id; see `kit.send_event`."""
-    return _wait(
+    return wait(
         client.send_event(
             name, data, id=id, delay=delay, delay_until=delay_until, priority=priority
         )
@@ -134,25 +96,4 @@ def send_event(
 
 def send_events(events: Sequence[AnyEvent]) -> list[Sent]:
     """Send several events, and tell of each whether it went; see `kit.send_events`."""
-    return _wait(client.send_events(events))
-
-
-def _wait(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Wait for *coroutine*, on the loop of the run this thread works for or in the background."""
-    running = current.get()
-    if running is not None and running[0].main is not None:
-        loop = running[0].main.get_loop()
-    else:
-        loop = background.loop()
-    if loop is _running_loop():
-        coroutine.close()
-        msg = "kit.sync blocks, and this is async code: use the same function from kit, with await"
-        raise RuntimeError(msg)
-    return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+    return wait(client.send_events(events))

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import respx
 
-from kit.event import Event
-from kit.execution import execute
-from kit.run import After, Checkpoint, Delivery, Outcome
-from kit.workflow import Workflow
+from kit.execution.execute import execute
+from kit.model.event import Event
+from kit.model.run import After, Checkpoint, Delivery, Outcome
+from kit.model.workflow import Workflow
 
 RUN_ID = "11111111-1111-4111-8111-111111111111"
 

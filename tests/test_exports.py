@@ -57,7 +57,8 @@ def test_defining_a_workflow_loads_neither_pydantic_nor_httpx():
 
 def test_a_plain_input_is_accepted_without_pydantic():
     code = (
-        "import sys\nfrom kit.workflow import Workflow\nfrom kit.payload import validate_input\n"
+        "import sys\nfrom kit.model.workflow import Workflow\n"
+        "from kit.model.payload import validate_input\n"
         "def handler(input: dict): ...\n"
         "validate_input(Workflow(handler), {'a': 1})\n"
         "print('pydantic' in sys.modules)"

@@ -13,20 +13,38 @@ import sys
 import typer
 
 from kit import __version__
-from kit.cli import (
-    build_cmd,
-    config_cmd,
-    doctor_cmd,
-    events_cmd,
-    init_cmd,
-    list_cmd,
-    run_cmd,
-    runs_cmd,
-    schema_cmd,
-    send_cmd,
+from kit.cli.commands import (
+    build as build_cmd,
 )
-from kit.cli.terminal import report
-from kit.errors import RunNotFoundError, WorkflowError, WorkflowNotFoundError
+from kit.cli.commands import (
+    config as config_cmd,
+)
+from kit.cli.commands import (
+    doctor as doctor_cmd,
+)
+from kit.cli.commands import (
+    events as events_cmd,
+)
+from kit.cli.commands import (
+    init as init_cmd,
+)
+from kit.cli.commands import (
+    list as list_cmd,
+)
+from kit.cli.commands import (
+    run as run_cmd,
+)
+from kit.cli.commands import (
+    runs as runs_cmd,
+)
+from kit.cli.commands import (
+    schema as schema_cmd,
+)
+from kit.cli.commands import (
+    send as send_cmd,
+)
+from kit.cli.screen.terminal import report
+from kit.model.errors import RunNotFoundError, WorkflowError, WorkflowNotFoundError
 
 app = typer.Typer(
     name="kit",

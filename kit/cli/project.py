@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import typer
 
-from kit.cli.terminal import say
+from kit.cli.screen.terminal import say
 
 if TYPE_CHECKING:
-    from kit.cli.story import Story
-    from kit.config import Config
-    from kit.engine import Engine
-    from kit.router import AnyWorkflow
-    from kit.run import Run
+    from kit.cli.screen.story import Story
+    from kit.engine.engine import Engine
+    from kit.model.run import Run
+    from kit.project.catalog import AnyWorkflow
+    from kit.project.config import Config
 
 T = TypeVar("T")
 
@@ -31,9 +31,9 @@ class Project:
     """The project of the current folder, with its workflows; files that are wrong are named."""
 
     def __init__(self) -> None:
-        from kit.config import load
-        from kit.discovery import discover
-        from kit.router import Router
+        from kit.project.catalog import Router
+        from kit.project.config import load
+        from kit.project.discovery import discover
 
         self.config: Config = load()
         folder = self.config.folder
@@ -55,7 +55,7 @@ class Project:
             DiscoveryError: If the file that should define it is wrong.
             WorkflowNotFoundError: If there is none; it lists the known names and the nearest one.
         """
-        from kit.discovery import get_workflow
+        from kit.project.discovery import get_workflow
 
         workflow = get_workflow(self.discovery, name)
         self.note_errors()
@@ -82,8 +82,8 @@ class Project:
             StoreInUseError: If another process runs an engine on them.
             KeyboardInterrupt: On Ctrl-C, after the engine has been closed.
         """
-        from kit.cli.live import display_of
-        from kit.engine import Engine
+        from kit.cli.screen.live import display_of
+        from kit.engine.engine import Engine
 
         display, settings = display_of(story), self.config.get_workflow()
 
@@ -116,7 +116,7 @@ class Project:
 
         What sleeps on is named. Ctrl-C keeps the run, says how to go on, and ends the command.
         """
-        from kit.cli.story import Story
+        from kit.cli.screen.story import Story
 
         story = Story(run_id, fast=fast)
 
@@ -135,7 +135,7 @@ class Project:
 
     def leave(self, run_id: str | None = None) -> typer.Exit:
         """Say that what was interrupted is kept, and how to continue it; return how to exit."""
-        from kit.store import Reader
+        from kit.store.sqlite.reader import Reader
 
         what = f"run {run_id} is" if run_id else "unfinished runs are"
         if run_id is None or Reader(self.path).find(run_id) is not None:
@@ -145,7 +145,7 @@ class Project:
         return typer.Exit(INTERRUPTED)
 
     def _note_unfinished(self, ids: Collection[str]) -> None:
-        from kit.store import Reader
+        from kit.store.sqlite.reader import Reader
 
         reader = Reader(self.path)
         found = [run for run in map(reader.find, ids) if run and not run.status.is_final]

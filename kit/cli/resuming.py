@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kit.cli.terminal import print_json, say
-from kit.run import RunStatus
+from kit.cli.screen.terminal import print_json, say
+from kit.model.run import RunStatus
 
 if TYPE_CHECKING:
-    from kit.engine import Engine
-    from kit.run import Run
-    from kit.store import Reader
+    from kit.engine.engine import Engine
+    from kit.model.run import Run
+    from kit.store.sqlite.reader import Reader
 
 
 def resume_all(reader: Reader, *, fast: bool, as_json: bool) -> None:
@@ -24,7 +24,7 @@ def resume_all(reader: Reader, *, fast: bool, as_json: bool) -> None:
         Exit: With 1 if one of them did not complete.
     """
     from kit.cli.project import Project
-    from kit.cli.story import Story
+    from kit.cli.screen.story import Story
 
     before = [run.id for run in reader.unfinished()]
     if not before:
@@ -60,7 +60,7 @@ async def _until_all_ended(engine: Engine, reader: Reader) -> None:
 
 
 def _report(reader: Reader, ended: Sequence[Run], *, as_json: bool) -> None:
-    from kit.cli.ending import run_json
+    from kit.cli.screen.ending import run_json
 
     if as_json:
         print_json([run_json(reader, run) for run in ended])

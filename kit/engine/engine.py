@@ -15,20 +15,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from kit.engine.after import before_failure
+from kit.engine.advance import before_failure
 from kit.engine.clock import Clock, SystemClock
 from kit.engine.invoking import Watch
 from kit.engine.live import Live, anew, arriving
 from kit.engine.loop import Conduct, Loop
 from kit.engine.requests import Requests
 from kit.engine.waiting import Waiting
-from kit.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
-from kit.event import Event
-from kit.payload import check_travels
-from kit.run import After, Run, RunStatus
-from kit.store import Lease, RunStore
-from kit.store.runs import Durability
-from kit.workflow import Workflow
+from kit.model.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
+from kit.model.event import Event
+from kit.model.payload import check_travels
+from kit.model.run import After, Run, RunStatus
+from kit.model.workflow import Workflow
+from kit.store.sqlite.lease import Lease
+from kit.store.sqlite.runs import Durability, RunStore
 
 FindWorkflow = Callable[[str], Workflow[..., Any] | None]
 Replay = Literal["pauses", "always"]

@@ -8,13 +8,13 @@ from typing import Any
 
 from kit.engine.clock import Clock, Timer
 from kit.engine.live import Keeper, Live
-from kit.envelope import failure_of
-from kit.errors import RunTimedOut
-from kit.event import Event
-from kit.execution import execute
-from kit.invocation import Send
-from kit.run import After, Delivery, Failed, Failure, Outcome, Progress
-from kit.store import RunStore
+from kit.execution.envelope import failure_of
+from kit.execution.execute import execute
+from kit.execution.invocation import Send
+from kit.model.errors import RunTimedOut
+from kit.model.event import Event
+from kit.model.run import After, Delivery, Failed, Failure, Outcome, Progress
+from kit.store.sqlite.runs import RunStore
 
 Watch = Callable[[Progress], None]
 

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kit.duration import to_milliseconds
-from kit.errors import StoreError, Suspend
-from kit.event import Event
-from kit.payload import load
-from kit.run import After, Checkpoint, Run, RunStatus
-from kit.store import Reader, RunStore
-from kit.workflow import Workflow
+from kit.model.duration import to_milliseconds
+from kit.model.errors import StoreError, Suspend
+from kit.model.event import Event
+from kit.model.payload import load
+from kit.model.run import After, Checkpoint, Run, RunStatus
+from kit.model.workflow import Workflow
+from kit.store.sqlite.reader import Reader
+from kit.store.sqlite.runs import RunStore
 
 
 @dataclass(slots=True, eq=False)

@@ -12,15 +12,15 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kit.engine.after import after
+from kit.engine.advance import after
 from kit.engine.agenda import Agenda
 from kit.engine.clock import Clock, Timer
 from kit.engine.invoking import Invoking, Watch, timed_out
 from kit.engine.live import Live
 from kit.engine.waiting import Waiting
-from kit.invocation import Send
-from kit.run import After, Checkpoint, Completed, Failure, Outcome, Progress, RunStatus
-from kit.store import RunStore
+from kit.execution.invocation import Send
+from kit.model.run import After, Checkpoint, Completed, Failure, Outcome, Progress, RunStatus
+from kit.store.sqlite.runs import RunStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from kit.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
-from kit.store import RunStore
+from kit.model.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
+from kit.store.sqlite.runs import RunStore
 
 Ask = Callable[[str], Awaitable[object]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from kit.run import Run
+from kit.model.run import Run
 
 
 class Waiting:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from kit.engine import Engine
-from kit.event import Event, derived_id
-from kit.workflow import Workflow
+from kit.engine.engine import Engine
+from kit.model.event import Event, derived_id
+from kit.model.workflow import Workflow
 
 START = 1_767_225_600_000
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from kit.engine import Engine
-from kit.errors import StoreError
-from kit.run import RunStatus
-from kit.store.runs import request
+from kit.engine.engine import Engine
+from kit.model.errors import StoreError
+from kit.model.run import RunStatus
+from kit.store.sqlite.runs import request
 
 from .conftest import (
     START,

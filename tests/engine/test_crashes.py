@@ -16,11 +16,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.engine import Engine
-from kit.event import Event, derived_id
-from kit.run import RunStatus
-from kit.store import Reader
-from kit.workflow import Workflow
+from kit.engine.engine import Engine
+from kit.model.event import Event, derived_id
+from kit.model.run import RunStatus
+from kit.model.workflow import Workflow
+from kit.store.sqlite.reader import Reader
 
 from .conftest import FakeClock
 

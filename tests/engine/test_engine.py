@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from kit.engine import Engine, SystemClock
-from kit.errors import PayloadError, RunNotFoundError, StoreInUseError, WorkflowNotFoundError
-from kit.run import CheckpointKind, Progress, RunStatus
+from kit.engine.clock import SystemClock
+from kit.engine.engine import Engine
+from kit.model.errors import PayloadError, RunNotFoundError, StoreInUseError, WorkflowNotFoundError
+from kit.model.run import CheckpointKind, Progress, RunStatus
 
 from .conftest import START, FakeClock, Gate, Open, event, flow, turns
 

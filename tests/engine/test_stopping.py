@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from kit.errors import RunNotFoundError, WorkflowNotFoundError
-from kit.run import RunStatus
-from kit.store.runs import delete
+from kit.model.errors import RunNotFoundError, WorkflowNotFoundError
+from kit.model.run import RunStatus
+from kit.store.sqlite.runs import delete
 
 from .conftest import START, FakeClock, Gate, Open, event, flow, turns, write_lock
 

@@ -3,7 +3,7 @@ import threading
 from datetime import timedelta
 from typing import Any
 
-from kit.run import RunStatus
+from kit.model.run import RunStatus
 
 from .conftest import START, FakeClock, Gate, Open, event, flow, turns
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.run import Run, RunStatus
+from kit.model.run import Run, RunStatus
 
 ID = "0b0b0b0b-0000-4000-8000-00000000000a"
 

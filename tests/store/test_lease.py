@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kit.errors import StoreError, StoreInUseError
-from kit.store import Lease
-from kit.store.lease import holder
+from kit.model.errors import StoreError, StoreInUseError
+from kit.store.sqlite.lease import Lease, holder
 
-HOLD = "import sys; from pathlib import Path; from kit.store import Lease\n"
+HOLD = "import sys; from pathlib import Path; from kit.store.sqlite.lease import Lease\n"
 HOLD += "held = Lease(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from kit.errors import RunNotFoundError, StoreError
-from kit.run import Attempt, Checkpoint, CheckpointKind, Failure, RunStatus
-from kit.store import Reader, RunStore
-from kit.store.runs import cancel, delete, request
-from kit.store.writer import Writer
+from kit.model.errors import RunNotFoundError, StoreError
+from kit.model.run import Attempt, Checkpoint, CheckpointKind, Failure, RunStatus
+from kit.store.sqlite.reader import Reader
+from kit.store.sqlite.runs import RunStore, cancel, delete, request
+from kit.store.sqlite.writer import Writer
 
 from .conftest import ID, a_run
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kit.errors import StoreError
-from kit.store import Reader
-from kit.store.runs import cancel
-from kit.store.schema import connect, connect_to_read, explain
+from kit.model.errors import StoreError
+from kit.store.sqlite.reader import Reader
+from kit.store.sqlite.runs import cancel
+from kit.store.sqlite.schema import connect, connect_to_read, explain
 
 
 def sql(path: Path, statement: str) -> list[tuple[object, ...]]:
@@ -94,7 +94,7 @@ def test_a_failed_first_opening_leaves_no_half_made_file(path: Path) -> None:
 
 
 def test_tables_somebody_makes_at_the_same_moment_are_taken_as_they_are(path: Path) -> None:
-    from kit.store.schema import _prepare
+    from kit.store.sqlite.schema import _prepare
 
     late = sqlite3.connect(path, isolation_level=None)
     connect(path).close()

@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict, assert_type
 
-from kit.definition import DefinedWorkflow, define_workflow
-from kit.workflow import Workflow
+from kit.client.definition import DefinedWorkflow, define_workflow
+from kit.model.workflow import Workflow
 
 
 class Draft(TypedDict):

@@ -1,0 +1,108 @@
+"""`kit build`: the functions Netlify deploys, and the Python they carry."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from kit.cli.screen.terminal import print_json, say
+
+if TYPE_CHECKING:
+    from kit.deploy.bundle.order import Observe, Order
+    from kit.deploy.bundle.report import Report
+
+_STAGES = {
+    "python": "Python",
+    "site": "Packages",
+    "app": "Project",
+    "runtime": "Node's part",
+    "workflows": "Workflows",
+    "import times": "Import times",
+}
+
+
+def build(
+    report: bool = typer.Option(
+        False, "--report", help="Show size by package and import time by workflow."
+    ),
+    check: bool = typer.Option(
+        False, "--check", help="Write no functions, and take a warning for an error."
+    ),
+    python: str | None = typer.Option(
+        None, "--python", help="`running`: bundle this machine's own interpreter."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Build the functions: find what is wrong before it is deployed, write what Netlify needs."""
+    from kit.deploy.bundle.build import build, clear
+    from kit.deploy.bundle.order import Order
+    from kit.project.config import load
+
+    if python not in (None, "running"):
+        msg = "--python takes `running` only; a version is set as workflow.python in kit.yaml"
+        raise typer.BadParameter(msg)
+    with _progress() as observe:
+        config = load()
+        order = Order(
+            config,
+            os.environ,
+            use_running=python == "running",
+            check=check,
+            measure=report,
+            observe=observe,
+        )
+        if not config.enabled:
+            _say_off(order, clear(order), as_json=as_json)
+            return
+        built = build(order)
+    _print(built, detailed=report, as_json=as_json)
+
+
+def _say_off(order: Order, removed: list[str], *, as_json: bool) -> None:
+    origin = order.config.origins["workflow"]
+    if as_json:
+        print_json({"disabled": str(origin), "functions": [], "changed": removed})
+    else:
+        say(f"workflows are switched off ({origin}): nothing is built")
+
+
+def _print(built: Report, *, detailed: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(built.to_json())
+        return
+    for finding in built.findings:
+        say(f"warning: {finding.text}")
+    lines = [*built.summary(), *(["", *built.details()] if detailed else [])]
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Observe]:
+    """Show what is going on: live on a terminal, lines in a pipe."""
+    if not sys.stderr.isatty():
+        yield _say_outcome
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+    with console.status("") as status:
+
+        def show(what: str, outcome: str) -> None:
+            if outcome:
+                line = Text.assemble(("✓ ", "green"), _STAGES[what], (f"  {outcome}", "dim"))
+                console.print(line, soft_wrap=True)
+            else:
+                status.update(Text(_STAGES[what], "dim"))
+
+        yield show
+
+
+def _say_outcome(what: str, outcome: str) -> None:
+    if outcome:
+        say(f"{_STAGES[what]}: {outcome}")

@@ -1,0 +1,37 @@
+"""`kit init`: a new project that runs."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kit.cli.screen.terminal import print_json, say
+
+
+def init(
+    directory: Annotated[
+        Path, typer.Argument(help="Where to; it need not exist. `.` is here.", show_default=False)
+    ],
+    name: str | None = typer.Option(None, "--name", help="The project's name."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Write a new project that runs: one workflow, its test, the settings."""
+    from kit.project.scaffold import init as write
+
+    root = Path(os.path.realpath(directory))
+    written = [file.relative_to(root).as_posix() for file in write(root, name=name)]
+    if as_json:
+        print_json({"directory": str(root), "files": written})
+        return
+    for path in written:
+        sys.stdout.write(f"{directory / path}\n")
+    say("\nNext:")
+    if root != Path(os.path.realpath(Path.cwd())):
+        say(f"  cd {shlex.quote(str(directory))}")
+    say("""  kit run publish-draft --data '{"title": "Ship weekly digest"}'""")
+    say("  pytest")

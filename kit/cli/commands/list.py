@@ -1,0 +1,103 @@
+"""`kit list`: the workflows of the project, and the files that are wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from kit.cli.screen.terminal import print_json, report, say
+
+if TYPE_CHECKING:
+    from kit.project.catalog import AnyWorkflow
+    from kit.project.discovery import Discovery
+
+_HEAD = ("NAME", "FILE", "POLICY", "WHAT IT DOES")
+
+
+def list_workflows(
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
+) -> None:
+    """List the workflows; exit with 1 if a workflow file is wrong."""
+    from kit.project.config import load
+    from kit.project.discovery import discover
+
+    config = load()
+    folder = config.get_workflow().folder
+    # what a workflow file prints while it is imported is no result of ours
+    with contextlib.redirect_stdout(sys.stderr):
+        found = discover(config.folder, root=config.root)
+    if as_json:
+        print_json(_to_json(found))
+    else:
+        _print(found, f"{folder} in {config.root}")
+    if found.errors:
+        raise typer.Exit(1)
+
+
+def _to_json(found: Discovery) -> dict[str, Any]:
+    return {
+        "workflows": [
+            {
+                "name": name,
+                "path": found.paths[name],
+                "description": workflow.doc,
+                "timeout": workflow.timeout.total_seconds() if workflow.timeout else None,
+                "maxRetries": workflow.retry.max_retries,
+                "background": workflow.background,
+                "checkpoints": workflow.checkpoints,
+            }
+            for name, workflow in found.workflows.items()
+        ],
+        "errors": [error.to_json()["error"] for error in found.errors],
+    }
+
+
+def _print(found: Discovery, where: str) -> None:
+    if found.workflows:
+        _print_rows(
+            [(n, found.paths[n], _policy(w), w.doc) for n, w in found.workflows.items()],
+        )
+    for error in found.errors:
+        say("")
+        report(error, as_json=False)
+    if not found.workflows and not found.errors:
+        say(f"There are no workflows: looked for Python files in {where}.")
+        say("Begin with: kit init DIR")
+
+
+def _policy(workflow: AnyWorkflow) -> str:
+    """Say what is to be known of a policy, in words."""
+    retries = workflow.retry.max_retries
+    words = ["1 retry" if retries == 1 else f"{retries} retries"]
+    if workflow.timeout is not None:
+        words.append(f"timeout {workflow.timeout}")
+    if workflow.background:
+        words.append("background")
+    if workflow.checkpoints != "each":
+        words.append("checkpoints gathered")
+    return ", ".join(words)
+
+
+def _print_rows(rows: Sequence[tuple[str, ...]]) -> None:
+    if sys.stdout.isatty():
+        _print_table(rows)
+        return
+    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
+    for row in (_HEAD, *rows):
+        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*_HEAD, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)

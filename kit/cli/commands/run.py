@@ -1,0 +1,124 @@
+"""`kit run`: one run of a workflow, here, durably, to its end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kit.cli.screen.terminal import say
+
+if TYPE_CHECKING:
+    from kit.cli.project import Project
+    from kit.model.event import Event
+    from kit.project.catalog import AnyWorkflow
+
+
+def run(
+    name: Annotated[str, typer.Argument(help="The workflow's name.", show_default=False)],
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="Its input: JSON, @file, or - for standard input."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--id", help="An idempotency key: the same key never starts a second run."),
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Skip sleeps and waits.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the whole run as JSON, not only its result.")
+    ] = False,
+) -> None:
+    """Run a workflow here, durably, to its end, and print its result."""
+    from kit.cli.project import Project
+    from kit.cli.screen.ending import finish
+    from kit.store.sqlite.reader import Reader
+
+    if key == "":
+        msg = "--id is empty; give a key, or leave it out"
+        raise typer.BadParameter(msg)
+    given = parsed(data)
+    project = Project()
+    event = _event(project, name, given, key)
+    if key is not None:
+        _note_known(project, event, key)
+    project.see_through(
+        lambda engine: engine.submit(event, key=key),
+        event.id,
+        fast=fast,
+        resume=() if key is None else (event.id,),
+    )
+    finish(Reader(project.path), event.id, as_json=as_json)
+
+
+def parsed(data: str | None) -> Any:
+    """Return what `--data` says, wherever it says it."""
+    if data is None:
+        return None
+    try:
+        return json.loads(_read(data), parse_constant=_refuse)
+    except RecursionError:
+        msg = "--data is nested too deeply"
+        raise typer.BadParameter(msg) from None
+    except json.JSONDecodeError as error:
+        msg = f"--data is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+        raise typer.BadParameter(msg) from None
+    except ValueError as error:
+        msg = f"--data is not JSON: {error}"
+        raise typer.BadParameter(msg) from None
+
+
+def _read(data: str) -> str | bytes:
+    try:
+        if data == "-":
+            return sys.stdin.buffer.read()
+        return Path(data[1:]).read_bytes() if data.startswith("@") else data
+    except OSError as error:
+        msg = f"--data {data}: the file cannot be read: {error.strerror}"
+        raise typer.BadParameter(msg) from None
+
+
+def _refuse(constant: str) -> Any:
+    msg = f"{constant} is not a JSON value"
+    raise ValueError(msg)
+
+
+def _event(project: Project, name: str, given: Any, key: str | None) -> Event:
+    """Return the event that starts the run, its data valid for the workflow."""
+    from uuid import uuid4
+
+    from kit.model.event import Event, derived_id
+
+    workflow = project.get(name)
+    data = _valid(project, workflow, given)
+    event_name = workflow.event_name
+    event_id = str(uuid4()) if key is None else derived_id("run", event_name.lower(), key)
+    return Event(event_name, data, event_id)
+
+
+def _valid(project: Project, workflow: AnyWorkflow, given: Any) -> Any:
+    from kit.model.errors import DiscoveryError
+    from kit.model.payload import check_travels, to_input
+
+    try:
+        data = to_input(workflow, given)
+    except (TypeError, NameError, RuntimeError) as error:  # an annotation that makes no sense
+        path = project.discovery.paths.get(workflow.event_name, workflow.event_name)
+        raise DiscoveryError(f"{path}: its input's annotation: {error}", path=path) from error  # noqa: EM102
+    check_travels(data)
+    return data
+
+
+def _note_known(project: Project, event: Event, key: str) -> None:
+    """Say so if *key* has started a run before: that one counts, with its own input."""
+    from kit.model.payload import load
+    from kit.store.sqlite.reader import Reader
+
+    known = Reader(project.path).find(event.id)
+    if known is None:
+        return
+    differs = ", with another input, which counts" if load(known.data) != event.data else ""
+    say(f"note: {key!r} has started run {known.id} before{differs}; it is {known.status}")

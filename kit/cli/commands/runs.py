@@ -1,0 +1,228 @@
+"""`kit runs`: what has been run here, and what can be done about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kit.cli.screen.terminal import print_json, say
+from kit.model.run import RunStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kit.model.run import Run
+    from kit.store.sqlite.reader import Reader
+
+app = typer.Typer(help="List the runs kept here; show, stop, retry, delete or resume them.")
+
+RunId = Annotated[
+    str, typer.Argument(metavar="ID", help="The run's id, or its beginning.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Statuses = Annotated[
+    list[RunStatus] | None,
+    typer.Option("--status", help="Only runs in this status; may be repeated. failed: gave up."),
+]
+Fast = Annotated[bool, typer.Option("--fast", help="Skip sleeps and waits.")]
+
+
+@app.callback(invoke_without_command=True)
+def runs(
+    context: typer.Context,
+    status: Statuses = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs kept here, newest first; or show, stop, retry, delete, resume them."""
+    if context.invoked_subcommand is not None:
+        return
+    from kit.cli.screen import runs_view
+    from kit.cli.screen.ending import run_json
+
+    reader = _reader()
+    found = reader.runs(statuses=status or (), limit=limit + 1)
+    shown = found[:limit]
+    if as_json:
+        print_json([run_json(reader, run) for run in shown])
+        return
+    if not found:
+        say("no such runs" if status else "no runs yet: kit run NAME makes one")
+        return
+    runs_view.print_table(reader, shown)
+    if len(found) > limit:
+        say(f"… only the latest {limit}; --limit shows more")
+    runs_view.note_undriven(reader)
+
+
+@app.command()
+def show(run_id: RunId, as_json: AsJson = False) -> None:
+    """Show all that is known of a run: times, input, result, steps, failed attempts."""
+    from kit.cli.screen import runs_view
+    from kit.cli.screen.ending import run_json
+
+    reader = _reader()
+    found = run_json(reader, reader.get(run_id))
+    if as_json:
+        print_json(found)
+    else:
+        runs_view.print_run(found)
+
+
+@app.command()
+def result(run_id: RunId, as_json: AsJson = False) -> None:
+    """Print what a run returned; exit with 1 if it failed or has not ended."""
+    from kit.cli.screen.ending import finish
+
+    finish(_reader(), run_id, as_json=as_json)
+
+
+@app.command()
+def stop(run_id: RunId, as_json: AsJson = False) -> None:
+    """End a run: at once if it waits, at its next step or sleep if it is running."""
+    from kit.cli.screen.times import now
+    from kit.model.errors import StoreInUseError
+    from kit.store.sqlite.lease import Lease
+    from kit.store.sqlite.runs import cancel, request
+
+    reader = _reader()
+    run = reader.get(run_id)
+    if run.status.is_final:
+        _answer(reader, run, f"run {run.id} had already ended: it is {run.status}", as_json)
+        return
+    try:
+        with Lease(reader.path):
+            cancel(reader.path, run.id, now())
+    except StoreInUseError as error:
+        request(reader.path, run.id, "stop", now())
+        said = f"asked process {error.pid}, which drives the runs, to stop run {run.id}"
+        _answer(reader, run, f"{said}: at once if it waits, else at its next step", as_json)
+    else:
+        _answer(reader, reader.get(run.id), f"run {run.id} is cancelled", as_json)
+
+
+@app.command()
+def retry(
+    run_id: RunId,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Forget what its steps came to.")
+    ] = False,
+    fast: Fast = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run an ended run again, here and to its end, from its last finished step."""
+    from kit.cli.project import Project
+    from kit.cli.screen.ending import finish
+    from kit.model.errors import StoreInUseError
+
+    reader = _reader()
+    run = reader.get(run_id)
+    if not run.status.is_final:
+        say(f"error: run {run.id} has not ended: it is {run.status}. Stop it first, or continue")
+        say(f"what an ended process left: kit runs resume {run.id}")
+        raise typer.Exit(1)
+    project = Project()
+    project.get(run.workflow)
+    try:
+        project.see_through(
+            lambda engine: engine.retry(run.id, from_start=from_start), run.id, fast=fast
+        )
+    except StoreInUseError as error:
+        if from_start or fast:
+            raise  # a request cannot say so
+        _request_retry(reader, run, error.pid, as_json)
+    else:
+        finish(reader, run.id, as_json=as_json)
+
+
+@app.command()
+def resume(
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="Only this run, or its id's beginning."),
+    ] = None,
+    fast: Fast = False,
+    as_json: AsJson = False,
+) -> None:
+    """Continue what an ended process left unfinished, to the end, sleeps included."""
+    from kit.cli import resuming
+    from kit.cli.project import Project
+    from kit.cli.screen.ending import finish
+
+    reader = _reader()
+    if run_id is None:
+        resuming.resume_all(reader, fast=fast, as_json=as_json)
+        return
+    run = reader.get(run_id)
+    if not run.status.is_final:
+        project = Project()
+        project.get(run.workflow)
+        project.see_through(lambda engine: engine.wait(run.id), run.id, fast=fast, resume=(run.id,))
+    finish(reader, run.id, as_json=as_json)
+
+
+@app.command()
+def delete(
+    run_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Runs, or their ids' beginnings.")
+    ] = None,
+    status: Statuses = None,
+    every: Annotated[bool, typer.Option("--all", help="Every run that has ended.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete ended runs and all that is kept of them."""
+    from kit.store.sqlite.runs import delete as delete_run
+
+    if (run_ids is not None) + (status is not None) + every != 1:
+        msg = "name the runs, or give --status or --all"
+        raise typer.BadParameter(msg)
+    reader = _reader()
+    chosen = _chosen(reader, run_ids, status)
+    if run_ids is None and chosen and not yes:
+        typer.confirm(f"Delete {len(chosen)} ended runs?", abort=True, err=True)
+    for run in chosen:
+        delete_run(reader.path, run.id)
+    if as_json:
+        print_json({"deleted": [run.id for run in chosen]})
+    else:
+        say(f"deleted {len(chosen)} run{'' if len(chosen) == 1 else 's'}")
+
+
+def _chosen(reader: Reader, run_ids: list[str] | None, status: list[RunStatus] | None) -> list[Run]:
+    if run_ids is None:
+        found = reader.runs(statuses=status or (), limit=-1)
+        return [run for run in found if run.status.is_final]
+    named = [reader.get(run_id) for run_id in run_ids]
+    for run in named:
+        if not run.status.is_final:
+            say(f"error: run {run.id} is {run.status}; stop it first: kit runs stop {run.id}")
+            say("Nothing was deleted.")
+            raise typer.Exit(1)
+    return named
+
+
+def _request_retry(reader: Reader, run: Run, pid: int, as_json: bool) -> None:
+    from kit.cli.screen.times import now
+    from kit.store.sqlite.runs import request
+
+    request(reader.path, run.id, "retry", now())
+    said = f"asked process {pid}, which drives the runs, to run {run.id} again"
+    _answer(reader, run, said, as_json)
+
+
+def _answer(reader: Reader, run: Run, said: str, as_json: bool) -> None:
+    from kit.cli.screen.ending import run_json
+
+    say(said)
+    if as_json:
+        print_json(run_json(reader, run))
+
+
+def _reader() -> Reader:
+    from kit.project.config import load
+    from kit.store.sqlite.reader import Reader
+
+    path: Path = load().path
+    return Reader(path)

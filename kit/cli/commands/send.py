@@ -1,0 +1,117 @@
+"""`kit send`: start a workflow on the configured site."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kit.cli.commands.run import parsed
+from kit.cli.screen.terminal import print_json, say
+
+if TYPE_CHECKING:
+    from kit.client.site import WorkflowClient
+
+BaseUrl = Annotated[
+    str | None, typer.Option("--base-url", help="The site, instead of WORKFLOW_BASE_URL.")
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option("--api-key", help="Its key; others can see it here, unlike WORKFLOW_API_KEY."),
+]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.05, max=3600, help="Seconds to wait for an answer.")
+]
+
+
+def send(
+    name: Annotated[str, typer.Argument(help="The workflow's name.", show_default=False)],
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="Its input: JSON, @file, or - for standard input."),
+    ] = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+    delay: Annotated[
+        str | None, typer.Option("--delay", help='Not before this has passed, such as "30s".')
+    ] = None,
+    priority: Annotated[
+        int | None, typer.Option("--priority", help="From -50 to 50; higher goes first.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--id", help="An idempotency key: the same key is always the same event."),
+    ] = None,
+    timeout: Timeout = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Start a workflow on a Netlify site, and print the id of its run."""
+    if key == "":
+        msg = "--id is empty; give a key, or leave it out"
+        raise typer.BadParameter(msg)
+    given = parsed(data)
+    with site(base_url, api_key, timeout) as client:
+        _check_known(client, name)
+        with used_rightly():
+            run = client.run_workflow(name, given, id=key, delay=delay, priority=priority)
+    if as_json:
+        print_json(_to_json(run.id, run.name, run.native.tries))
+        return
+    say(f"accepted: {run.name!r} is queued; Netlify does not tell how it ends")
+    sys.stdout.write(f"{run.id}\n")
+
+
+@contextmanager
+def site(base_url: str | None, api_key: str | None, timeout: float) -> Iterator[WorkflowClient]:
+    """
+    Give a client of the site that the options or the settings name.
+
+    Raises:
+        ConfigError: If they name none.
+    """
+    from kit.client.site import WorkflowClient
+    from kit.model.errors import ConfigError
+    from kit.project.config import load
+
+    config = load(base_url=base_url, api_key=api_key)
+    if base_url is None and config.enabled and config.provider == "local":
+        msg = (
+            f"there is no site to send to: the provider is 'local' ({config.origins['provider']})."
+            " `kit run` runs a workflow here, `kit runs` shows what ran; for a site, give"
+            " --base-url or set WORKFLOW_BASE_URL"
+        )
+        raise ConfigError(msg)
+    with WorkflowClient(base_url, api_key, timeout=timeout) as client:
+        yield client
+
+
+@contextmanager
+def used_rightly() -> Iterator[None]:
+    """Turn what is wrong with an option's value into a message about how to use the command."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _check_known(client: WorkflowClient, name: str) -> None:
+    """Say so if the project has workflows, but none of that name: a router drops what it lacks."""
+    # what a workflow file prints while it is imported is no result of ours
+    with redirect_stdout(sys.stderr):
+        known = [workflow.event_name for workflow in client.list_workflows()]
+    if known and name.lower() not in (each.lower() for each in known):
+        say(f"note: no workflow of this project is called {name!r}; it has {', '.join(known[:8])}")
+        say("note: a site without one accepts the event too, and drops it")
+
+
+def _to_json(run_id: str, name: str, tries: int) -> dict[str, Any]:
+    return {
+        "eventId": run_id,
+        "eventName": name,
+        "provider": "netlify",
+        "status": "queued",
+        "tries": tries,
+    }

@@ -1,0 +1,57 @@
+"""How a run has ended, as the commands that wait for one say it: result, error, exit status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from kit.cli.screen.terminal import print_json, say
+from kit.model.run import RunStatus
+
+if TYPE_CHECKING:
+    from kit.model.run import Run
+    from kit.netlify.wire import RunJson
+    from kit.store.sqlite.reader import Reader
+
+
+def run_json(reader: Reader, run: Run) -> RunJson:
+    """Return *run* with its steps and failed attempts, as JSON."""
+    from kit.netlify.wire import run_to_json
+
+    return run_to_json(run, reader.checkpoints(run.id).values(), reader.attempts(run.id))
+
+
+def finish(reader: Reader, run_id: str, *, as_json: bool) -> None:
+    """
+    Print what came of a run: its result, or with *as_json* all that is known of it.
+
+    Raises:
+        Exit: With 1 unless it has completed.
+    """
+    run = reader.get(run_id)
+    if as_json:
+        print_json(run_json(reader, run))
+    elif run.status is RunStatus.COMPLETED:
+        from kit.model.payload import load
+
+        print_json(load(run.result))
+    else:
+        _say_why(run, len(reader.attempts(run.id)))
+    if run.status is not RunStatus.COMPLETED:
+        raise typer.Exit(1)
+
+
+def _say_why(run: Run, attempts: int) -> None:
+    which = f"run {run.id} of {run.workflow!r}"
+    if run.failure is not None:
+        if run.failure.traceback:
+            say(run.failure.traceback.rstrip())
+        tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        after = f" after {tries}" if attempts else ""
+        say(f"error: {which} failed{after}: {run.failure.type}: {run.failure.message}")
+        say(f"Run it again from its last finished step: kit runs retry {run.id}")
+    elif run.status.is_final:
+        say(f"error: {which} was {run.status}")
+    else:
+        say(f"error: {which} has no result yet: it is {run.status}")

@@ -1,0 +1,153 @@
+"""What happens in runs, told line by line; and what is open at a moment. No terminal in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kit.cli.screen.times import countdown, span
+from kit.model.run import Progress
+
+Kind = Literal["run", "done", "failed", "waits", "note", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that happened: what kind, to what, and in detail."""
+
+    kind: Kind
+    text: str
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A run that is watched: what is open in it."""
+
+    workflow: str
+    since: int
+    attempt: int
+    steps: dict[str, int] = field(default_factory=dict)
+    sleeps: list[str] = field(default_factory=list)
+    said: str = ""  # the last error
+    due: int | None = None  # while it waits, with `steps` empty
+
+
+class Story:
+    """
+    Turns `Progress` into lines.
+
+    The run *main* goes without saying; lines of other runs begin with their workflow and id. With
+    *fast*, waits are told as skipped. `ids` holds the runs seen or started by them.
+    """
+
+    def __init__(self, main: str | None = None, *, fast: bool = False) -> None:
+        self.ids: set[str] = set()
+        self._main = main
+        self._fast = fast
+        self._seen: dict[str, _Seen] = {}
+
+    def tell(self, progress: Progress) -> Line | None:
+        """Take note of *progress*, and return what is to be said about it, if anything."""
+        run_id, about = progress.run_id, _ABOUT.get(progress.what)
+        self.ids.add(run_id)
+        seen = self._seen.get(run_id)
+        if seen is None:
+            attempt = progress.data.get("attempt", 0)
+            seen = self._seen[run_id] = _Seen(progress.workflow, progress.at, attempt)
+            if progress.what == "run-started":
+                again = f", attempt {attempt}" if attempt else ""
+                return Line("run", progress.workflow, f"{run_id}{again}")
+        line = about(self, progress, seen) if about else None
+        if line is None:
+            return None
+        prefix = "" if run_id == self._main else f"{progress.workflow} {run_id[:8]}: "
+        return Line(line.kind, _printable(prefix + line.text), _printable(line.detail))
+
+    def open(self, now: int) -> Iterator[str]:
+        """Yield what is going on at this moment: running steps, and runs that wait."""
+        for run_id, seen in list(self._seen.items()):
+            prefix = "" if run_id == self._main else f"{seen.workflow} {run_id[:8]}: "
+            if seen.due is not None:
+                slept = _printable(", ".join(seen.sleeps))
+                what = f"{slept}  goes on" if slept else f"attempt {seen.attempt + 1}  begins"
+                yield f"{prefix}{what} in {countdown(seen.due - now)}"
+            for step_id, since in list(seen.steps.items()):
+                yield f"{prefix}{_printable(step_id)}  {countdown(now - since)}"
+
+    def _run_started(self, progress: Progress, seen: _Seen) -> Line | None:
+        attempt: int = progress.data["attempt"]
+        slept, was, seen.due = ", ".join(seen.sleeps), seen.attempt, None
+        seen.sleeps, seen.attempt = [], attempt
+        if attempt > was:
+            return Line("note", f"attempt {attempt}")
+        return Line("done", slept, "slept") if slept and not self._fast else None
+
+    def _step_started(self, progress: Progress, seen: _Seen) -> None:
+        seen.steps[progress.data["stepId"]] = progress.at
+
+    def _step_finished(self, progress: Progress, seen: _Seen) -> Line:
+        step_id = progress.data["stepId"]
+        return Line("done", step_id, span(progress.at - seen.steps.pop(step_id, progress.at)))
+
+    def _step_failed(self, progress: Progress, seen: _Seen) -> Line:
+        data = progress.data
+        seen.steps.pop(data["stepId"], None)
+        seen.said = data["error"]
+        why = f"{data['type']}: {_first(data['error'])}"
+        return Line("failed", f"{data['stepId']} failed", why)
+
+    def _slept(self, progress: Progress, seen: _Seen) -> None:
+        seen.sleeps.append(progress.data["stepId"])  # told when a sleep begins
+
+    def _run_sleeps(self, progress: Progress, seen: _Seen) -> Line:
+        names, asleep = ", ".join(seen.sleeps), span(progress.data["asleep"])
+        if self._fast:
+            seen.sleeps = []
+            return Line("done", names, f"sleep of {asleep} skipped")
+        seen.due = progress.data["dueAt"]
+        return Line("waits", names, f"sleeps {asleep}")
+
+    def _event_sent(self, progress: Progress, seen: _Seen) -> Line:
+        event_id = progress.data["eventId"]
+        self.ids.add(event_id)
+        return Line("note", f"sent {progress.data['name']}", event_id)
+
+    def _attempt_failed(self, progress: Progress, seen: _Seen) -> Line:
+        data, seen.steps, seen.sleeps = progress.data, {}, []
+        told = data["error"] == seen.said  # the step that failed has said it
+        text = f"attempt {data['attempt']} failed{'' if told else ': ' + _first(data['error'])}"
+        if data["retryIn"] is None:
+            return Line("failed", text, "no further attempt")
+        wait = span(data["retryIn"])
+        if self._fast:
+            return Line("failed", text, f"next in {wait}, skipped")
+        seen.due = progress.at + data["retryIn"]
+        return Line("failed", text, f"next in {wait}")
+
+    def _run_ended(self, progress: Progress, seen: _Seen) -> Line:
+        del self._seen[progress.run_id]
+        return Line("ended", progress.data["status"], f"after {span(progress.at - seen.since)}")
+
+
+_ABOUT = {
+    "run-started": Story._run_started,
+    "step-started": Story._step_started,
+    "step-finished": Story._step_finished,
+    "step-failed": Story._step_failed,
+    "slept": Story._slept,
+    "run-sleeps": Story._run_sleeps,
+    "event-sent": Story._event_sent,
+    "attempt-failed": Story._attempt_failed,
+    "run-ended": Story._run_ended,
+}
+
+
+def _first(text: str) -> str:
+    return (text.splitlines() or [""])[0]
+
+
+def _printable(text: str) -> str:
+    """Replace what would do something to a terminal: names and errors are the user's own."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,1 @@
+"""What users call, and where it goes."""

@@ -1,0 +1,191 @@
+"""
+Start workflows, send events, and ask what became of them: the functions users call.
+
+Inside a handler they belong to the run: what they send has an id that depends on the run and
+travels with its checkpoints, so a replay does not send it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from kit.client import background
+from kit.client.handle import WorkflowRun
+from kit.client.sending import AnyEvent, Sent, When, checked_input, make_event, make_events, paired
+from kit.execution.invocation import current
+from kit.model.duration import Duration
+from kit.model.errors import SendError
+from kit.model.event import Event
+from kit.model.workflow import Workflow
+
+if TYPE_CHECKING:
+    from kit.client.provider import Provider
+
+_log = logging.getLogger("kit")
+
+
+async def run_workflow(
+    workflow: str | Workflow[..., Any],
+    input: Any = None,
+    *,
+    id: str | None = None,
+    delay: Duration | None = None,
+    delay_until: datetime | None = None,
+    priority: int | None = None,
+) -> WorkflowRun:
+    """
+    Start a workflow: send the event of its name. The run is accepted when this returns.
+
+    *id* is an idempotency key: the same key starts a workflow once. *priority* is within ±50.
+
+    Raises:
+        WorkflowNotFoundError: If there is no such workflow; it lists the known names.
+        PayloadError: If *input* is invalid, before anything is sent.
+        SendError: If the event did not get through.
+    """
+    source = provider()
+    name, data = checked_input(source, workflow, input)
+    if current.get() is not None and id is None:
+        event = await _send_from_run(name, data, delay, delay_until, priority)
+        return WorkflowRun(event.id, name, source)
+    event = make_event(name, data, _when(id, delay, delay_until, priority))
+    return WorkflowRun(event.id, name, source, native=await source.send(event, key=id))
+
+
+async def defer_workflow(
+    workflow: str | Workflow[..., Any],
+    input: Any = None,
+    *,
+    id: str | None = None,
+    delay: Duration | None = None,
+    delay_until: datetime | None = None,
+    priority: int | None = None,
+) -> WorkflowRun:
+    """
+    Start a workflow without waiting until it is accepted; see `run_workflow`.
+
+    Sending goes on in the background and ends before the process does. If it fails, that is
+    logged, and raised by whatever the handle is asked.
+
+    Raises:
+        WorkflowNotFoundError, PayloadError: As `run_workflow`, at once.
+    """
+    if current.get() is not None:  # in a handler, sending is part of the run
+        return await run_workflow(
+            workflow, input, id=id, delay=delay, delay_until=delay_until, priority=priority
+        )
+    source = provider()
+    name, data = checked_input(source, workflow, input)
+    event = make_event(name, data, _when(id, delay, delay_until, priority))
+    sending = background.defer(source.send(event, key=id))
+    sending.add_done_callback(_log_failure)
+    return WorkflowRun(event.id, name, source, sending=sending)
+
+
+async def get_workflow_run(id: str) -> WorkflowRun | None:
+    """Return a handle on a run; None if there is none, or the provider cannot tell."""
+    source = provider()
+    run = await source.find(id)
+    return None if run is None else WorkflowRun(run.id, run.workflow, source, native=run)
+
+
+async def list_workflows() -> list[Workflow[..., Any]]:
+    """Return the workflows defined in this project, by name."""
+    return sorted(provider().workflows(), key=lambda workflow: workflow.event_name)
+
+
+async def send_event(
+    name: str,
+    data: Any = None,
+    *,
+    id: str | None = None,
+    delay: Duration | None = None,
+    delay_until: datetime | None = None,
+    priority: int | None = None,
+) -> str:
+    """
+    Send an event and return its id; whatever workflow answers to its name is run.
+
+    Raises:
+        PayloadError: If *data* would not arrive unchanged.
+        SendError: If the event did not get through.
+    """
+    if current.get() is not None and id is None:
+        return (await _send_from_run(name, data, delay, delay_until, priority)).id
+    event = make_event(name, data, _when(id, delay, delay_until, priority))
+    await provider().send(event, key=id)
+    return event.id
+
+
+async def send_events(events: Sequence[AnyEvent]) -> list[Sent]:
+    """
+    Send several events, and tell of each whether it went; none spoils the others.
+
+    An event is a pair of name and data, or a mapping with the arguments of `send_event`.
+    """
+    made, events_to_send = make_events(events)
+    return paired(made, await provider().send_all(events_to_send))
+
+
+# ------------------------------------------------------------ which provider
+
+_lock = threading.Lock()
+_provider: Provider | None = None
+
+
+def provider() -> Provider:
+    """Return the provider of this process; the settings are read at the first use."""
+    global _provider
+    with _lock:
+        if _provider is None:
+            from kit.client.provider import resolve
+            from kit.project.config import load as load_settings
+
+            _provider = resolve(load_settings())
+        return _provider
+
+
+def use_provider(chosen: Provider | None) -> None:
+    """Use *chosen* from now on; with None, read the settings again at the next use."""
+    global _provider
+    with _lock:
+        _provider = chosen
+
+
+# ------------------------------------------------------------ within a run
+
+
+async def _send_from_run(
+    name: str,
+    data: Any,
+    delay: Duration | None,
+    delay_until: datetime | None,
+    priority: int | None,
+) -> Event:
+    running = current.get()
+    assert running is not None  # noqa: S101 - the callers have looked
+    plain = make_event(name, data, _when(None, delay, delay_until, priority))
+
+    def make(event_id: str) -> Event:
+        return replace(plain, id=event_id)
+
+    return await running[0].send(name, data, make=make)
+
+
+def _when(
+    id: str | None, delay: Duration | None, delay_until: datetime | None, priority: int | None
+) -> When:
+    return {"id": id, "delay": delay, "delay_until": delay_until, "priority": priority}
+
+
+def _log_failure(sending: Future[Any]) -> None:
+    error = None if sending.cancelled() else sending.exception()
+    if error is not None:
+        event_id = error.event_id if isinstance(error, SendError) else None
+        _log.error("a deferred event was not sent: %s (event id %s)", error, event_id)

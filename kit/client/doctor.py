@@ -1,0 +1,176 @@
+"""
+What stands between a project and workflows that run: one check a line, each with what to do.
+
+No event is sent. The router is asked with an empty list of events, the management API without a
+body; both answer such a request with a refusal that only they give, and only to a good key.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.client.netlify import target_of
+from kit.model.errors import ConfigError, WorkflowError
+from kit.netlify.management import management_probe
+from kit.netlify.responses import Answer, NoAnswer, Target, meaning_of
+from kit.netlify.router import Request, probe_flow, router_request
+from kit.netlify.transport import Network
+from kit.project.config import Config, load
+from kit.project.discovery import discover
+
+NODE_VERSION = 20
+PACKAGE = "@netlify/async-workloads"
+_PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `ok` is None for what is not needed here, or cannot be told."""
+
+    name: str
+    ok: bool | None
+    why: str
+    todo: str = ""
+
+
+def examine(
+    root: Path | None = None,
+    *,
+    base_url: str | None = None,
+    api_key: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    timeout: float = _PATIENCE,
+) -> Iterator[Check]:
+    """Look at everything in turn, and yield each finding as it is made."""
+    try:
+        config = load(root, environ=environ, base_url=base_url, api_key=api_key)
+        if base_url is not None and config.provider == "local":  # by the file; the option overrules
+            config = load(
+                root, environ=environ, base_url=base_url, api_key=api_key, provider="netlify"
+            )
+        config.get_workflow()
+    except WorkflowError as error:
+        yield Check("settings", False, error.message, "correct it; `kit config` shows them all")
+        return
+    yield from check_settings(config)
+    yield check_workflows(config)
+    yield from check_building(config.root)
+    yield from _check_site(config, timeout)
+
+
+def check_settings(config: Config) -> Iterator[Check]:
+    """Tell what the settings come to, and where each came from."""
+    yield Check("settings", True, f"{config.file or 'no configuration file'}")
+    yield Check("provider", True, f"{config.provider} ({config.origins['provider']})")
+    if config.provider == "local":
+        return
+    try:
+        target = target_of(config)
+    except ConfigError as error:
+        yield Check("base URL", False, "not set", error.message)
+        return
+    yield Check("base URL", True, f"{target.origin} ({config.origins['base_url']})")
+    if target.api_key is None:
+        todo = "set WORKFLOW_API_KEY to one of the site's AWL_API_KEY values"
+        yield Check("API key", False, "not set", todo)
+    else:
+        yield Check("API key", True, f"set ({config.origins['api_key']})")
+
+
+def check_workflows(config: Config) -> Check:
+    """Tell whether every workflow file can be imported."""
+    found = discover(config.folder, root=config.root)
+    if found.errors:
+        broken = ", ".join(error.path for error in found.errors[:5])
+        return Check("workflows", False, f"cannot be used: {broken}", "`kit list` says why")
+    if not found.workflows:
+        return Check("workflows", None, f"none in {config.get_workflow().folder}")
+    return Check("workflows", True, ", ".join([*found.workflows][:8]))
+
+
+def check_building(root: Path) -> Iterator[Check]:
+    """Tell whether Node and the npm package are there, if the project is a site to be built."""
+    if not (root / "netlify.toml").exists():
+        yield Check("building", None, "no netlify.toml here, so nothing is built")
+        return
+    yield _check_node()
+    yield _check_package(root)
+
+
+def check_router(answer: Answer | NoAnswer, target: Target) -> Iterator[Check]:
+    """Tell whether the router is there and the key good, by its answer to an empty list."""
+    if isinstance(answer, NoAnswer):
+        yield Check("router", False, target.clean(answer.why), "see above")
+    elif answer.status == 400 and "no valid events" in answer.headers.get("x-awl-reason", ""):
+        yield Check("router", True, "present")
+        yield Check("key accepted", True, "by the router")
+    elif answer.status == 401 and "x-awl-reason" in answer.headers:
+        yield Check("router", True, "present")
+        yield Check("key accepted", False, *_halves(meaning_of(answer, target)))
+    else:
+        yield Check("router", False, *_halves(meaning_of(answer, target)))
+
+
+def check_management(answer: Answer | NoAnswer, target: Target) -> Check:
+    """Tell whether the management API is there, by its answer to a request without a body."""
+    if isinstance(answer, NoAnswer):
+        return Check("management API", False, target.clean(answer.why), "see above")
+    reason = answer.headers.get("x-awl-reason", "")
+    if answer.status == 400 and "missing valid JSON body" in reason:
+        return Check("management API", True, "present")
+    return Check("management API", False, *_halves(meaning_of(answer, target)))
+
+
+def _check_site(config: Config, timeout: float) -> Iterator[Check]:
+    if config.provider == "local" or config.base_url is None:
+        yield Check("site", None, "runs live on this machine; no site is needed")
+        return
+    target = target_of(config)
+    network = Network(timeout=timeout)
+    try:
+        answer = network.carry_out(probe_flow(Request("GET", f"{target.origin}/")))
+        if isinstance(answer, NoAnswer):
+            yield Check("site", False, target.clean(answer.why), "check workflow.baseUrl")
+            return
+        yield Check("site", True, f"answers at {target.origin}")
+        answer = network.carry_out(probe_flow(router_request([], target)))
+        yield from check_router(answer, target)
+        answer = network.carry_out(probe_flow(management_probe(target)))
+        yield check_management(answer, target)
+    finally:
+        network.close()
+
+
+def _check_node() -> Check:
+    node = shutil.which("node")
+    todo = f"install Node {NODE_VERSION} or later, with npm"
+    if node is None or shutil.which("npm") is None:
+        return Check("Node", False, "node or npm is not on the PATH", todo)
+    try:
+        shown = subprocess.run(  # noqa: S603 - the user's own node
+            [node, "--version"], capture_output=True, text=True, timeout=_PATIENCE, check=True
+        ).stdout.strip()
+        major = int(shown.removeprefix("v").split(".")[0])
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return Check("Node", False, f"{node} --version does not say a version", todo)
+    return Check("Node", major >= NODE_VERSION, shown, "" if major >= NODE_VERSION else todo)
+
+
+def _check_package(root: Path) -> Check:
+    name = f"npm package {PACKAGE}"
+    try:
+        text = (root / "node_modules" / PACKAGE / "package.json").read_text("utf-8")
+        return Check(name, True, str(json.loads(text)["version"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Check(name, False, "not installed", f"npm install {PACKAGE}")
+
+
+def _halves(meaning: str) -> tuple[str, str]:
+    """Split what an answer means into what it is and what to do."""
+    why, _, todo = meaning.partition(". ")
+    return why, todo

@@ -1,0 +1,141 @@
+"""
+Runs on this machine: the embedded engine, on the background loop, on the file of the settings.
+
+The engine opens at the first use and then continues what an earlier process left unfinished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from kit.client import background
+from kit.engine.engine import Engine
+from kit.model.errors import WorkflowNotFoundError
+from kit.model.event import Event
+from kit.model.run import Run, RunDetails
+from kit.model.workflow import Workflow
+from kit.project.config import Config
+from kit.project.discovery import Discovery, discover, get_workflow
+from kit.store.sqlite.reader import Reader
+
+
+class LocalProvider:
+    """The provider `local`."""
+
+    name = "local"
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._settings = config.get_workflow()
+        self._admitted: dict[str, Workflow[..., Any]] = {}
+        self._discovery: Discovery | None = None
+        self._engine: Engine | None = None
+        self._opening: asyncio.Lock | None = None
+
+    def workflows(self) -> Sequence[Workflow[..., Any]]:
+        """Return every workflow found by file, and those made known since."""
+        found = {name.lower(): each for name, each in self._found().workflows.items()}
+        return [*{**found, **self._admitted}.values()]
+
+    def find_workflow(self, name: str) -> Workflow[..., Any] | None:
+        """Return a workflow's definition; raises `WorkflowNotFoundError` if there is none."""
+        admitted = self._admitted.get(name.lower())
+        return admitted or get_workflow(self._found(), name)
+
+    def admit(self, workflow: Workflow[..., Any]) -> None:
+        """Make a definition known that was not found by file."""
+        self._admitted[workflow.event_name.lower()] = workflow
+
+    async def send(self, event: Event, *, key: str | None = None) -> Run:
+        """Store the event's run; it begins when it is due."""
+        return await background.run(self._send(event, key))
+
+    async def send_all(self, events: Sequence[Event]) -> list[Exception | None]:
+        """Store several runs; the store commits them together."""
+        sends = (self.send(event) for event in events)
+        results = await asyncio.gather(*sends, return_exceptions=True)
+        return [each if isinstance(each, Exception) else None for each in results]
+
+    async def find(self, run_id: str) -> Run | None:
+        """Return the run, or None."""
+        return await background.run(self._find(run_id))
+
+    async def wait(self, run_id: str) -> Run:
+        """Wait until the run has ended."""
+        return await background.run(self._wait(run_id))
+
+    async def stop(self, run_id: str) -> bool:
+        """End the run at its next step or sleep."""
+        return await background.run(self._stop(run_id))
+
+    async def details(self, run_id: str) -> RunDetails:
+        """Return the run with its steps and failed attempts."""
+        return await asyncio.to_thread(self._details, run_id)
+
+    async def close(self) -> None:
+        """Break off what is running, which a later process continues, and close the file."""
+        await background.run(self._close())
+
+    # ------------------------------------------------------------ on the background loop
+
+    async def _open(self) -> Engine:
+        self._opening = self._opening or asyncio.Lock()
+        async with self._opening:
+            if self._engine is None:
+                self._found()
+                engine = Engine(
+                    self._config.path,
+                    self._known,
+                    durability=self._settings.durability,
+                    replay=self._settings.replay,
+                    concurrency=self._settings.concurrency,
+                )
+                self._engine = await engine.__aenter__()
+            return self._engine
+
+    async def _send(self, event: Event, key: str | None) -> Run:
+        engine = await self._open()
+        return await engine.submit(event, key=key)
+
+    async def _find(self, run_id: str) -> Run | None:
+        await self._open()
+        reader = Reader(self._config.path)
+        try:
+            return reader.find(run_id)
+        finally:
+            reader.close()
+
+    async def _wait(self, run_id: str) -> Run:
+        return await (await self._open()).wait(run_id)
+
+    async def _stop(self, run_id: str) -> bool:
+        return await (await self._open()).stop(run_id)
+
+    async def _close(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.close()
+
+    # ------------------------------------------------------------ anywhere
+
+    def _details(self, run_id: str) -> RunDetails:
+        reader = Reader(self._config.path)
+        try:
+            run = reader.get(run_id)
+            steps = tuple(reader.checkpoints(run.id).values())
+            return RunDetails(run, steps, tuple(reader.attempts(run.id)))
+        finally:
+            reader.close()
+
+    def _found(self) -> Discovery:
+        if self._discovery is None:
+            self._discovery = discover(self._config.folder, root=self._config.root)
+        return self._discovery
+
+    def _known(self, name: str) -> Workflow[..., Any] | None:
+        try:
+            return self.find_workflow(name)
+        except WorkflowNotFoundError:
+            return None

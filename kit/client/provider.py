@@ -1,0 +1,106 @@
+"""
+What a provider does: take events, and tell what became of their runs as far as it can.
+
+`resolve` chooses one by the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kit.model.errors import ConfigError
+from kit.model.event import Event
+from kit.model.run import Run, RunDetails
+from kit.model.workflow import Workflow
+
+if TYPE_CHECKING:
+    from kit.project.config import Config
+
+
+class Provider(Protocol):
+    """A place where runs live."""
+
+    @property
+    def name(self) -> str:
+        """The provider's name: `local` or `netlify`."""
+
+    def workflows(self) -> Sequence[Workflow[..., Any]]:
+        """Return the workflows whose definitions are at hand here; there may be none."""
+
+    def find_workflow(self, name: str) -> Workflow[..., Any] | None:
+        """
+        Return the definition of a workflow, if it is at hand here.
+
+        Raises:
+            WorkflowNotFoundError: If there is none, and this provider needs it.
+            DiscoveryError: If there is one, and its file is wrong.
+        """
+
+    def admit(self, workflow: Workflow[..., Any]) -> None:
+        """Make a definition known that was not found by file."""
+
+    async def send(self, event: Event, *, key: str | None = None) -> Any:
+        """
+        Take an event, and return the provider's own acknowledgement.
+
+        Raises:
+            SendError: If the event did not get through.
+        """
+
+    async def send_all(self, events: Sequence[Event]) -> list[Exception | None]:
+        """Take several events; tell of each whether it went, in the same order."""
+
+    async def find(self, run_id: str) -> Run | None:
+        """Return what is known of a run; None if nothing is, or can be."""
+
+    async def wait(self, run_id: str) -> Run:
+        """
+        Wait until a run has ended.
+
+        Raises:
+            NotSupportedError: If the provider cannot tell.
+        """
+
+    async def stop(self, run_id: str) -> bool:
+        """
+        End a run at its next step or sleep; False if it had ended.
+
+        Raises:
+            NotSupportedError: If the provider cannot.
+        """
+
+    async def details(self, run_id: str) -> RunDetails:
+        """
+        Return all that is known of a run.
+
+        Raises:
+            NotSupportedError: If the provider cannot tell.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections and files."""
+
+
+def resolve(config: Config) -> Provider:
+    """
+    Return the provider the settings choose.
+
+    Raises:
+        WorkflowDisabledError: If workflows are switched off.
+        ConfigError: If the provider lacks a setting, or cannot do what one asks for.
+    """
+    settings = config.get_workflow()
+    if config.provider == "local":
+        from kit.client.local import LocalProvider
+
+        return LocalProvider(config)
+    if settings.store == "blobs":
+        msg = (
+            "store: blobs (WORKFLOW_STORE) is not available in this version of the kit; leave it"
+            " out, and checkpoints travel in the event itself (store: awl)"
+        )
+        raise ConfigError(msg)
+    from kit.client.netlify import NetlifyProvider
+
+    return NetlifyProvider(config)

@@ -1,0 +1,131 @@
+"""
+Events about to be sent: made from what a caller gives, checked before anything leaves.
+
+Within a handler an event continues the chain of the run that sends it, so that workflows which
+start each other in a circle stop at the limit, whichever way they do it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
+
+from kit.execution.context import event_due
+from kit.execution.invocation import current
+from kit.model.duration import Duration
+from kit.model.errors import WorkflowError
+from kit.model.event import Event, check_name, check_priority, derived_id
+from kit.model.payload import check_travels, to_input
+from kit.model.workflow import Workflow
+
+if TYPE_CHECKING:
+    from kit.client.provider import Provider
+
+AnyEvent: TypeAlias = "Mapping[str, Any] | tuple[str, Any]"
+"""A pair of name and data, or a mapping with the arguments of `send_event`."""
+
+Made: TypeAlias = "tuple[str, Event | Exception]"
+"""The name a caller gave, and the event, or why there is none."""
+
+
+class When(TypedDict, total=False):
+    """How an event is sent: an idempotency key, a delay or a moment, and a priority within ±50."""
+
+    id: str | None
+    delay: Duration | None
+    delay_until: datetime | None
+    priority: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of one event of many; `error` is None if it went."""
+
+    name: str
+    event_id: str
+    error: Exception | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the event went."""
+        return self.error is None
+
+
+def checked_input(
+    source: Provider, workflow: str | Workflow[..., Any], input: Any
+) -> tuple[str, Any]:
+    """
+    Return the event's name and data, valid for the workflow if its definition is at hand.
+
+    Raises:
+        WorkflowNotFoundError: If the provider needs the definition and there is none.
+        PayloadError: If the input is invalid.
+    """
+    if isinstance(workflow, Workflow):
+        source.admit(workflow)
+        return workflow.event_name, to_input(workflow, input)
+    found = source.find_workflow(workflow)
+    if found is None:
+        check_name(workflow)
+        return workflow, input.model_dump(mode="json") if hasattr(input, "model_dump") else input
+    return found.event_name, to_input(found, input)
+
+
+def make_event(name: str, data: Any, when: When) -> Event:
+    """
+    Return a new event; with a key, its id is the same whenever name and key are.
+
+    Raises:
+        ValueError: If the name, the delay or the priority is out of bounds.
+        PayloadError: If the data would not arrive unchanged.
+        LoopDetectedError: If the run that sends it stands at the end of too long a chain.
+    """
+    check_name(name)
+    priority = when.get("priority") or 0
+    check_priority(priority)
+    check_travels(data, f"the data of event {name!r}")
+    key, now = when.get("id"), time.time_ns() // 1_000_000
+    event_id = str(uuid.uuid4()) if key is None else derived_id("run", name.lower(), key)
+    due = event_due(when.get("delay"), when.get("delay_until"), now)
+    running = current.get()
+    chain = running[0].delivery.event.chain_of_sent(name) if running else ()
+    return Event(name, data, event_id, due, priority, chain)
+
+
+def make_events(given: Sequence[AnyEvent]) -> tuple[list[Made], list[Event]]:
+    """Return each event given, or why it is none; and those that can be sent."""
+    made = [_made(each) for each in given]
+    return made, [event for _, event in made if isinstance(event, Event)]
+
+
+def paired(made: Sequence[Made], outcomes: Sequence[object]) -> list[Sent]:
+    """Return what became of each event, given the outcomes of those that could be sent."""
+    left = iter(outcomes)
+    return [
+        _sent(name, event, next(left) if isinstance(event, Event) else event)
+        for name, event in made
+    ]
+
+
+def _sent(name: str, event: Event | Exception, outcome: object) -> Sent:
+    error = outcome if isinstance(outcome, Exception) else None
+    return Sent(name, event.id if isinstance(event, Event) else "", error)
+
+
+def _made(each: AnyEvent) -> Made:
+    given: dict[str, Any] = (
+        {"name": each[0], "data": each[1]} if isinstance(each, tuple) else {**each}
+    )
+    name, data = str(given.pop("name", "")), given.pop("data", None)
+    unknown = set(given) - When.__optional_keys__
+    try:
+        if unknown:
+            msg = f"an event has no {', '.join(map(repr, sorted(unknown)))}"
+            raise TypeError(msg)
+        return name, make_event(name, data, cast("When", given))
+    except (WorkflowError, ValueError, TypeError) as error:
+        return name, error

@@ -1,0 +1,212 @@
+"""
+Clients of one site: start workflows there from anywhere, with connections of their own.
+
+`WorkflowClient` is for plain code, `AsyncWorkflowClient` for async code. What they send, and when
+they try again, is decided in `sending` and `management`; here it is only carried out.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from kit.client import blocking, handle
+from kit.client.netlify import NetlifyProvider, now
+from kit.client.sending import AnyEvent, Sent, When, checked_input, make_event, make_events, paired
+from kit.model.event import Event
+from kit.model.workflow import Workflow
+from kit.netlify.management import Accepted, delete_flow, retry_flow
+from kit.netlify.router import Acknowledgement, events_flow
+from kit.netlify.transport import TIMEOUT, AsyncNetwork, Network
+from kit.project.config import load
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["AsyncWorkflowClient", "WorkflowClient"]
+
+AnyWorkflow = Workflow[..., Any]
+
+
+class _Client:
+    """What both clients do before anything is sent."""
+
+    def __init__(
+        self, base_url: str | None, api_key: str | None, network: Any = AsyncNetwork
+    ) -> None:
+        config = load(base_url=base_url, api_key=api_key, provider="netlify")
+        self._source = NetlifyProvider(config, network)
+        self._target = self._source.target
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._target.origin!r})"
+
+    def _start_of(self, workflow: str | AnyWorkflow, input: Any, when: When) -> Event:
+        name, data = checked_input(self._source, workflow, input)
+        return make_event(name, data, when)
+
+
+class AsyncWorkflowClient(_Client):
+    """
+    A client of one site, for async code. What is not given comes from the settings.
+
+    It has pooled connections, or uses the httpx client or transport it is given, which it then does
+    not close. Events sent side by side share calls of the site's router.
+
+    Raises:
+        ConfigError: If there is no base URL, or it cannot be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        client: httpx.AsyncClient | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        network = functools.partial(AsyncNetwork, client, transport=transport, timeout=timeout)
+        super().__init__(base_url, api_key, network)
+        self._closed = False
+
+    async def run_workflow(
+        self, workflow: str | AnyWorkflow, input: Any = None, **when: Unpack[When]
+    ) -> handle.WorkflowRun:
+        """Start a workflow; the run is accepted when this returns. See `kit.run_workflow`."""
+        event = self._start_of(workflow, input, when)
+        taken = await self._open().send(event)
+        return handle.WorkflowRun(event.id, event.name, self._source, native=taken)
+
+    async def send_event(self, name: str, data: Any = None, **when: Unpack[When]) -> str:
+        """Send an event and return its id. See `kit.send_event`."""
+        event = make_event(name, data, when)
+        await self._open().send(event)
+        return event.id
+
+    async def send_events(self, events: Sequence[AnyEvent]) -> list[Sent]:
+        """Send several events, and tell of each whether it went. See `kit.send_events`."""
+        made, whole = make_events(events)
+        return paired(made, await self._open().send_all(whole))
+
+    async def delete_events(
+        self, *, ids: Collection[str] = (), states: Collection[str] = (), everything: bool = False
+    ) -> Accepted:
+        """Have the site delete events; accepted is not done. See `kit.management.delete_flow`."""
+        flow = delete_flow(self._target, ids=ids, states=states, everything=everything)
+        return await self._open().carry_out(flow)
+
+    async def retry_events(
+        self, *, ids: Collection[str] = (), names: Collection[str] = (), everything: bool = False
+    ) -> Accepted:
+        """Have the site retry dead letters; see `kit.management.retry_flow`."""
+        flow = retry_flow(self._target, ids=ids, names=names, everything=everything)
+        return await self._open().carry_out(flow)
+
+    async def aclose(self) -> None:
+        """Finish what is under way, and close the connections."""
+        self._closed = True
+        await self._source.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _open(self) -> NetlifyProvider:
+        if self._closed:
+            msg = "this client is closed: make a new one"
+            raise RuntimeError(msg)
+        return self._source
+
+
+class WorkflowClient(_Client):
+    """
+    A client of one site, for plain code: Django, a script, a notebook. Threads may share one.
+
+    What is not given comes from the settings. It has pooled connections, or uses the httpx client
+    or transport it is given, which it then does not close.
+
+    Raises:
+        ConfigError: If there is no base URL, or it cannot be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        client: httpx.Client | None = None,
+        transport: httpx.BaseTransport | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        super().__init__(base_url, api_key)
+        self._network = Network(client, transport=transport, timeout=timeout)
+
+    def run_workflow(
+        self, workflow: str | AnyWorkflow, input: Any = None, **when: Unpack[When]
+    ) -> blocking.WorkflowRun:
+        """Start a workflow; the run is accepted when this returns. See `kit.run_workflow`."""
+        event = self._start_of(workflow, input, when)
+        taken = self._send(event)
+        return blocking.WorkflowRun(
+            handle.WorkflowRun(event.id, event.name, self._source, native=taken)
+        )
+
+    def send_event(self, name: str, data: Any = None, **when: Unpack[When]) -> str:
+        """Send an event and return its id. See `kit.send_event`."""
+        return self._send(make_event(name, data, when)).event_id
+
+    def send_events(self, events: Sequence[AnyEvent]) -> list[Sent]:
+        """Send several events, and tell of each whether it went. See `kit.send_events`."""
+        made, whole = make_events(events)
+        return paired(made, self._network.carry_out(events_flow(whole, self._target, now=now())))
+
+    def list_workflows(self) -> list[AnyWorkflow]:
+        """Return the workflows defined in this project, by name; the site may have others."""
+        return sorted(self._source.workflows(), key=lambda workflow: workflow.event_name)
+
+    def delete_events(
+        self, *, ids: Collection[str] = (), states: Collection[str] = (), everything: bool = False
+    ) -> Accepted:
+        """Have the site delete events; accepted is not done. See `kit.management.delete_flow`."""
+        return self._network.carry_out(
+            delete_flow(self._target, ids=ids, states=states, everything=everything)
+        )
+
+    def retry_events(
+        self, *, ids: Collection[str] = (), names: Collection[str] = (), everything: bool = False
+    ) -> Accepted:
+        """Have the site retry dead letters; see `kit.management.retry_flow`."""
+        return self._network.carry_out(
+            retry_flow(self._target, ids=ids, names=names, everything=everything)
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._network.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _send(self, event: Event) -> Acknowledgement:
+        [outcome] = self._network.carry_out(events_flow([event], self._target, now=now()))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome

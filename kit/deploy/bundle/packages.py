@@ -1,0 +1,147 @@
+"""
+The bundle's packages: the project's requirements and the kit's, as Linux wheels, and the kit.
+
+The kit itself is copied from where it runs, without the rooms that only a developer enters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PathDistribution
+from pathlib import Path
+
+import kit
+from kit.deploy.bundle import uv
+from kit.deploy.bundle.prune import unneeded_in_packages
+from kit.deploy.bundle.requirements import KIT, NEEDED, Requirements
+from kit.deploy.bundle.target import PLATFORMS
+from kit.deploy.bundle.tree import copy_file, digest_of, discard, files_in
+from kit.model.errors import BuildError
+
+KIT_SOURCE = Path(kit.__file__).parent
+_NOT_FOR_FUNCTIONS = (
+    *("cli/", "deploy/bundle/", "dev/", "engine/", "store/", "templates/"),
+    *("client/doctor.py", "client/local.py", "project/scaffold.py", "project/schemas.py"),
+)
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def install(
+    requirements: Requirements, minor: str, target: Path, *, root: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """
+    Install *requirements* for Python *minor* on Linux into *target*, and the kit.
+
+    Returns whose each top folder or file is: `{"yaml": "PyYAML 6.0.3", …}`.
+
+    Raises:
+        BuildError: If there is no wheel for a package, or none that fits the others.
+    """
+    _install_wheels(requirements, minor, target, root, environ)
+    owners = {"kit": f"{KIT} {kit.__version__}", **_owners(target)}
+    for path in sorted(unneeded_in_packages(files_in(target))):
+        (target / path).unlink()
+    for path in kit_files():
+        copy_file(KIT_SOURCE / path, target / "kit" / path)
+    return owners
+
+
+def kit_files() -> Iterator[str]:
+    """Yield the files of the kit that functions need."""
+    for path in files_in(KIT_SOURCE):
+        if path.endswith(".py") and not path.startswith(_NOT_FOR_FUNCTIONS):
+            yield path
+
+
+def kit_digest() -> str:
+    """Return a digest of the kit's own files."""
+    return digest_of((path, (KIT_SOURCE / path).read_bytes()) for path in kit_files())
+
+
+def brought_by_kit(target: Path) -> set[str]:
+    """Return the titles of the packages in *target* that the kit itself needs, however far."""
+    known = {_plain(_name_of(folder)): folder for folder in target.glob("*.dist-info")}
+    pending, found = [_plain(_requirement(text)) for text in NEEDED], set()
+    while pending:
+        name = pending.pop()
+        if name in known and name not in found:
+            found.add(name)
+            pending += (_plain(_requirement(text)) for text in _needs(known[name]))
+    return {_title(known[name]) for name in found}
+
+
+def _install_wheels(
+    requirements: Requirements, minor: str, target: Path, root: Path, environ: Mapping[str, str]
+) -> None:
+    inputs = target.parent / "requirements"
+    inputs.mkdir(parents=True, exist_ok=True)
+    listed = [*requirements.needed, *requirements.wanted]
+    (inputs / "all.txt").write_text("".join(f"{each}\n" for each in listed))
+    (inputs / "not.txt").write_text(f"{KIT}\n")
+    arguments = ["pip", "install", "--target", str(target), "--python-version", minor]
+    arguments += ["--only-binary", ":all:", "--link-mode", "copy", "-r", str(inputs / "all.txt")]
+    arguments += ["--excludes", str(inputs / "not.txt"), *uv.indexes(environ)]
+    if requirements.file is not None:
+        arguments += ["-r", str(requirements.file)]
+    said = ""
+    for platform in PLATFORMS:
+        discard(target)
+        target.mkdir(parents=True)
+        try:
+            uv.run([*arguments, "--python-platform", platform], cwd=root, environ=environ)
+        except uv.UvError as error:
+            said = str(error)
+        else:
+            return
+    raise _no_wheel(requirements, minor, said)
+
+
+def _no_wheel(requirements: Requirements, minor: str, said: str) -> BuildError:
+    without = "no wheels" in said or "no usable wheels" in said or "hint: Wheels" in said
+    advice = (
+        "Functions run on Linux x86-64 with Python"
+        f" {minor} and can build nothing: choose a version that has a wheel for it, another"
+        " package, or another Python (workflow.python in kit.yaml)"
+        if without
+        else f"Correct {requirements.origin}, or check the connection"
+    )
+    what = "there is no Linux wheel for a package" if without else "packages cannot be installed"
+    code = "BUILD_NO_WHEEL" if without else "BUILD_NO_PACKAGES"
+    return BuildError(f"{what} ({requirements.origin}):\n{said}\n{advice}", code=code)
+
+
+def _owners(target: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for folder in sorted(target.glob("*.dist-info")):
+        title = _title(folder)
+        record = folder / "RECORD"
+        lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else ()
+        for line in lines:
+            top = line.split(",", 1)[0].strip('"').split("/", 1)[0]
+            found.setdefault(top, title)
+            if top.endswith(".py"):
+                found.setdefault(f"{top}c", title)  # what may be left of it
+    return found
+
+
+def _title(folder: Path) -> str:
+    return " ".join(folder.name.removesuffix(".dist-info").rsplit("-", 1))
+
+
+def _needs(folder: Path) -> list[str]:
+    needs = PathDistribution(folder).requires or []
+    return [text for text in needs if "extra ==" not in text.replace("extra==", "extra ==")]
+
+
+def _name_of(folder: Path) -> str:
+    return folder.name.removesuffix(".dist-info").rpartition("-")[0]
+
+
+def _requirement(text: str) -> str:
+    match = _NAME.match(text.strip())
+    return match[0] if match else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

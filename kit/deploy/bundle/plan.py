@@ -1,0 +1,191 @@
+"""
+Workflows and HTTP modules to function entries: which there are, what each serves, how it is called.
+
+Pure: from what was found to what is to be written. A function's name depends on its own settings
+only, never on what else there is: Netlify routes the retries of a run by that name, and a run
+under way must find its function again after the next deploy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from kit.model.errors import BuildError
+from kit.model.retry import DEFAULT_MAX_RETRIES
+
+Bundling = Literal["shared", "per-workflow"]
+
+BACKGROUND = "-background"
+"""How a function's name ends if it may run for 15 minutes: Netlify and its library go by it."""
+
+API_PATH = "/api"
+_PART = re.compile(r"[A-Za-z0-9_.~-]+")
+_PARAMETER = re.compile(r"\[([A-Za-z_][A-Za-z0-9_]*)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowFacts:
+    """What there is to know of a workflow to deploy it. `backoff` is in milliseconds."""
+
+    name: str
+    path: str
+    max_retries: int = DEFAULT_MAX_RETRIES
+    backoff: tuple[int, ...] | None = None
+    background: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpModule:
+    """A module that answers HTTP requests: its name below the folder, its file, its URL path."""
+
+    name: str
+    path: str
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowEntry:
+    """A function that serves workflows of equal settings."""
+
+    name: str
+    workflows: tuple[WorkflowFacts, ...]
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"{self.name}.mjs"
+
+    @property
+    def settings(self) -> WorkflowFacts:
+        """The first of its workflows, for the settings all of them share."""
+        return self.workflows[0]
+
+    @property
+    def about(self) -> str:
+        """What it serves, for messages."""
+        names = ", ".join(workflow.name for workflow in self.workflows)
+        return f"workflow{'s' if len(self.workflows) > 1 else ''} {names}"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpEntry:
+    """A function that answers one URL path."""
+
+    name: str
+    module: HttpModule
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"{self.name}.mjs"
+
+    @property
+    def about(self) -> str:
+        """What it serves, for messages."""
+        return self.module.path
+
+
+Entry = WorkflowEntry | HttpEntry
+
+
+def plan(
+    workflows: Iterable[WorkflowFacts], modules: Iterable[HttpModule], bundling: Bundling
+) -> tuple[Entry, ...]:
+    """
+    Return the entries to be written, sorted by name.
+
+    Raises:
+        BuildError: If two of them would have one name, or two modules one URL path.
+    """
+    modules = list(modules)
+    _check_routes(modules)
+    by_name: dict[str, list[WorkflowFacts]] = {}
+    owners: dict[str, str] = {}
+    for workflow in sorted(workflows, key=lambda workflow: workflow.name):
+        name = shared_name(workflow) if bundling == "shared" else own_name(workflow)
+        by_name.setdefault(name, []).append(workflow)
+        if bundling == "per-workflow":
+            _claim(owners, name, workflow.path)
+    entries: list[Entry] = [WorkflowEntry(name, tuple(same)) for name, same in by_name.items()]
+    for module in modules:
+        entry = HttpEntry(http_name(module), module)
+        _claim(owners, entry.name, module.path)
+        entries.append(entry)
+    return tuple(sorted(entries, key=lambda entry: entry.name))
+
+
+def shared_name(workflow: WorkflowFacts) -> str:
+    """Return the name of the function that serves all workflows with this one's settings."""
+    settings = (workflow.max_retries, workflow.backoff)
+    name = "kit-workflows"
+    if settings != (DEFAULT_MAX_RETRIES, None):
+        digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+        name += f"-{digest[:8]}"
+    return name + (BACKGROUND if workflow.background else "")
+
+
+def own_name(workflow: WorkflowFacts) -> str:
+    """Return the name of the function that serves this workflow alone."""
+    slug = _slug(workflow.name)
+    name = f"kit-workflow-{slug}"
+    if workflow.background:
+        return name + BACKGROUND
+    # the suffix would make it a background function, whatever the workflow says
+    return f"{name}-now" if name.endswith(BACKGROUND) else name
+
+
+def http_name(module: HttpModule) -> str:
+    """Return the name of the function that serves *module*."""
+    name = f"kit-api-{_slug(module.name)}"
+    return f"{name}-now" if name.endswith(BACKGROUND) else name
+
+
+def http_module(path: PurePosixPath, folder: PurePosixPath) -> HttpModule:
+    """
+    Return what the file at *path* answers to: `api/users/[id].py` to `/api/users/:id`.
+
+    Raises:
+        BuildError: If its name gives no URL path.
+    """
+    parts = path.relative_to(folder).with_suffix("").parts
+    segments = []
+    for part in parts:
+        parameter = _PARAMETER.fullmatch(part)
+        if parameter is None and not _PART.fullmatch(part):
+            msg = (
+                f"{path}: {part!r} gives no URL path. Use letters, digits, - and _;"
+                " [name] stands for a parameter"
+            )
+            raise BuildError(msg)
+        segments.append(f":{parameter[1]}" if parameter else part)
+    return HttpModule("/".join(parts), str(path), "/".join((API_PATH, *segments)))
+
+
+def _slug(name: str) -> str:
+    """Return *name* in the characters a function's name may have; `[id]` becomes `_id`."""
+    plain = _PARAMETER.sub(r"_\1", name)
+    return re.sub(r"[^A-Za-z0-9_-]", "-", plain)
+
+
+def _claim(owners: dict[str, str], name: str, path: str) -> None:
+    # without regard to case: macOS and Windows keep one file for both
+    other = owners.setdefault(name.lower(), path)
+    if other != path:
+        msg = f"{other} and {path} would both become the function {name}: rename one of them"
+        raise BuildError(msg, details={"paths": [other, path]})
+
+
+def _check_routes(modules: Sequence[HttpModule]) -> None:
+    known: dict[str, HttpModule] = {}
+    for module in modules:
+        shape = re.sub(r":[^/]+", ":", module.route)
+        other = known.setdefault(shape.lower(), module)
+        if other is not module:
+            msg = f"{other.path} and {module.path} both answer {module.route}: rename one of them"
+            raise BuildError(msg, details={"paths": [other.path, module.path]})

@@ -1,0 +1,90 @@
+"""
+Imports every workflow and HTTP module, and prints what is to be known of them as the last line.
+
+What to import comes in as JSON; the folders to import from are the arguments.
+"""
+
+import json
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Do what the module says."""
+    sys.path += sys.argv[1:]
+    wanted = json.load(sys.stdin)
+    out, sys.stdout = sys.stdout, sys.stderr  # what files print while they are imported
+    workflows, errors = _workflows(Path(wanted["root"]), wanted["folder"])
+    errors += _modules(Path(wanted["root"]), wanted["folder"], wanted["modules"])
+    out.write("\n" + json.dumps({"workflows": workflows, "errors": errors}) + "\n")
+    out.flush()
+
+
+def _workflows(root: Path, folder: str) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    from kit.project.discovery import discover
+
+    found = discover(root / folder, root=root)
+    errors = [
+        {
+            "path": error.path,
+            "message": error.message,
+            "traceback": getattr(error, "traceback_text", ""),
+            "missing": _missing(error),
+        }
+        for error in found.errors
+    ]
+    workflows = [
+        {
+            "name": name,
+            "path": found.paths[name],
+            "max_retries": workflow.retry.max_retries,
+            "backoff": _backoff(workflow.retry),
+            "background": workflow.background,
+        }
+        for name, workflow in found.workflows.items()
+    ]
+    return workflows, errors
+
+
+def _modules(root: Path, folder: str, modules: Mapping[str, str]) -> list[dict[str, str]]:
+    from kit.deploy.function.place import Manifest, Place
+    from kit.deploy.function.serve import METHODS
+
+    errors = []
+    place = Place(Manifest(root, root / folder, {}, modules))
+    for name, path in modules.items():
+        try:
+            module = place.function(name)
+        except BaseException as error:  # noqa: BLE001 - also what ends programs
+            why = f"{path} cannot be imported: {type(error).__name__}: {error}"
+            trace = "".join(traceback.format_exc())
+            missing = _missing(error)
+            errors.append({"path": path, "message": why, "traceback": trace, "missing": missing})
+            continue
+        if not any(hasattr(module, each) for each in ("app", *METHODS)):
+            why = (
+                f"{path} answers nothing: define one of {', '.join(METHODS)}, or `app`,"
+                " or begin the file's name with _ if it is no function"
+            )
+            errors.append({"path": path, "message": why})
+    return errors
+
+
+def _backoff(policy: Any) -> list[int] | None:
+    if not policy.backoff:
+        return None
+    return [round(wait.total_seconds() * 1000) for wait in policy.schedule()]
+
+
+def _missing(error: BaseException | None) -> str:
+    """Return the top module that an import in the chain of *error* has not found."""
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__ or error.__context__
+    return (error.name or "").split(".")[0] if error is not None else ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""All that runs inside a deployed function, and its JavaScript."""

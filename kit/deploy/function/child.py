@@ -1,0 +1,195 @@
+"""
+The Python process of a deployed function: calls come in over descriptor 3, outcomes go back.
+
+One process and one event loop serve one invocation after the other, for as long as the platform
+keeps them. Nothing goes on between calls: what a call has started it ends, or, when its time is
+over and something does not stop, Node ends the process (`isSpent`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from kit.deploy.function.channel import Channel
+from kit.deploy.function.limits import admitted, share_of
+from kit.deploy.function.logs import Logs, running
+from kit.deploy.function.place import Place, read_manifest
+from kit.execution.calling import call
+from kit.execution.envelope import failure_of
+from kit.execution.execute import Suspending, execute
+from kit.model.errors import WorkflowImportError
+from kit.model.event import Event
+from kit.model.run import Failed, Failure, Outcome, Suspended
+from kit.netlify.frames import (
+    Body,
+    Frame,
+    Gone,
+    Invoke,
+    Prepare,
+    Request,
+    Took,
+    decode,
+    delivery_of,
+    error_json,
+    outcome_frame,
+    planned_wait,
+)
+
+DESCRIPTOR = 3
+
+CLEAN_UP_SECONDS = 1.0
+"""How long a handler that was cut off may clean up: less than is kept back for a call's end."""
+
+FLUSH_SECONDS = 5.0
+"""How long a call waits at most, at its end, for what it has deferred."""
+
+
+def main() -> None:
+    """Serve Node's calls until it goes away."""
+    signal.signal(signal.SIGINT, lambda *_: None)  # at a terminal, Node is told as well
+    end = socket.socket(fileno=DESCRIPTOR)
+    end.set_inheritable(False)
+    asyncio.run(_serve_and_leave(Path(os.environ["KIT_BUNDLE"]), end))
+
+
+async def _serve_and_leave(bundle: Path, end: socket.socket) -> None:
+    await serve(bundle, end)
+    os._exit(0)  # nobody waits any more for what may still be going on
+
+
+async def serve(bundle: Path, end: socket.socket) -> None:
+    """Serve the calls that come over *end*, until it is closed."""
+    channel = Channel(end)
+    child = Child(Place(read_manifest(bundle)), channel, Logs(channel.send))
+    channel.listen(child.receive)
+    channel.send({"type": "ready", "pid": os.getpid()})
+    await channel.ended
+
+
+class Child:
+    """The calls under way, each a task of its own."""
+
+    def __init__(self, place: Place, channel: Channel, logs: Logs) -> None:
+        self.place = place
+        self._channel = channel
+        self._logs = logs
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._exchanges: dict[int, Any] = {}
+
+    def receive(self, line: bytes) -> None:
+        """Do what a line from Node asks for."""
+        frame = decode(line)
+        if isinstance(frame, Body | Took | Gone):
+            exchange = self._exchanges.get(frame.number)
+            if exchange is not None:
+                exchange.receive(frame)
+        elif isinstance(frame, Prepare):
+            with suppress(Exception):  # if it fails, it will fail again when it counts
+                self.place.workflow(frame.workflow)
+        else:
+            if isinstance(frame, Request):
+                self._begin_exchange(frame)
+            task = asyncio.create_task(self._carry_out(frame))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _begin_exchange(self, request: Request) -> None:
+        from kit.deploy.function.exchange import (
+            Exchange,  # only functions that answer requests need it
+        )
+
+        self._exchanges[request.number] = Exchange(request, self._channel.send)
+
+    async def _carry_out(self, frame: Invoke | Request) -> None:
+        """Do one call, and in any case say what came of it."""
+        began = time.monotonic()
+        time_left = share_of(frame.time_left)
+        try:
+            self.place.enter(frame.environ, frame.unset)
+            if isinstance(frame, Invoke):
+                said = await self._invoke(frame, time_left)
+            else:
+                said = await self._answer(frame, time_left)
+        except BaseException as error:  # noqa: BLE001 - whatever it is: Node waits for an end
+            said = {"type": "failed", "final": False, "error": error_json(failure_of(error))}
+        if time_left is not None and time.monotonic() - began >= time_left:
+            said["isSpent"] = True  # what was cut off may not have stopped
+        left = (
+            FLUSH_SECONDS if frame.time_left is None else began + frame.time_left - time.monotonic()
+        )
+        await _flush(max(0.1, min(FLUSH_SECONDS, left - 0.2)))
+        self._logs.finish(frame.number)
+        self._channel.send({**said, "call": frame.number})
+
+    async def _invoke(self, frame: Invoke, time_left: float | None) -> Frame:
+        running.set((frame.number, str(frame.item.get("eventId"))))
+        outcome = await self._outcome(frame, time_left)
+        if isinstance(outcome, Suspended) and outcome.failure is not None:
+            self._logs.error(outcome.failure.traceback)  # the platform is not told of it
+        return outcome_frame(outcome, frame.item, _now())
+
+    async def _outcome(self, frame: Invoke, time_left: float | None) -> Outcome:
+        began = time.monotonic()
+        try:
+            delivery = delivery_of(frame.item)
+        except ValueError as error:
+            return Failed(failure_of(error), None)
+        try:
+            workflow = self.place.workflow(frame.workflow)
+        except Exception as error:  # noqa: BLE001 - what a file raises when it is imported
+            return Failed(_import_failure(error), timedelta(milliseconds=planned_wait(frame.item)))
+        if time_left is not None:
+            time_left = max(0.1, round(time_left - (time.monotonic() - began), 1))
+        outcome = await execute(
+            workflow,
+            delivery,
+            Suspending(),
+            now=_now,
+            send=_send,
+            time_left=time_left,
+            clean_up=CLEAN_UP_SECONDS,
+        )
+        return admitted(outcome, frame.size, is_background=workflow.background)
+
+    async def _answer(self, request: Request, time_left: float | None) -> Frame:
+        from kit.deploy.function.serve import answer
+
+        running.set((request.number, None))
+        exchange = self._exchanges[request.number]
+        try:
+            return await answer(request, exchange, self.place.function, time_left, self._logs.error)
+        finally:
+            del self._exchanges[request.number]
+
+
+async def _flush(seconds: float) -> None:
+    """Wait for what was deferred: the process may be frozen as soon as the call has ended."""
+    background = sys.modules.get("kit.client.background")
+    if background is not None:
+        await call(background.flush, (seconds,), {})
+
+
+async def _send(event: Event) -> None:
+    from kit.client.api import provider
+
+    await provider().send(event)
+
+
+def _import_failure(error: Exception) -> Failure:
+    failure = failure_of(error)
+    if not isinstance(error, WorkflowImportError):
+        return failure
+    return Failure(failure.type, failure.message, error.traceback_text, code=failure.code)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

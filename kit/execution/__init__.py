@@ -1,0 +1,1 @@
+"""One delivery in, one outcome out."""

@@ -1,0 +1,211 @@
+"""What a handler holds: its context, and the steps in it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from kit.execution.invocation import Invocation
+from kit.model.duration import Duration, due_at, parse_duration
+from kit.model.errors import Suspend
+from kit.model.event import Event, check_name, check_priority
+from kit.model.run import Sleep
+
+if TYPE_CHECKING:
+    import logging
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Step:
+    """Steps of an async handler: each runs once, however often the handler is run."""
+
+    __slots__ = ("_invocation",)
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+
+    @overload
+    async def run(
+        self, step_id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+    @overload
+    async def run(
+        self, step_id: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+    async def run(self, step_id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """
+        Return what *fn* comes to; once it has, it is not called again in this run.
+
+        The value must survive JSON; a model does if the function's return annotation names it.
+        A plain *fn* runs in a thread. Ids are unique within a workflow, at most 255 characters.
+        An exception of *fn* is raised as a replay will raise it: without what JSON cannot keep.
+
+        Raises:
+            Exception: What *fn* raised; or `StepError` if JSON cannot carry that.
+            StepUsageError: If the id was used before in this invocation.
+            ReplayError: If the code no longer fits what the run has recorded.
+        """
+        return await self._invocation.run_step(step_id, fn, args, kwargs)
+
+    async def sleep(self, step_id: str, duration: Duration | datetime, /) -> None:
+        """
+        Pause the run for *duration*, or until an aware datetime. It costs nothing meanwhile.
+
+        Raises:
+            ValueError: If *duration* is malformed, or a datetime without a time zone.
+        """
+        await self._invocation.sleep(Sleep(step_id, _pause(duration)))
+
+
+class PlainStep:
+    """Steps of a plain handler, which runs in a thread: the same, without `await`."""
+
+    __slots__ = ("_loop", "_step")
+
+    def __init__(self, step: Step, loop: asyncio.AbstractEventLoop) -> None:
+        self._step = step
+        self._loop = loop
+
+    @overload
+    def run(
+        self, step_id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+    @overload
+    def run(self, step_id: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    def run(self, step_id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Return what *fn* comes to; see `Step.run`."""
+        return _wait(self._step.run(step_id, fn, *args, **kwargs), self._loop)
+
+    def sleep(self, step_id: str, duration: Duration | datetime, /) -> None:
+        """Pause the run; see `Step.sleep`."""
+        _wait(self._step.sleep(step_id, duration), self._loop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """
+    What a handler is told about its run.
+
+    `attempt` counts from 0, `event_id` is the run's id, `provider` is where the run lives.
+    """
+
+    provider: str
+    event_id: str
+    event_name: str
+    attempt: int
+    _invocation: Invocation
+    _now: Callable[[], int]
+
+    @property
+    def logger(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger named after the workflow; records carry the event id."""
+        import logging
+
+        named = logging.getLogger(f"kit.workflow.{self.event_name}")
+        return logging.LoggerAdapter(named, {"event_id": self.event_id})
+
+
+@dataclass(frozen=True, slots=True)
+class Context(_Facts):
+    """The second argument of an async handler."""
+
+    step: Step
+
+    async def send_event(
+        self,
+        name: str,
+        data: Any = None,
+        *,
+        delay: Duration | None = None,
+        delay_until: datetime | None = None,
+        priority: int | None = None,
+    ) -> str:
+        """
+        Send an event and return its id; a replay does not send it again.
+
+        Raises:
+            PayloadError: If *data* would not arrive unchanged.
+            SendError: If the event did not get through.
+        """
+        return await _send(self, name, data, delay, delay_until, priority)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainContext(_Facts):
+    """The second argument of a plain handler: as `Context`, without `await`."""
+
+    step: PlainStep
+
+    def send_event(
+        self,
+        name: str,
+        data: Any = None,
+        *,
+        delay: Duration | None = None,
+        delay_until: datetime | None = None,
+        priority: int | None = None,
+    ) -> str:
+        """Send an event and return its id; see `Context.send_event`."""
+        sending = _send(self, name, data, delay, delay_until, priority)
+        return _wait(sending, self.step._loop)
+
+
+async def _send(
+    context: _Facts,
+    name: str,
+    data: Any,
+    delay: Duration | None,
+    delay_until: datetime | None,
+    priority: int | None,
+) -> str:
+    check_name(name)
+    check_priority(priority or 0)
+    due = event_due(delay, delay_until, context._now())
+    chain = context._invocation.delivery.event.chain_of_sent(name)
+
+    def make(event_id: str) -> Event:
+        return Event(name, data, event_id, due, priority or 0, chain)
+
+    event = await context._invocation.send(name, data, make=make)
+    return event.id
+
+
+def event_due(delay: Duration | None, delay_until: datetime | None, now: int) -> int | None:
+    """
+    Return when an event may start, in ms since the epoch, or None for at once.
+
+    Raises:
+        ValueError: If both are given, or one is malformed.
+    """
+    if delay is not None and delay_until is not None:
+        msg = "give either delay or delay_until, not both"
+        raise ValueError(msg)
+    when = delay_until if delay_until is not None else delay
+    return None if when is None else due_at(when, now)
+
+
+def _pause(duration: Duration | datetime) -> Any:
+    if isinstance(duration, datetime):
+        due_at(duration, 0)  # refuses one without a time zone
+        return duration
+    return parse_duration(duration)
+
+
+def _wait(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
+    if asyncio._get_running_loop() is loop:  # waiting for itself, for ever
+        coroutine.close()
+        msg = "a plain handler's steps are for plain functions; make the handler async as well"
+        raise RuntimeError(msg)
+    try:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+    except concurrent.futures.CancelledError:
+        raise Suspend from None  # an Exception there; user code must not take it for a failure
+    except RuntimeError:
+        coroutine.close()  # the loop has gone; so has whoever would want to know
+        raise

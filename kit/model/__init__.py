@@ -1,0 +1,1 @@
+"""The words: what a workflow, an event, a run and its errors are."""

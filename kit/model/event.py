@@ -1,0 +1,126 @@
+"""Events: what starts a workflow. A name, data, an id, and when and how urgently."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from kit.model.errors import LoopDetectedError
+
+MAX_PRIORITY = 50
+"""Priorities run from minus this to this; higher goes first (Async Workloads)."""
+
+MAX_NAME_LENGTH = 381
+"""Characters. Netlify keeps it base64-coded in a key of at most 600 bytes; the rest takes 89."""
+
+CHAIN_LIMIT = 20
+"""Events in one chain, from the first on, as Netlify counts: 19 go, the twentieth does not."""
+
+_ID = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """
+    One event, valid from birth.
+
+    `due` is when it may start, in milliseconds since the epoch, or None for at once. `id` is a
+    version-4-shaped UUID: Netlify's stores skip any other. `chain` holds the names of the events
+    that led here, oldest first.
+
+    Raises:
+        ValueError: If a field is out of bounds.
+    """
+
+    name: str
+    data: Any
+    id: str
+    due: int | None = None
+    priority: int = 0
+    chain: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_id(self.id)
+        check_priority(self.priority)
+
+    def chain_of_sent(self, name: str) -> tuple[str, ...]:
+        """
+        Return the chain of an event that the workflow answering this one sends.
+
+        Raises:
+            LoopDetectedError: If it would be the twentieth: workflows start each other in a circle.
+        """
+        chain = (*self.chain, self.name)
+        if len(chain) + 1 >= CHAIN_LIMIT:
+            path = " → ".join((*chain[-4:], name))
+            msg = (
+                f"event {name!r} is not sent: it would be number {CHAIN_LIMIT} in a chain of events"
+                f" that start each other (… {path}); break the circle"
+            )
+            raise LoopDetectedError(msg)
+        return chain
+
+
+def check_name(name: str) -> str:
+    """
+    Return *name* if it can name an event: printable Latin-1, no blanks at its ends.
+
+    Raises:
+        ValueError: If it cannot; the message says why.
+    """
+    if not isinstance(name, str):
+        msg = f"an event name must be a text, not {name!r}"
+        raise ValueError(msg)
+    if not name or name != name.strip():
+        msg = f"{name!r} is no event name: it is empty, or begins or ends with a blank"
+        raise ValueError(msg)
+    if len(name) > MAX_NAME_LENGTH:
+        msg = f"an event name of {len(name)} characters is too long: at most {MAX_NAME_LENGTH}"
+        raise ValueError(msg)
+    if not name.isprintable() or any(ord(character) > 0xFF for character in name):
+        msg = f"{name!r} is no event name: Netlify stores printable Latin-1 characters only"
+        raise ValueError(msg)
+    return name
+
+
+def check_id(event_id: str) -> str:
+    """
+    Return *event_id* if it is a version-4 UUID in its usual spelling.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not isinstance(event_id, str) or not _ID.fullmatch(event_id):
+        msg = f"{event_id!r} is no event id: it must be a version-4 UUID"
+        raise ValueError(msg)
+    return event_id
+
+
+def check_priority(priority: int) -> int:
+    """
+    Return *priority* if it is a whole number within ±50.
+
+    Raises:
+        ValueError: If it is not: Netlify sorts fractions and numeric strings wrongly.
+    """
+    if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > MAX_PRIORITY:
+        msg = f"{priority!r} is no priority: a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}"
+        raise ValueError(msg)
+    return priority
+
+
+def same_name(one: str, other: str) -> bool:
+    """Tell whether two event names are one to Netlify, which ignores case."""
+    return one.lower() == other.lower()
+
+
+def derived_id(*parts: str) -> str:
+    """Return a version-4-shaped UUID that depends on *parts* only: the same parts, the same id."""
+    digest = sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    variant = "89ab"[int(digest[16], 16) % 4]
+    return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"

@@ -1,0 +1,115 @@
+"""
+What follows a failed attempt: Netlify's arithmetic (Async Workloads 0.0.97, as measured).
+
+Attempts count from 0. With the defaults a run is tried at once, then 5, 5, 20 and 40 seconds after
+each failure, and becomes a dead letter after the fifth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeAlias
+
+from kit.model.duration import Duration, parse_duration
+from kit.model.errors import DoNotRetry, ReplayError, RetryAfter, StepUsageError
+
+Backoff: TypeAlias = "Sequence[Duration] | Callable[[int], Duration] | None"
+"""A list of delays (the last one repeats), a function of the coming attempt, or the default."""
+
+DEFAULT_MAX_RETRIES = 4
+MAX_BACKOFF = timedelta(days=7)
+MAX_FIRST_DELAY = timedelta(milliseconds=31_556_952_000)
+"""What Netlify allows as the delay after the very first attempt: 365.2425 days."""
+
+_FINAL = (DoNotRetry, ReplayError, StepUsageError)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """
+    How often a workflow is tried again, and after what waits.
+
+    Raises:
+        ValueError: If `max_retries` is negative, or a delay in a list is malformed or not positive.
+    """
+
+    max_retries: int = DEFAULT_MAX_RETRIES
+    backoff: Backoff = None
+
+    def __post_init__(self) -> None:
+        retries = self.max_retries
+        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+            msg = f"max_retries must be a whole number from 0 up, not {retries!r}"
+            raise ValueError(msg)
+        if isinstance(self.backoff, str) or not (
+            self.backoff is None or callable(self.backoff) or isinstance(self.backoff, Sequence)
+        ):
+            msg = f"backoff must be a list of durations or a function, not {self.backoff!r}"
+            raise ValueError(msg)
+        if isinstance(self.backoff, Sequence):
+            _check_delays(self.backoff)
+
+    def wait_after(self, attempt: int) -> timedelta:
+        """
+        Return how long to wait after *attempt* has failed; never past seven days.
+
+        A function is called with the number of the coming attempt, as Netlify does. Where it
+        fails or says zero or less, the default counts, as on Netlify.
+        """
+        if callable(self.backoff):
+            wait = _asked(self.backoff, attempt + 1)
+        elif self.backoff:
+            wait = parse_duration(self.backoff[min(attempt, len(self.backoff) - 1)])
+        else:
+            wait = None
+        return min(wait, MAX_BACKOFF) if wait else default_wait(attempt)
+
+    def schedule(self) -> tuple[timedelta, ...]:
+        """Return every wait there can be: after attempt 0, 1, … up to the last retry."""
+        return tuple(self.wait_after(attempt) for attempt in range(self.max_retries))
+
+    def decide(self, attempt: int, error: BaseException) -> timedelta | None:
+        """
+        Return the wait before the next attempt, or None if *attempt* was the last.
+
+        Of several errors in a group, one that is final decides; else the last `RetryAfter`.
+        """
+        causes = list(_single(error))
+        if attempt >= self.max_retries or any(isinstance(each, _FINAL) for each in causes):
+            return None
+        wait = self.wait_after(attempt)
+        for each in causes:
+            if isinstance(each, RetryAfter) and each.delay > timedelta():
+                wait = each.delay if each.force else max(wait, each.delay)
+        return min(wait, MAX_BACKOFF if attempt else MAX_FIRST_DELAY)
+
+
+def default_wait(attempt: int) -> timedelta:
+    """Return Netlify's own wait after *attempt*: 5 s twice, then 20 s more each time."""
+    return timedelta(seconds=5 if attempt <= 1 else (attempt - 1) * 20)
+
+
+def _single(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error*, or what a `TaskGroup` has bundled in it."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _single(each)
+    else:
+        yield error
+
+
+def _check_delays(delays: Sequence[Duration]) -> None:
+    for delay in delays:
+        if parse_duration(delay) <= timedelta():
+            msg = f"a backoff of {delay!r} is not honoured by Netlify; use at least 1 ms"
+            raise ValueError(msg)
+
+
+def _asked(backoff: Callable[[int], Duration], attempt: int) -> timedelta | None:
+    try:
+        wait = parse_duration(backoff(attempt))
+    except Exception:  # noqa: BLE001 - the user's function; Netlify falls back to its default too
+        return None
+    return wait if wait > timedelta() else None

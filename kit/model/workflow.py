@@ -1,0 +1,123 @@
+"""Workflows: a handler, a name, and how it is to be treated."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_type_hints
+
+from kit.model.event import check_name
+from kit.model.retry import RetryPolicy
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Checkpoints = Literal["each", "gather"]
+"""`each` finished step is stored before the next begins, or they are `gather`ed until a pause."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workflow(Generic[P, R]):
+    """
+    A definition: the handler, and the policy around it.
+
+    Calling it calls the plain handler. `timeout` bounds a whole run, from its first attempt to its
+    end, sleeps and waits included; Netlify does not enforce it. `name` is None until
+    discovery has named the workflow after its file.
+    """
+
+    handler: Callable[P, R]
+    name: str | None = None
+    timeout: timedelta | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    background: bool = False
+    checkpoints: Checkpoints = "each"
+
+    def __post_init__(self) -> None:
+        if not callable(self.handler):
+            msg = f"define_workflow needs a function as its handler, not {self.handler!r}"
+            raise TypeError(msg)
+        if self.name is not None:
+            check_name(self.name)
+        if self.checkpoints not in ("each", "gather"):
+            msg = f'checkpoints must be "each" or "gather", not {self.checkpoints!r}'
+            raise ValueError(msg)
+        if self.timeout is not None and self.timeout <= timedelta():
+            msg = f"timeout must be longer than nothing, not {self.timeout}"
+            raise ValueError(msg)
+        takes(self)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the plain handler, with no engine and no checkpoints: for unit tests."""
+        return self.handler(*args, **kwargs)
+
+    @property
+    def event_name(self) -> str:
+        """The name of the event that starts it: its own, else the handler's in kebab case."""
+        return self.name or getattr(self.handler, "__name__", "workflow").replace("_", "-")
+
+    @property
+    def doc(self) -> str:
+        """The first line of the handler's docstring, or nothing."""
+        lines = (inspect.getdoc(self.handler) or "").splitlines()
+        return lines[0] if lines else ""
+
+
+@functools.lru_cache(maxsize=1024)  # looked up in every invocation
+def takes(workflow: Workflow[..., Any]) -> int:
+    """
+    Return how many of `(input, context)` the workflow's handler takes.
+
+    Raises:
+        TypeError: If no handler could be called so; see `parameter_count`.
+    """
+    return parameter_count(workflow.handler)
+
+
+def parameter_count(handler: Callable[..., Any]) -> int:
+    """
+    Return how many of `(input, context)` the handler takes: 0, 1 or 2.
+
+    Raises:
+        TypeError: If it requires more, or a keyword nobody would give.
+    """
+    taken = 0
+    for parameter in inspect.signature(handler).parameters.values():
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            taken += 1
+        elif parameter.kind is not parameter.KEYWORD_ONLY:
+            continue  # *args and **kwargs need nothing
+        is_keyword = parameter.kind is parameter.KEYWORD_ONLY
+        if parameter.default is parameter.empty and (is_keyword or taken > 2):
+            msg = (
+                f"{getattr(handler, '__name__', handler)!s} takes {parameter.name!r}, but a handler"
+                " is called with (input, context), (input) or nothing"
+            )
+            raise TypeError(msg)
+    return min(taken, 2)
+
+
+def input_parameter(handler: Callable[..., Any]) -> inspect.Parameter | None:
+    """Return the handler's input parameter, or None if it takes none."""
+    parameters = list(inspect.signature(handler).parameters.values())
+    return parameters[0] if parameters and parameter_count(handler) else None
+
+
+def annotation_of(function: Callable[..., Any], name: str) -> Any:
+    """
+    Return what *function* says of its parameter *name* (or `"return"`), or `Any` if nothing.
+
+    Raises:
+        TypeError: If the annotation names something that does not exist.
+    """
+    if name not in getattr(function, "__annotations__", {}):
+        return Any
+    try:
+        return get_type_hints(function, include_extras=True)[name]
+    except NameError as error:
+        where = getattr(function, "__qualname__", function)
+        msg = f"the annotation of {name!r} in {where} cannot be resolved: {error}"
+        raise TypeError(msg) from error

@@ -1,0 +1,1 @@
+"""What Async Workloads says and hears."""

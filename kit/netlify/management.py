@@ -1,0 +1,146 @@
+"""
+What a site's management API can do: delete events, and try dead letters again.
+
+The API takes an empty list of states for all of them, and no ids or names for all dead letters. So
+nothing empty is ever sent: whoever means all says `everything`, and then every state is named.
+Its answer says that the work has been *accepted*: an event of the site's own does it later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kit.model.errors import RejectedError
+from kit.model.event import check_id, check_name
+from kit.netlify.router import Answer, Flow, Request, Target, key_header, request_flow
+
+EVENTS_PATH = "/.netlify/functions/async-workloads-api/events"
+FAILED_EVENTS_PATH = "/.netlify/functions/async-workloads-api/failed-events"
+
+STATES = ("pending", "processing", "delayed", "hibernating", "dead-lettered")
+"""Where an event of Async Workloads can be. One that has ended well is nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The site has taken the order, but not carried it out yet; `event_id` is its own event's."""
+
+    event_id: str | None
+
+
+def delete_flow(
+    target: Target,
+    *,
+    ids: Collection[str] = (),
+    states: Collection[str] = (),
+    everything: bool = False,
+) -> Flow[Accepted]:
+    """
+    Delete events: those with *ids* (in *states*, if given), all in *states*, or all there are.
+
+    Raises:
+        ValueError: If nothing is chosen, or all states without *everything*, or a value is wrong.
+        SendError: If the order was not accepted.
+    """
+    if not ids and set(states) >= set(STATES):
+        msg = "these states are all there are: say that all events are meant, instead of states"
+        raise ValueError(msg)
+    _check_choice(everything, ids, states, "ids or states")
+    chosen: dict[str, Any] = {}
+    if ids:
+        chosen["eventIds"] = [check_id(each) for each in ids]
+    if states or everything:
+        chosen["states"] = list(STATES) if everything else [_check_state(each) for each in states]
+    return _order_flow("DELETE", EVENTS_PATH, chosen, target, "the order to delete events")
+
+
+def retry_flow(
+    target: Target,
+    *,
+    ids: Collection[str] = (),
+    names: Collection[str] = (),
+    everything: bool = False,
+) -> Flow[Accepted]:
+    """
+    Try dead letters again, from their first step: by *ids*, by *names*, by both, or all there are.
+
+    Raises:
+        ValueError: If nothing is chosen, or a value is malformed.
+        SendError: If the order was not accepted.
+    """
+    _check_choice(everything, ids, names, "ids or names")
+    chosen: dict[str, Any] = {}
+    if ids:
+        chosen["eventIds"] = [check_id(each) for each in ids]
+    if names:
+        chosen["eventNames"] = [check_name(each) for each in names]
+    return _order_flow("POST", FAILED_EVENTS_PATH, chosen, target, "the order to retry events")
+
+
+def management_probe(target: Target) -> Request:
+    """Return a request that orders nothing: without a body, the API answers 400 and says so."""
+    return Request("POST", f"{target.origin}{FAILED_EVENTS_PATH}", key_header(target))
+
+
+def _check_choice(
+    everything: bool, one: Collection[str], other: Collection[str], what: str
+) -> None:
+    if isinstance(one, str) or isinstance(other, str):
+        msg = f"give {what} as lists, not as one text"
+        raise ValueError(msg)
+    if everything and (one or other):
+        msg = f"give either {what}, or say that all are meant"
+        raise ValueError(msg)
+    if not (everything or one or other):
+        msg = f"no event is chosen: give {what}, or say that all are meant"
+        raise ValueError(msg)
+
+
+def _check_state(state: str) -> str:
+    if state not in STATES:
+        msg = f"{state!r} is no state of an event: it is one of {', '.join(STATES)}"
+        raise ValueError(msg)
+    return state
+
+
+def _order_flow(
+    method: Literal["POST", "DELETE"],
+    path: str,
+    chosen: Mapping[str, Any],
+    target: Target,
+    what: str,
+) -> Flow[Accepted]:
+    headers = {**key_header(target), "content-type": "application/json"}
+    content = json.dumps(chosen).encode()
+    request = Request(method, target.origin + path, headers, content, what, is_taken)
+    return _accepted_flow(request, target)
+
+
+def _accepted_flow(request: Request, target: Target) -> Flow[Accepted]:
+    taken = yield from request_flow(request, target)
+    result = _result(taken.answer) or {}
+    if result.get("sendStatus") != "succeeded":
+        msg = (
+            f"{request.what} was taken by {target.origin}, but the site could not send the event"
+            " that carries it out. Look at the log of its function async-workloads-api"
+        )
+        raise RejectedError(msg, status_code=taken.answer.status, provider="netlify")
+    event_id = result.get("eventId")
+    return Accepted(event_id if isinstance(event_id, str) else None)
+
+
+def is_taken(answer: Answer) -> bool:
+    """Tell whether an answer is the management API's, and not some page's."""
+    return 200 <= answer.status < 300 and _result(answer) is not None
+
+
+def _result(answer: Answer) -> dict[str, Any] | None:
+    try:
+        found = json.loads(answer.text)
+    except ValueError:
+        return None
+    result = found.get("workloadResult") if isinstance(found, dict) else None
+    return result if isinstance(result, dict) else None

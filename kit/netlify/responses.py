@@ -1,0 +1,173 @@
+"""
+What a site's answers mean: values in, errors with what to do out.
+
+Texts that come from outside are cut, made printable, and rid of the key, which a proxy's error page
+may well repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from kit.model.errors import ConnectionFailedError, LoopDetectedError, RejectedError
+
+WORTH_ANOTHER_TRY = (429, 502, 503, 504)
+"""A busy or restarting site; everything else would be answered the same way again."""
+
+MAY_HAVE_ARRIVED = (502, 504)
+"""Answers of a gateway that may have handed the request on before it gave up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The site events go to. The key stays out of the repr, and so out of logs and errors."""
+
+    origin: str
+    api_key: str | None = field(default=None, repr=False)
+
+    def clean(self, text: str) -> str:
+        """Return a *text* from outside in one printable line, without the key."""
+        line = " ".join(text.split())
+        if self.api_key:
+            line = line.replace(self.api_key, "(the key)")
+        return "".join(each if each.isprintable() else "?" for each in line)[:200]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a site answered; header names are in lower case, `text` may be cut."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """No answer came: `why` in words, and whether the request may have arrived all the same."""
+
+    why: str
+    may_have_arrived: bool
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What was tried: what it was about, where, how often, and whether it may have arrived."""
+
+    what: str
+    target: Target
+    times: int
+    may_have_arrived: bool
+
+
+def is_acknowledged(answer: Answer) -> bool:
+    """Tell whether a router has taken the events (as the client of Async Workloads 0.0.97 does)."""
+    return 200 <= answer.status <= 298 and "x-awl-ack" in answer.headers
+
+
+def raise_unreachable(answer: NoAnswer, tried: Tried) -> NoReturn:
+    """Raise the error for a site that gave no answer at all."""
+    times = "once" if tried.times == 1 else f"{tried.times} times"
+    arrived = (
+        "It may have arrived all the same: look at the site's function log before sending it again"
+        if tried.may_have_arrived
+        else "It has not arrived"
+    )
+    msg = (
+        f"{tried.what} was not taken by {tried.target.origin}, tried {times}:"
+        f" {tried.target.clean(answer.why)}. {arrived}"
+    )
+    raise ConnectionFailedError(msg, may_have_arrived=tried.may_have_arrived, provider="netlify")
+
+
+def raise_refused(answer: Answer, tried: Tried) -> NoReturn:
+    """Raise the error for an answer that is no acknowledgement."""
+    status = answer.status
+    times = f", tried {tried.times} times" if tried.times > 1 else ""
+    meaning = meaning_of(answer, tried.target)
+    msg = f"{tried.what} was not taken by {tried.target.origin}{times}: {meaning}"
+    if status == 508:
+        raise LoopDetectedError(msg, provider="netlify")
+    if status in WORTH_ANOTHER_TRY:
+        raise ConnectionFailedError(
+            msg,
+            may_have_arrived=tried.may_have_arrived,
+            status_code=status,
+            provider="netlify",
+        )
+    raise RejectedError(msg, status_code=status, provider="netlify")
+
+
+def meaning_of(answer: Answer, target: Target) -> str:
+    """Return what an answer that is no acknowledgement means, and what to do about it."""
+    status = answer.status
+    reason = target.clean(answer.headers.get("x-awl-reason", ""))
+    if status == 401 and target.api_key is None:
+        return _NO_KEY
+    if status in _MEANINGS:
+        return _MEANINGS[status] + (f" (it says: {reason})" if reason else "")
+    if 300 <= status < 400:
+        return _redirected(answer, target)
+    if status < 300:
+        return _not_a_router(answer, target, reason)
+    says = reason or target.clean(answer.text) or "nothing else"
+    advice = _SERVER_ADVICE if status >= 500 else "Check workflow.baseUrl: `kit config` shows it"
+    return f"it answered {status} and says: {says}. {advice}"
+
+
+def _redirected(answer: Answer, target: Target) -> str:
+    place = target.clean(answer.headers.get("location", "elsewhere"))
+    return (
+        f"it redirects ({answer.status}) to {place}. Set workflow.baseUrl to the address it"
+        " redirects to; redirects are not followed, since that would hand on the key"
+    )
+
+
+def _not_a_router(answer: Answer, target: Target, reason: str) -> str:
+    if "no workloads" in reason:
+        return "the site has no workflows at all. Deploy one, then send again"
+    kind = target.clean(answer.headers.get("content-type", "no content type").split(";")[0])
+    return (
+        f"it answered {answer.status} ({kind}), but not as Async Workloads does: a page or a proxy"
+        " stands in its place. Check workflow.baseUrl, and redirects such as /* in the site's"
+        " netlify.toml"
+    )
+
+
+_SERVER_ADVICE = "Look at the site's function log, and try again later"
+_BUSY = "The site is busy or down; try again later"
+_NO_KEY = (
+    "it wants an API key (401), and none is set. Set WORKFLOW_API_KEY to one of the site's"
+    " AWL_API_KEY values"
+)
+_MEANINGS = {
+    400: (
+        "it could not use the request (400). The kit and the site's Async Workloads may be of"
+        " versions that do not fit: `kit doctor` says more"
+    ),
+    401: (
+        "the API key was refused (401). Set WORKFLOW_API_KEY to one of the site's AWL_API_KEY"
+        " values, and deploy the site again if the key is new"
+    ),
+    403: (
+        "access is forbidden (403): a password or firewall stands before the site. Let requests"
+        " to /.netlify/functions/ through"
+    ),
+    404: (
+        "there is no Async Workloads router (404): the extension is not installed, or the site was"
+        " deployed without it. Install Async Workloads for the site's team, set AWL_API_KEY for"
+        " builds and functions, and deploy again with at least one workflow"
+    ),
+    413: "the request is too large (413). Send less data, or store it and send where it is",
+    429: f"it has had too many requests (429). {_BUSY}",
+    502: f"a gateway could not reach it (502). {_BUSY}",
+    503: f"it is not available (503). {_BUSY}",
+    504: f"a gateway had no answer from it in time (504). {_BUSY}",
+    508: (
+        "Netlify has detected a loop of requests (508). Workflows start each other without end;"
+        " break the circle"
+    ),
+}

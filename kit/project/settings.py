@@ -1,0 +1,204 @@
+"""
+The settings' model, and how it is filled from several sources.
+
+Variables are named after fields with a plain prefix, and camelCase is undone where files are read:
+aliases on the model would let a bare `BASEURL` of the shell fill a field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from kit.project.hosting import origin_of
+
+PREFIX = "WORKFLOW_"
+PYTHON_VERSION = r"^3\.(1[1-9]|[2-9][0-9])(\.[0-9]+)?$"
+Provider = Literal["netlify", "local"]
+Kind = Literal["argument", "environment", ".env", "file", "hosting", "derived", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a setting came from: which kind of source, and the precise place in it."""
+
+    kind: Kind
+    place: str = ""
+
+    def __str__(self) -> str:
+        return {
+            "argument": f"argument {self.place}",
+            "environment": f"environment {self.place}",
+            ".env": f".env {self.place}",
+            "hosting": f"Netlify ({self.place})",
+        }.get(self.kind, self.place or self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one source says: values by field name, and where each of them came from."""
+
+    values: Mapping[str, Any] = field(repr=False)  # the key may be among them
+    origins: Mapping[str, Origin]
+
+
+class LayerSource(PydanticBaseSettingsSource):
+    """Hands one layer to pydantic-settings."""
+
+    def __init__(self, settings_cls: type[BaseSettings], layer: Layer) -> None:
+        super().__init__(settings_cls)
+        self.layer = layer
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return the layer's value of one field."""
+        return self.layer.values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return all the layer holds."""
+        fields = self.settings_cls.model_fields.items()
+        found = {name: self.get_field_value(field, name)[0] for name, field in fields}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+# what the model being made reads besides its arguments, highest precedence first
+layers: ContextVar[tuple[Layer, ...]] = ContextVar("layers", default=())
+
+
+class WorkflowConfig(BaseSettings):
+    """
+    The settings below `workflow`, each valid by itself.
+
+    Made directly it holds its arguments and the defaults; `load` adds all other sources.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    base_url: str | None = Field(
+        None,
+        description="The Netlify site to send events to, needed outside Netlify only. "
+        "Of an address, its origin counts.",
+        examples=["https://my-site.netlify.app"],
+        json_schema_extra={"pattern": "^[hH][tT][tT][pP][sS]?://"},
+    )
+    api_key: SecretStr | None = Field(
+        None,
+        description="The site's AWL_API_KEY. Better left to the environment: WORKFLOW_API_KEY.",
+        json_schema_extra={"minLength": 1},
+    )
+    provider: Provider | None = Field(
+        None,
+        description="Where runs live. When absent: netlify on Netlify or with a baseUrl, "
+        "else local.",
+    )
+    store: Literal["awl", "blobs"] = Field(
+        "awl",
+        description="Where checkpoints live on Netlify: in the event itself (awl), or in a run "
+        "record in Netlify Blobs (blobs: not available yet, refused when it would be used).",
+    )
+    path: str = Field(
+        ".kit/runs.db",
+        description="The file that keeps local runs, relative to the project's folder.",
+        json_schema_extra={"minLength": 1},
+    )
+    durability: Literal["full", "normal"] = Field(
+        "full",
+        description="Local runs survive a power cut (full), or only the end of the process "
+        "(normal, faster).",
+    )
+    replay: Literal["pauses", "always"] = Field(
+        "pauses",
+        description="Local runs are replayed after a pause, or always: after each step, "
+        "to rehearse Netlify.",
+    )
+    concurrency: int = Field(
+        100, ge=1, le=10_000, description="How many local runs may be under way at once."
+    )
+    folder: str = Field(
+        "functions/workflows",
+        description="The folder of workflow files, inside the project's folder.",
+        json_schema_extra={"minLength": 1},
+    )
+    bundle: Literal["shared", "per-workflow"] = Field(
+        "shared",
+        description="One function serves all workflows of equal settings (shared), or each "
+        "workflow has its own (per-workflow).",
+    )
+    python: str | None = Field(
+        None,
+        description="The Python that functions run on. When absent: the version `kit build` "
+        "runs on.",
+        examples=["3.13"],
+        json_schema_extra={"pattern": PYTHON_VERSION},
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _reduce(cls, value: str | None) -> str | None:
+        return None if value is None else origin_of(value)
+
+    @field_validator("api_key")
+    @classmethod
+    def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        key = "x" if value is None else value.get_secret_value()
+        if not (key and key.isascii() and key.isprintable() and " " not in key):
+            msg = (
+                "it is empty, or holds a blank, a line end or a character outside ASCII,"
+                " and cannot be sent: copy the key again"
+            )
+            raise ValueError(msg)
+        return value
+
+    @field_validator("path", "folder", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, Path) else value
+
+    @field_validator("path", "folder")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if not value.strip() or not value.isprintable():
+            msg = f"{value[:100]!r} is no path: write one without control characters"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("folder")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        path = PurePosixPath(value.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or value[1:2] == ":":
+            msg = f"{value[:100]!r} leads out of the project: give a folder inside it"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("python")
+    @classmethod
+    def _version(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(PYTHON_VERSION, value):
+            msg = f"{value[:100]!r} is no version the kit runs on: write it as 3.13, from 3.11 up"
+            raise ValueError(msg)
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources in order of precedence: the arguments, then `load`'s layers."""
+        return (init_settings, *(LayerSource(settings_cls, layer) for layer in layers.get()))
+
+
+FIELDS = tuple(WorkflowConfig.model_fields)

@@ -1,0 +1,164 @@
+"""
+The tables of a run file, how it is opened, and what goes wrong then.
+
+    runs         one row a run: where it is and when it goes on
+    checkpoints  one row a finished step or sleep
+    attempts     one row a failed attempt
+    requests     what another process asks of the one that runs the engine: stop, retry
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from pathlib import Path
+
+from kit.model.errors import StoreError
+
+APPLICATION_ID = 0x6B697431  # "kit1": tells our file from another program's SQLite file
+VERSION = 1
+
+TABLES = """
+CREATE TABLE runs (
+  id TEXT PRIMARY KEY, workflow TEXT NOT NULL, status TEXT NOT NULL, data TEXT NOT NULL,
+  attempt INTEGER NOT NULL, due INTEGER NOT NULL, priority INTEGER NOT NULL,
+  created INTEGER NOT NULL, started INTEGER, ended INTEGER,
+  result TEXT, failure TEXT, chain TEXT NOT NULL, key TEXT
+) WITHOUT ROWID;
+CREATE INDEX runs_unfinished ON runs (due)
+  WHERE status IN ('queued', 'running', 'sleeping');
+CREATE INDEX runs_created ON runs (created);
+CREATE TABLE checkpoints (
+  run_id TEXT NOT NULL, step_id TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
+  text TEXT, started INTEGER NOT NULL, ended INTEGER NOT NULL, PRIMARY KEY (run_id, step_id)
+) WITHOUT ROWID;
+CREATE TABLE attempts (
+  run_id TEXT NOT NULL, number INTEGER NOT NULL, ended INTEGER NOT NULL,
+  failure TEXT NOT NULL, retry_in INTEGER
+);
+CREATE INDEX attempts_of_run ON attempts (run_id);
+CREATE TABLE requests (run_id TEXT NOT NULL, what TEXT NOT NULL, at INTEGER NOT NULL);
+"""
+
+
+def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
+    """
+    Open the run file at *path* for writing; make it, and its folder, if it is not there.
+
+    Raises:
+        StoreError: If that cannot be done; the message says why and what to do.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise explain(error, path) from error
+    try:
+        connection.execute("PRAGMA busy_timeout = 10000")
+        if not _is_empty(connection):
+            _check(connection, path)  # before anything is changed in a file that is not ours
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        _prepare(connection, path)
+    except (sqlite3.Error, StoreError) as error:
+        connection.close()
+        raise explain(error, path) from error
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection | None:
+    """
+    Open the run file at *path* for reading; None if there is none yet.
+
+    Raises:
+        StoreError: If the file is there but cannot be read, or is not a run file.
+    """
+    if not path.exists():
+        return None
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    try:
+        connection.execute("PRAGMA busy_timeout = 10000")
+        if _is_empty(connection):  # somebody is about to make its tables
+            connection.close()
+            return None
+        _check(connection, path)
+    except (sqlite3.Error, StoreError) as error:
+        connection.close()
+        raise explain(error, path) from error
+    return connection
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _is_empty(connection):
+            for statement in TABLES.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        _check(connection, path)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        msg = f"{path} is a SQLite file of another program; set workflow.path to another file"
+        raise StoreError(msg, path=str(path))
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != VERSION:
+        msg = (
+            f"{path} was written by another version of the kit (format {version}, this is"
+            f" {VERSION}); use that version, or set workflow.path to another file"
+        )
+        raise StoreError(msg, path=str(path))
+
+
+def explain(error: Exception, path: Path) -> StoreError:
+    """Return *error* as a `StoreError` that says what to do."""
+    if isinstance(error, StoreError):
+        return error
+    code = getattr(error, "sqlite_errorname", None) or _OS_CODES.get(getattr(error, "errno", 0), "")
+    what = next((what for begin, what in _SITUATIONS.items() if code.startswith(begin)), None)
+    return StoreError(f"{path} {what or 'cannot be used'} ({error})", path=str(path))
+
+
+def is_locked(error: Exception) -> bool:
+    """Tell whether *error* says that somebody else holds a lock on the file."""
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+
+
+_OS_CODES = {
+    errno.EACCES: "SQLITE_READONLY",
+    errno.EPERM: "SQLITE_READONLY",
+    errno.EROFS: "SQLITE_READONLY",
+    errno.ENOSPC: "SQLITE_FULL",
+    errno.ENOTDIR: "SQLITE_CANTOPEN",
+    errno.EEXIST: "SQLITE_CANTOPEN",
+}
+_SITUATIONS = {
+    "SQLITE_NOTADB": "is not a SQLite file; move it away, or set workflow.path to another",
+    "SQLITE_CORRUPT": "is damaged; move it away, or set workflow.path to another file",
+    "SQLITE_READONLY": "cannot be written: the file, its folder or its disk is read-only; set"
+    " workflow.path to a place that is yours",
+    "SQLITE_FULL": "cannot be written: the disk is full. What was accepted before is safe; make"
+    " room and start again",
+    "SQLITE_CANTOPEN": "cannot be opened: check that its folder exists and is yours, or set"
+    " workflow.path to another",
+    "SQLITE_BUSY": "is locked by another program; close what has it open",
+}
+"""What to say of SQLite's result codes, by how they begin."""

@@ -1,0 +1,194 @@
+"""
+The one thread that writes: it commits whatever has gathered while the last commit went on.
+
+Many runs share one disk flush, and nothing waits for company: a lone write is committed at once.
+A future is resolved only after its COMMIT, so what has been answered is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeAlias
+
+from kit.model.errors import StoreError
+from kit.store.sqlite.schema import connect, explain
+
+Statement: TypeAlias = "tuple[str, Sequence[Any]]"
+
+_WATCH_SECONDS = 1.0
+"""How often an idle writer looks whether another process has written a request: nothing can wake
+it for that. One PRAGMA on an open connection, no query."""
+
+_ALONG_SECONDS = 0.05
+"""How long news that nobody waits for may wait for company."""
+
+
+class _Write:
+    __slots__ = ("changed", "future", "statements")
+
+    def __init__(self, statements: Sequence[Statement], future: asyncio.Future[int] | None) -> None:
+        self.statements = statements
+        self.future = future
+        self.changed = 0
+
+
+_Answer: TypeAlias = "tuple[_Write, StoreError | None]"
+
+
+class Writer:
+    """
+    Writes to the run file at *path*, from a thread of its own.
+
+    *on_foreign* is called on the loop when another process has written to the file.
+
+    Raises:
+        StoreError: If the file cannot be opened for writing.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        synchronous: str,
+        loop: asyncio.AbstractEventLoop,
+        on_foreign: Callable[[], None],
+    ) -> None:
+        self._path = path
+        self._loop = loop
+        self._on_foreign = on_foreign
+        self._connection = connect(path, synchronous=synchronous)
+        self._version = 0
+        self._version = self._data_version()
+        self._inbox: SimpleQueue[Sequence[_Write] | None] = SimpleQueue()
+        self._later: list[Statement] = []
+        self._gathered: list[_Write] = []
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="kit-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, *statements: Statement) -> asyncio.Future[int]:
+        """
+        Write *statements* together; the future gives how many rows the last one changed.
+
+        Who cancels the future does not learn of it; written they are all the same.
+
+        Raises (from the future):
+            StoreError: If they could not be written; then none of them was.
+        """
+        future: asyncio.Future[int] = self._loop.create_future()
+        if self._closed:
+            msg = f"{self._path} was closed: the engine that had it open has ended"
+            future.set_exception(StoreError(msg, path=str(self._path)))
+        else:
+            self._gather(_Write(statements, future))
+        return future
+
+    def write_along(self, statement: Statement) -> None:
+        """Write *statement* with whatever is written next: news that nobody waits for."""
+        self._later.append(statement)
+        if len(self._later) == 1:
+            self._loop.call_later(_ALONG_SECONDS, self._gather)
+
+    async def close(self) -> None:
+        """Write what is left, end the thread, and close the file."""
+        if not self._closed:
+            self._gather()
+            self._hand_over()
+            self._closed = True
+            self._inbox.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._connection.close()
+
+    def _gather(self, *writes: _Write) -> None:
+        if self._later:
+            writes = (_Write(self._later, None), *writes)
+            self._later = []
+        if writes and not self._closed:
+            if not self._gathered:
+                # what is written in one turn of the loop goes to the thread at once
+                self._loop.call_soon(self._hand_over)
+            self._gathered += writes
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._inbox.put(self._gathered)
+            self._gathered = []
+
+    # ------------------------------------------------------------ in the thread
+
+    def _work(self) -> None:
+        while True:
+            batch, ending = self._take()
+            if batch:
+                self._on_loop(_resolve, self._commit_all(batch))
+            version = self._data_version()
+            if version != self._version:
+                self._version = version
+                self._on_loop(self._on_foreign)
+            if ending:
+                return
+
+    def _take(self) -> tuple[list[_Write], bool]:
+        """Wait for writes, and return all there are; and whether these are the last ones."""
+        try:
+            first = self._inbox.get(timeout=_WATCH_SECONDS)
+        except Empty:
+            return [], False
+        batch: list[_Write] = []
+        while first is not None:
+            batch.extend(first)
+            try:
+                first = self._inbox.get_nowait()
+            except Empty:
+                return batch, False
+        return batch, True
+
+    def _commit_all(self, batch: Sequence[_Write]) -> list[_Answer]:
+        """Commit *batch*; if that cannot be done, each alone: one may be what the others suffer."""
+        error = self._commit(batch)
+        if error is None or len(batch) == 1:
+            return [(write, error) for write in batch]
+        return [(write, self._commit([write])) for write in batch]
+
+    def _commit(self, batch: Sequence[_Write]) -> StoreError | None:
+        execute = self._connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            for write in batch:
+                for sql, parameters in write.statements:
+                    write.changed = execute(sql, parameters).rowcount
+            execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to go on
+            with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
+                execute("ROLLBACK")
+            return explain(error, self._path)
+        return None
+
+    def _data_version(self) -> int:
+        """Return a number that changes when another connection has written (SQLite's own)."""
+        try:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return self._version  # the next write will tell what is wrong
+
+    def _on_loop(self, function: Callable[..., None], *args: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:
+            return  # the loop is closed: whoever waited has gone with it
+
+
+def _resolve(answers: Sequence[_Answer]) -> None:
+    for write, error in answers:
+        if write.future is None or write.future.done():
+            continue
+        if error is None:
+            write.future.set_result(write.changed)
+        else:
+            write.future.set_exception(error)

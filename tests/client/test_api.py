@@ -1,0 +1,279 @@
+import asyncio
+import logging
+
+import pytest
+
+import kit
+from kit import (
+    Context,
+    NotSupportedError,
+    PayloadError,
+    RunCancelled,
+    RunFailed,
+    RunStatus,
+    RunTimedOut,
+    WorkflowDisabledError,
+    WorkflowNotFoundError,
+    defer_workflow,
+    define_workflow,
+    get_workflow_run,
+    list_workflows,
+    run_workflow,
+    send_event,
+    send_events,
+)
+from kit.client import (
+    api as client,
+)
+from kit.client import (
+    background,
+)
+from kit.client.provider import resolve
+from kit.model.run import RunDetails
+from kit.project.config import load
+
+FILE = """
+from kit import Context, define_workflow
+
+@define_workflow
+async def shout(input: str, context: Context) -> str:
+    return await context.step.run("shout", lambda: input.upper())
+"""
+
+
+@pytest.fixture
+async def project(tmp_path):
+    folder = tmp_path / "functions" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "shout_it.py").write_text(FILE)
+    (tmp_path / "kit.yaml").write_text("workflow:\n  durability: normal\n")
+    provider = resolve(load(tmp_path, environ={}))
+    client.use_provider(provider)
+    yield tmp_path
+    client.use_provider(None)
+    await provider.close()
+
+
+@define_workflow
+async def echo(input: dict, context: Context):
+    return {"data": input, "provider": context.provider, "id": context.event_id}
+
+
+@define_workflow
+async def nap(input: float, context: Context):
+    await context.step.sleep("nap", input)
+    return "rested"
+
+
+@define_workflow(max_retries=0)
+async def broken(input: dict, context: Context):
+    await context.step.run("charge", lambda: 1 / 0)
+
+
+@define_workflow(timeout=0.05)
+async def slow(input: dict, context: Context):
+    await asyncio.sleep(30)
+
+
+async def test_a_workflow_is_run_by_the_name_of_its_file(project):
+    run = await run_workflow("shout-it", "hello")
+
+    assert await run.result(10) == "HELLO"
+    assert await run.status() is RunStatus.COMPLETED
+    assert run.provider == "local"
+    assert run.native.id == run.id
+    assert run.id in repr(run)
+
+
+async def test_a_workflow_can_start_itself(project):
+    run = await echo.start({"a": 1})
+
+    assert await run.result(10) == {"data": {"a": 1}, "provider": "local", "id": run.id}
+
+
+async def test_one_key_starts_a_workflow_once(project):
+    first = await run_workflow(echo, {"n": 1}, id="order-7")
+    again = await run_workflow(echo, {"n": 2}, id="order-7")
+
+    assert again.id == first.id
+    assert (await again.result(10))["data"] == {"n": 1}
+
+
+async def test_an_unknown_name_lists_the_known_ones_and_the_nearest(project):
+    with pytest.raises(WorkflowNotFoundError, match="shout-it") as caught:
+        await run_workflow("shout-out")
+    assert caught.value.http_status == 404
+    assert "shout-it" in caught.value.known
+
+
+async def test_invalid_input_is_refused_before_anything_is_stored(project):
+    with pytest.raises(PayloadError, match="valid string"):
+        await run_workflow("shout-it", 5)
+    assert not (project / ".kit" / "runs.db").exists()
+
+
+async def test_a_delayed_run_is_queued_until_its_time(project):
+    run = await run_workflow(echo, {}, delay="1 hour", priority=7)
+
+    assert await run.status() is RunStatus.QUEUED
+    details = await run.details()
+    assert isinstance(details, RunDetails)
+    assert details.run.due - details.run.created == pytest.approx(3_600_000, abs=60_000)
+    assert details.run.priority == 7
+
+
+async def test_a_sleeping_run_can_be_stopped(project):
+    run = await run_workflow(nap, 3600)
+    while await run.status() is not RunStatus.SLEEPING:
+        await asyncio.sleep(0)
+
+    with pytest.raises(TimeoutError):
+        await run.result(0.01)
+    assert await run.stop() is True
+    assert await run.stop() is False
+    with pytest.raises(RunCancelled, match=run.id):
+        await run.result(10)
+
+
+async def test_the_result_of_a_dead_letter_is_its_error(project):
+    run = await run_workflow(broken, {})
+
+    with pytest.raises(RunFailed, match="step 'charge': ZeroDivisionError") as caught:
+        await run.result(10)
+    assert caught.value.error["type"] == "ZeroDivisionError"
+    assert "lambda: 1 / 0" in caught.value.error["traceback"]
+    assert (await run.details()).status is RunStatus.FAILED
+
+
+async def test_the_result_of_a_run_that_took_too_long_says_so(project):
+    run = await run_workflow(slow, {})
+
+    with pytest.raises(RunTimedOut, match="slow"):
+        await run.result(10)
+
+
+async def test_a_run_is_found_by_its_id(project):
+    run = await run_workflow(echo, {})
+    found = await get_workflow_run(run.id)
+
+    assert found is not None
+    assert found.name == "echo"
+    assert await found.result(10) == await run.result(10)
+    assert await get_workflow_run("00000000-0000-4000-8000-000000000000") is None
+
+
+async def test_workflows_are_listed_by_name(project):
+    await run_workflow(echo, {})
+
+    assert [each.event_name for each in await list_workflows()] == ["echo", "shout-it"]
+
+
+async def test_a_deferred_start_returns_at_once_and_goes_through(project):
+    run = await defer_workflow(echo, {"a": 1})
+
+    assert (await run.result(10))["data"] == {"a": 1}
+    assert run.native.id == run.id
+
+
+async def test_a_deferred_start_that_fails_is_logged_and_raised_when_asked(project, caplog):
+    (project / ".kit").mkdir()
+    (project / ".kit" / "runs.db").write_text("this is not a database, and never was one" * 50)
+    with caplog.at_level(logging.ERROR, logger="kit"):
+        run = await defer_workflow(echo, {"a": 1})
+        with pytest.raises(kit.StoreError, match="not a SQLite file"):
+            await run.status()
+    assert "a deferred event was not sent" in caplog.text
+
+
+async def test_what_a_handler_starts_belongs_to_its_run(project):
+    @define_workflow
+    async def parent(input: dict, context: Context):
+        child = await run_workflow(echo, {"from": "parent"})
+        deferred = await defer_workflow(echo, {"from": "deferred"})
+        sent = await send_event("echo", {"from": "event"})
+        await context.step.sleep("pause", 0)
+        return [child.id, deferred.id, sent]
+
+    run = await run_workflow(parent, {})
+    ids = await run.result(10)
+
+    assert len(set(ids)) == 3
+    results = [await (await get_workflow_run(each)).result(10) for each in ids]
+    assert [each["data"]["from"] for each in results] == ["parent", "deferred", "event"]
+
+
+async def test_an_event_starts_the_workflow_of_its_name(project):
+    event_id = await send_event("shout-it", "x", id="key")
+
+    assert await (await get_workflow_run(event_id)).result(10) == "X"
+
+
+async def test_of_several_events_each_goes_or_says_why_not(project):
+    client.provider().admit(echo)
+    sent = await send_events(
+        [
+            ("echo", {"a": 1}),
+            ("nobody", 1),
+            {"name": "echo", "data": 2**60},
+            {"name": "echo", "data": {}, "delay": "2 potatoes"},
+            {"name": "echo", "data": {}, "size": 3},
+            {"name": "echo", "data": {"b": 2}, "id": "k"},
+        ]
+    )
+
+    assert [each.ok for each in sent] == [True, False, False, False, False, True]
+    assert isinstance(sent[1].error, WorkflowNotFoundError)
+    assert isinstance(sent[2].error, PayloadError)
+    assert "potatoes" in str(sent[3].error)
+    assert "'size'" in str(sent[4].error)
+    run = await get_workflow_run(sent[5].event_id)
+    assert (await run.result(10))["data"] == {"b": 2}
+
+
+async def test_switched_off_workflows_raise_wherever_they_are_used(tmp_path, monkeypatch):
+    (tmp_path / "kit.yaml").write_text("workflow: false\n")
+    monkeypatch.chdir(tmp_path)
+    client.use_provider(None)
+    with pytest.raises(WorkflowDisabledError):
+        await run_workflow("anything")
+
+
+def test_a_capability_a_provider_lacks_has_a_code_of_its_own():
+    error = NotSupportedError("stop", "netlify", "Set store: blobs.")
+    assert error.code == "NOT_SUPPORTED_STOP"
+    assert error.to_json()["error"]["provider"] == "netlify"
+
+
+async def test_a_background_loop_awaits_from_its_own_thread_too():
+    async def inner():
+        return 1
+
+    async def outer():
+        return await background.run(inner())
+
+    assert await background.run(outer()) == 1
+
+
+async def test_a_circle_of_starts_stops_at_the_limit_even_with_keys(project):
+    @define_workflow(max_retries=0)
+    async def circle(input: int, context: Context):
+        sent = await send_events([{"name": "circle", "data": input + 1, "id": str(input + 1)}])
+        if not sent[0].ok:
+            raise sent[0].error
+        return sent[0].event_id
+
+    run = await run_workflow(circle, 0)
+    for _ in range(18):
+        run = await get_workflow_run(await run.result(10))
+    with pytest.raises(RunFailed, match="number 20 in a chain"):
+        await run.result(10)
+
+
+async def test_a_started_run_with_a_key_within_a_run_continues_its_chain(project):
+    @define_workflow
+    async def parent(input: None, context: Context):
+        return (await run_workflow(echo, {}, id="a key")).id
+
+    child = await (await run_workflow(parent)).result(10)
+
+    assert (await (await get_workflow_run(child)).details()).run.chain == ("parent",)

@@ -1,0 +1,278 @@
+"""The two clients: one rule, two drivers."""
+
+import asyncio
+import inspect
+import json
+
+import httpx
+import pytest
+
+from kit import (
+    AsyncWorkflowClient,
+    ConfigError,
+    Context,
+    LoopDetectedError,
+    PayloadError,
+    RejectedError,
+    RunStatus,
+    WorkflowClient,
+    define_workflow,
+)
+from kit.model.event import derived_id
+from kit.model.run import Completed
+
+SITE = "https://site.example"
+ROUTER = f"{SITE}/.netlify/functions/async-workloads-router"
+API = f"{SITE}/.netlify/functions/async-workloads-api"
+KEY = "s3cret-key"
+ACK = {"x-awl-ack": "ack"}
+DONE = {"workloadResult": {"sendStatus": "succeeded", "eventId": derived_id("x")}}
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.environ", {})
+
+
+class Plain:
+    """Calls the async client as if it were the plain one, so that one test fits both."""
+
+    def __init__(self, *arguments, **options):
+        self._loop = asyncio.Runner()
+        self._client = AsyncWorkflowClient(*arguments, **options)
+
+    def __getattr__(self, name):
+        method = getattr(self._client, {"close": "aclose"}.get(name, name))
+        return lambda *given, **more: self._loop.run(method(*given, **more))
+
+    def __enter__(self):
+        assert self._loop.run(self._client.__aenter__()) is self._client
+        return self
+
+    def __exit__(self, *error):
+        self._loop.run(self._client.__aexit__(*error))
+        self._loop.close()
+
+
+@pytest.fixture(params=[WorkflowClient, Plain], ids=["plain", "async"])
+def make(request):
+    return request.param
+
+
+@pytest.fixture
+def router(network):
+    return network.post(url__startswith=ROUTER).respond(200, headers=ACK)
+
+
+def bodies(route):
+    return [json.loads(call.request.content) for call in route.calls]
+
+
+@define_workflow
+async def greet(input: str, context: Context):
+    return input
+
+
+def test_a_workflow_is_started_from_anywhere(make, router):
+    with make(SITE, KEY) as client:
+        run = client.run_workflow("greet", {"a": 1}, id="order-7", delay="2 days", priority=5)
+
+    [[sent]] = bodies(router)
+    assert run.id == sent["eventId"] == derived_id("run", "greet", "order-7")
+    assert run.name == "greet"
+    assert run.provider == "netlify"
+    assert run.native.status == 200
+    assert sent["data"] == {"a": 1}
+    assert sent["priority"] == 5
+    assert sent["delayUntil"] > 0
+    assert router.calls.last.request.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_after_sending_a_run_is_queued(router):
+    with WorkflowClient(SITE, KEY) as client:
+        assert client.run_workflow("greet").status() is RunStatus.QUEUED
+
+
+def test_a_definition_checks_its_input(make, router):
+    with make(SITE, KEY) as client:
+        with pytest.raises(PayloadError, match="valid string"):
+            client.run_workflow(greet, 5)
+        client.run_workflow(greet, "x")
+    assert router.call_count == 1
+
+
+def test_an_event_is_sent_and_its_id_returned(make, router):
+    with make(SITE, KEY) as client:
+        event_id = client.send_event("greet", [1])
+
+    assert [[each["eventId"] for each in body] for body in bodies(router)] == [[event_id]]
+
+
+def test_of_several_events_each_says_whether_it_went(make, router):
+    with make(SITE, KEY) as client:
+        sent = client.send_events([("a", 1), ("b", 2**60), {"name": "c"}, {"nome": "d"}])
+
+    assert [each.ok for each in sent] == [True, False, True, False]
+    assert [[each["eventName"] for each in body] for body in bodies(router)] == [["a", "c"]]
+
+
+def test_an_event_that_cannot_be_sent_is_refused_before_anything_is(make, router):
+    with make(SITE, KEY) as client:
+        with pytest.raises(PayloadError, match=r"at '\.a' is 1152921504606846976"):
+            client.send_event("a", {"a": 2**60})
+        with pytest.raises(PayloadError, match="500000 at most"):
+            client.send_event("a", "x" * 500_000)
+        with pytest.raises(ValueError, match="Latin-1"):
+            client.send_event("☃")
+    assert not router.called
+
+
+def test_what_the_site_answers_is_raised(make, network):
+    network.post(url__startswith=ROUTER).respond(401)
+    with make(SITE, KEY) as client, pytest.raises(RejectedError) as caught:
+        client.send_event("a")
+
+    assert caught.value.status_code == 401
+    assert caught.value.event_id
+    assert KEY not in str(caught.value)
+
+
+def test_events_are_deleted_and_retried(make, network):
+    delete = network.delete(f"{API}/events").respond(200, json=DONE)
+    retry = network.post(f"{API}/failed-events").respond(200, json=DONE)
+    with make(SITE, KEY) as client:
+        assert client.delete_events(states=["pending"]).event_id == derived_id("x")
+        assert client.retry_events(names=["greet"]).event_id == derived_id("x")
+        with pytest.raises(ValueError, match="no event is chosen"):
+            client.delete_events()
+
+    assert bodies(delete) == [{"states": ["pending"]}]
+    assert bodies(retry) == [{"eventNames": ["greet"]}]
+
+
+def test_workflows_at_hand_are_listed(router):
+    with WorkflowClient(SITE, KEY) as client:
+        client.run_workflow(greet, "x")
+        assert client.list_workflows() == [greet]
+
+
+def test_a_closed_client_says_so(make, router):
+    with make(SITE, KEY) as client:
+        pass
+    client = WorkflowClient(SITE) if make is WorkflowClient else None
+    if client is not None:
+        client.close()
+        with pytest.raises(RuntimeError, match="closed: make a new one"):
+            client.send_event("a")
+
+
+async def test_a_closed_async_client_says_so(router):
+    client = AsyncWorkflowClient(SITE, KEY)
+    await client.aclose()
+    with pytest.raises(RuntimeError, match="closed: make a new one"):
+        await client.send_event("a")
+
+
+def test_a_client_or_transport_can_be_given():
+    given = httpx.MockTransport(lambda request: httpx.Response(200, headers=ACK))
+
+    with WorkflowClient(SITE, KEY, transport=given) as client:
+        client.send_event("a")
+    with httpx.Client(transport=given) as own, WorkflowClient(SITE, KEY, client=own) as client:
+        client.send_event("a")
+    with Plain(SITE, KEY, transport=given) as client:
+        client.send_event("a")
+    own_async = httpx.AsyncClient(transport=given)
+    with Plain(SITE, KEY, client=own_async) as client:
+        client.send_event("a")
+        client._loop.run(own_async.aclose())
+
+
+def test_what_is_not_given_comes_from_the_settings(make, router, monkeypatch):
+    monkeypatch.setattr("os.environ", {"WORKFLOW_BASE_URL": SITE, "WORKFLOW_API_KEY": KEY})
+    with make() as client:
+        client.send_event("a")
+    assert router.calls.last.request.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_client_is_shown_without_its_key():
+    assert repr(WorkflowClient(SITE, KEY)) == f"WorkflowClient('{SITE}')"
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("https://site.example/some/path?x=1#y", SITE),
+        ("https://site.example/", SITE),
+        ("HTTPS://Site.EXAMPLE:443", SITE),
+        ("http://[::1]:8888/x", "http://[::1]:8888"),
+        ("http://LOCALHOST:8888/", "http://localhost:8888"),
+    ],
+)
+def test_of_an_address_the_origin_counts(network, given, origin):
+    route = network.post(url__startswith=f"{origin}/.netlify/functions/async").respond(
+        200, headers=ACK
+    )
+    with WorkflowClient(given, KEY) as client:
+        client.send_event("a")
+
+    [[sent]] = bodies(route)
+    assert sent["baseUrl"] == origin
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("https://user:pass@site.example", "user name or password"),
+        ("http://site.example", "plain http"),
+        ("site.example", "did you mean 'https://site.example'"),
+        ("ftp://site.example", "scheme 'ftp'"),
+        ("http://[::1", "no address"),
+        ("", "empty"),
+        (None, "set WORKFLOW_BASE_URL"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_with_the_reason(make, given, words):
+    with pytest.raises(ConfigError, match="(?s)" + words.replace("(", r"\(")) as caught:
+        make(given, KEY)
+    assert KEY not in str(caught.value)
+    assert "pass@" not in str(caught.value)
+
+
+async def test_what_a_workflow_sends_by_a_client_belongs_to_its_chain(deliver, router):
+    async def handler(input, context):
+        async with AsyncWorkflowClient(SITE, KEY) as client:
+            await client.send_event("one")
+            await client.send_event("two", id="key")
+            sent = await client.send_events([("three", 1), ("☃", 1)])
+        return [each.ok for each in sent]
+
+    stage = await deliver(handler)
+
+    assert isinstance(stage.outcome, Completed)
+    chains = [each["eventChain"] for body in bodies(router) for each in body]
+    assert chains == [["w", "one"], ["w", "two"], ["w", "three"]]
+
+
+async def test_a_chain_that_is_too_long_is_refused_by_a_client_too(deliver, router, monkeypatch):
+    monkeypatch.setattr("kit.model.event.CHAIN_LIMIT", 2)
+
+    async def handler(input, context):
+        async with AsyncWorkflowClient(SITE, KEY) as client:
+            [sent] = await client.send_events([("w", 1)])
+            assert isinstance(sent.error, LoopDetectedError)
+            await client.send_event("w")
+
+    stage = await deliver(handler)
+
+    assert "break the circle" in stage.outcome.failure.message
+    assert not router.called
+
+
+def test_both_clients_take_the_same_arguments():
+    for name in ("run_workflow", "send_event", "send_events", "delete_events", "retry_events"):
+        one = inspect.signature(getattr(WorkflowClient, name)).parameters
+        other = inspect.signature(getattr(AsyncWorkflowClient, name)).parameters
+        assert one == other

@@ -1,0 +1,69 @@
+import json
+import re
+
+import pytest
+
+from kit.deploy.bundle import entries
+from kit.deploy.bundle.entries import WORKLOAD, text_of
+from kit.deploy.bundle.plan import HttpEntry, HttpModule, WorkflowEntry, WorkflowFacts
+from kit.model.errors import BuildError
+
+HTTP = HttpEntry(
+    "kit-api-users-_id", HttpModule("users/[id]", "functions/api/users/[id].py", "/api/users/:id")
+)
+
+
+def workflows(**policy: object) -> WorkflowEntry:
+    names = ("publish-draft", 'o"dd')
+    found = (WorkflowFacts(name, f"{name}.py", **policy) for name in names)  # type: ignore[arg-type]
+    return WorkflowEntry("kit-workflows", tuple(found))
+
+
+def literal(text: str, pattern: str) -> object:
+    found = re.search(pattern, text)
+    assert found is not None, text
+    return json.loads(found[1])
+
+
+def test_the_extension_finds_a_workload_by_its_text() -> None:
+    assert WORKLOAD.search(text_of(workflows(), "functions"))
+    assert not WORKLOAD.search(text_of(HTTP, "functions"))
+
+
+def test_settings_are_literals() -> None:
+    text = text_of(workflows(max_retries=2, backoff=(1000, 90_000)), "functions")
+
+    assert literal(text, r"events: (.*),\n") == ["publish-draft", 'o"dd']
+    assert literal(text, r"maxRetries: (.*),\n") == 2
+    assert literal(text, r"backoff = (.*);") == [1000, 90_000]
+
+
+def test_the_default_backoff_is_netlifys_written_out() -> None:
+    text = text_of(workflows(), "functions")
+
+    assert literal(text, r"backoff = (.*);") == [5000, 5000, 20_000, 40_000]
+    assert literal(text_of(workflows(max_retries=0), "functions"), r"backoff = (.*);") == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "bundle"),
+    [("functions", "../.kit/bundle"), ("netlify/functions", "../../.kit/bundle")],
+)
+def test_the_bundle_is_found_from_the_functions_folder(folder: str, bundle: str) -> None:
+    text = text_of(workflows(), folder)
+
+    assert f'from "{bundle}/runtime/workflow.mjs"' in text
+    assert literal(text, r"includedFiles: (.*) }") == [f"{bundle}/**"]
+
+
+def test_an_http_entry_has_its_path() -> None:
+    text = text_of(HTTP, "functions")
+
+    assert 'path: "/api/users/:id"' in text
+    assert 'name: "users/[id]"' in text
+
+
+def test_an_entry_of_the_wrong_kind_is_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "_filled", lambda *_: "nothing of that")
+    with pytest.raises(BuildError, match="wrong kind"):
+        text_of(workflows(), "functions")

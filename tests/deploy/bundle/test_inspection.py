@@ -1,0 +1,164 @@
+"""In this machine's own interpreter, which is started as the bundle's is."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from kit.deploy.bundle import inspection
+from kit.deploy.bundle.inspection import Place, from_json, import_times, inspect, to_json
+from kit.deploy.bundle.plan import HttpModule, WorkflowFacts
+from kit.deploy.bundle.programs import inspecting
+from kit.model.errors import BuildError
+
+REPOSITORY = Path(__file__).parents[3]
+FOLDER = "functions/workflows"
+
+
+def write(root: Path, path: str, text: str) -> None:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def workflow(root: Path, name: str, policy: str = "", before: str = "") -> None:
+    text = (
+        f"{before}\nfrom kit import define_workflow\n\n@define_workflow({policy})\ndef w(): ...\n"
+    )
+    write(root, f"{FOLDER}/{name}.py", text)
+
+
+@pytest.fixture(name="place")
+def _place(tmp_path: Path) -> Place:
+    site = next(path for path in sys.path if (Path(path) / "pydantic").is_dir())
+    paths = (Path(site), tmp_path, REPOSITORY)
+    return Place(Path(sys.executable), paths, tmp_path, FOLDER)
+
+
+def module(name: str) -> HttpModule:
+    return HttpModule(name, f"functions/api/{name}.py", f"/api/{name}")
+
+
+def test_it_returns_what_a_deployment_has_to_know(place: Place) -> None:
+    workflow(place.root, "plain", before="print('noise')")
+    policy = "max_retries=2, backoff=['1 second', '2 minutes'], background=True"
+    workflow(place.root, "special", policy)
+    workflow(place.root, "computed", "backoff=lambda attempt: attempt * 10, max_retries=2")
+
+    found = {each.name: each for each in inspect(place, [], {})}
+
+    assert found["plain"] == WorkflowFacts("plain", f"{FOLDER}/plain.py")
+    assert found["special"] == WorkflowFacts(
+        "special", f"{FOLDER}/special.py", 2, (1000, 120_000), background=True
+    )
+    assert found["computed"].backoff == (10_000, 20_000)
+    assert all(from_json(to_json(each)) == each for each in found.values())
+
+
+def test_what_starts_python_differently_does_not_reach_it(place: Place) -> None:
+    workflow(place.root, "a", before="import os\nassert os.environ['MINE'] == '1'")
+
+    environ = {"PYTHONSTARTUP": "/x", "PYTHONPATH": "/x", "PYTHONHOME": "/x", "MINE": "1"}
+
+    assert [each.name for each in inspect(place, [], environ)] == ["a"]
+
+
+def test_every_file_that_is_wrong_is_named(place: Place) -> None:
+    workflow(place.root, "good")
+    workflow(place.root, "missing", before="import surely_not_there.deeper")
+    workflow(place.root, "wrong", before="1 / 0")
+    write(place.root, f"{FOLDER}/empty.py", "")
+
+    with pytest.raises(BuildError, match="3 files cannot be used in the bundle's own") as caught:
+        inspect(place, [], {})
+
+    message = caught.value.message
+    assert caught.value.code == "BUILD_IMPORT_FAILED"
+    assert caught.value.details["paths"] == [
+        f"{FOLDER}/{name}.py" for name in ("empty", "missing", "wrong")
+    ]
+    assert "ZeroDivisionError" in message
+    assert "empty.py defines no workflow" in message
+    assert "surely_not_there: put the package that has it into [project] dependencies" in message
+
+
+def test_http_modules_are_imported_too(place: Place) -> None:
+    write(place.root, "functions/api/good.py", "def get(request): ...")
+    write(place.root, "functions/api/asgi.py", "app = 1")
+    write(place.root, "functions/api/[id].py", "def delete(request): ...")
+    inspect(place, [module("good"), module("asgi"), module("[id]")], {})
+
+    write(place.root, "functions/api/none.py", "x = 1")
+    write(place.root, "functions/api/ends.py", "raise SystemExit(3)")
+    write(place.root, "functions/api/broken.py", "import not_there")
+    with pytest.raises(BuildError) as caught:
+        inspect(place, [module("none"), module("ends"), module("broken")], {})
+
+    message = caught.value.message
+    assert "none.py answers nothing: define one of get, post" in message
+    assert "ends.py cannot be imported: SystemExit: 3" in message
+    assert "not_there: put the package" in message
+
+
+def test_on_another_kind_of_machine_its_own_python_stands_in(tmp_path: Path) -> None:
+    workflow(tmp_path, "a")
+    place = Place(Path(sys.executable), (), tmp_path, FOLDER, is_bundle=False)
+    assert [each.name for each in inspect(place, [], {})] == ["a"]
+
+    workflow(tmp_path, "b", before="import not_there")
+    with pytest.raises(BuildError, match="Install not_there here, too"):
+        inspect(place, [], {})
+
+
+def test_an_interpreter_that_dies_is_an_error_with_what_it_said(place: Place) -> None:
+    workflow(place.root, "a", before="import os, sys\nsys.stderr.write('bye\\n')\nos._exit(9)")
+
+    with pytest.raises(BuildError, match=r"ended with status 9[\s\S]*bye"):
+        inspect(place, [], {})
+
+
+def test_a_file_that_waits_while_it_is_imported_is_an_error(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspection, "_SECONDS", 0.5)
+    workflow(place.root, "a", before="import time\ntime.sleep(60)")
+
+    with pytest.raises(BuildError, match=r"not imported within .* Move that into the handler"):
+        inspect(place, [], {})
+
+
+def test_imports_are_timed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "_STARTS", 1)
+    workflow(place.root, "a", before="print('noise')")
+    workflow(place.root, "slow", before="import time\ntime.sleep(0.3)")
+
+    times = import_times(place, inspect(place, [], {}), {})
+
+    assert set(times) == {"a", "slow"}
+    assert times["slow"] >= 300
+
+
+def test_the_program_can_be_read_as_a_module_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workflow(place.root, "inside_own_process", "backoff=['5 seconds']")
+    write(place.root, "functions/api/inside_answers.py", "def get(request): ...")
+    write(place.root, "functions/api/[inside].py", "x = 1")
+    write(place.root, "functions/api/inside_missing.py", "import not_there")
+    names = ("inside_answers", "[inside]", "inside_missing")
+    wanted = {"modules": {name: f"functions/api/{name}.py" for name in names}}
+    wanted |= {"root": str(place.root), "folder": FOLDER}  # type: ignore[dict-item]
+    monkeypatch.setattr(sys, "argv", ["-c", str(place.root)])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(wanted)))
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+
+    inspecting.main()
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["workflows"][0]["backoff"] == [5000] * 4
+    errors = {error["path"]: error for error in found["errors"]}
+    assert set(errors) == {"functions/api/[inside].py", "functions/api/inside_missing.py"}
+    assert errors["functions/api/inside_missing.py"]["missing"] == "not_there"

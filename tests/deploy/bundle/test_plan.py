@@ -1,0 +1,123 @@
+from pathlib import PurePosixPath
+
+import pytest
+
+from kit.deploy.bundle.plan import (
+    HttpEntry,
+    HttpModule,
+    WorkflowEntry,
+    WorkflowFacts,
+    http_module,
+    http_name,
+    own_name,
+    plan,
+    shared_name,
+)
+from kit.model.errors import BuildError
+
+API = PurePosixPath("functions/api")
+
+
+def facts(name: str, **policy: object) -> WorkflowFacts:
+    path = f"functions/workflows/{name.replace('-', '_')}.py"
+    return WorkflowFacts(name, path, **policy)  # type: ignore[arg-type]
+
+
+def module(name: str) -> HttpModule:
+    return http_module(API / f"{name}.py", API)
+
+
+def test_ten_workflows_of_equal_settings_are_one_function() -> None:
+    many = [facts(f"w{number}") for number in range(10)]
+
+    (entry,) = plan(many, [], "shared")
+
+    assert isinstance(entry, WorkflowEntry)
+    assert entry.file == "kit-workflows.mjs"
+    assert entry.workflows == tuple(many)
+
+
+def test_other_settings_are_another_function() -> None:
+    found = [
+        facts("a"),
+        facts("b", max_retries=1),
+        facts("c", backoff=(1000, 2000, 3000, 4000)),
+        facts("d", background=True),
+        facts("e", background=True),
+        facts("f", max_retries=1),
+    ]
+
+    entries = plan(found, [], "shared")
+
+    served = {tuple(w.name for w in e.workflows) for e in entries if isinstance(e, WorkflowEntry)}
+    assert served == {("a",), ("b", "f"), ("c",), ("d", "e")}
+    assert len({entry.name for entry in entries}) == 4
+
+
+def test_a_background_function_is_named_so_that_netlify_and_its_library_know() -> None:
+    assert shared_name(facts("a", background=True)) == "kit-workflows-background"
+    assert own_name(facts("a", background=True)) == "kit-workflow-a-background"
+    assert own_name(facts("in-the-background")) == "kit-workflow-in-the-background-now"
+    assert http_name(module("in-background")) == "kit-api-in-background-now"
+
+
+def test_a_functions_name_depends_on_its_own_settings_only() -> None:
+    alone = plan([facts("a", max_retries=2)], [], "shared")
+    among = plan([facts("a", max_retries=2), facts("b"), facts("c", max_retries=9)], [], "shared")
+
+    assert alone[0].name in {entry.name for entry in among}
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("publish-draft", "publish-draft"), ("mail/send", "mail-send"), ("Ünser!", "-nser-")],
+)
+def test_per_workflow_each_has_its_own(name: str, function: str) -> None:
+    (entry,) = plan([facts(name)], [], "per-workflow")
+
+    assert entry.name == f"kit-workflow-{function}"
+
+
+def test_two_workflows_of_one_function_name_are_an_error_naming_both() -> None:
+    with pytest.raises(BuildError, match=r"a_b\.py and .*a/b\.py would both become") as caught:
+        plan([facts("a/b"), facts("a-b")], [], "per-workflow")
+    assert len(caught.value.details["paths"]) == 2
+
+
+def test_function_names_are_compared_without_regard_to_case() -> None:
+    with pytest.raises(BuildError, match="both"):
+        plan([], [module("Publish"), module("publish")], "shared")
+
+
+@pytest.mark.parametrize(
+    ("name", "route", "function"),
+    [
+        ("publish", "/api/publish", "kit-api-publish"),
+        ("users/[id]", "/api/users/:id", "kit-api-users-_id"),
+        ("users/[user_id]/posts", "/api/users/:user_id/posts", "kit-api-users-_user_id-posts"),
+        ("a_b-c.d", "/api/a_b-c.d", "kit-api-a_b-c-d"),
+    ],
+)
+def test_a_files_path_is_its_url_path(name: str, route: str, function: str) -> None:
+    found = module(name)
+
+    assert (found.name, found.route, http_name(found)) == (name, route, function)
+
+
+@pytest.mark.parametrize("name", ["a b", "[1]", "[id", "naïve", "a[b]"])
+def test_a_file_that_gives_no_url_path_is_refused(name: str) -> None:
+    with pytest.raises(BuildError, match="gives no URL path"):
+        module(name)
+
+
+def test_two_modules_of_one_shape_of_path_are_an_error_naming_both() -> None:
+    with pytest.raises(BuildError, match=r"\[id\]\.py and .*\[name\]\.py both answer"):
+        plan([], [module("users/[id]"), module("users/[name]")], "shared")
+
+
+def test_entries_say_what_they_are_about() -> None:
+    entries = plan([facts("a"), facts("b")], [module("publish")], "shared")
+
+    assert [entry.about for entry in entries] == ["functions/api/publish.py", "workflows a, b"]
+    assert isinstance(entries[0], HttpEntry)
+    assert entries[0].file == "kit-api-publish.mjs"

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kit.execution.context import Context, PlainContext, event_due
+from kit.model.errors import StepUsageError
+from kit.model.run import Completed, Failed
+from kit.model.step_id import MAX_STEP_ID_LENGTH, check_step_id, repeated
+
+if TYPE_CHECKING:
+    from conftest import Deliver
+
+
+@pytest.mark.parametrize("step_id", ["a", "persist title", "é😀", "x" * 255, "kit", "awl", "1:2"])
+def test_nearly_any_text_names_a_step(step_id: str) -> None:
+    check_step_id(step_id)
+
+
+@pytest.mark.parametrize("step_id", ["", "x" * 256, "kit:x", "awl:x", None, 5, b"x"])
+def test_some_texts_do_not(step_id: Any) -> None:
+    with pytest.raises(StepUsageError) as caught:
+        check_step_id(step_id)
+    assert caught.value.step_id in (step_id, repr(step_id))
+
+
+def test_an_id_too_long_is_told_by_its_beginning() -> None:
+    with pytest.raises(StepUsageError, match="of 10000 characters is too long") as caught:
+        check_step_id("ab" * 5000)
+    assert MAX_STEP_ID_LENGTH == 255
+    assert "'abab" in caught.value.message
+    assert len(str(caught.value.to_json())) < 400
+
+
+def test_a_repeated_id_is_told_with_what_to_do() -> None:
+    assert "give every step its own (in a loop, put the index into it)" in repeated("a").message
+
+
+@pytest.mark.parametrize(
+    ("delay", "until", "expected"),
+    [
+        (None, None, None),
+        ("1 minute", None, 61_000),
+        (timedelta(seconds=-1), None, 1000),
+        (None, datetime(1970, 1, 1, 0, 1, tzinfo=UTC), 60_000),
+    ],
+)
+def test_an_event_is_due_after_a_delay_or_at_a_moment(
+    delay: Any, until: datetime | None, expected: int | None
+) -> None:
+    assert event_due(delay, until, 1000) == expected
+
+
+def test_a_delay_and_a_moment_are_one_too_many() -> None:
+    with pytest.raises(ValueError, match="not both"):
+        event_due(1, datetime(2030, 1, 1, tzinfo=UTC), 1000)
+
+
+async def test_a_step_is_called_with_its_arguments(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> list[Any]:
+        def join(*args: str, **kwargs: str) -> list[Any]:
+            return [*args, kwargs]
+
+        return await context.step.run("a", join, "x", "y", step_id="z", fn="f")
+
+    stage = await deliver(handler)
+    stage = await deliver(handler, stage.checkpoints)
+    assert stage.outcome == Completed('["x","y",{"step_id":"z","fn":"f"}]')
+
+
+async def test_steps_of_a_plain_handler_are_not_for_the_event_loop(deliver: Deliver) -> None:
+    def handler(input: Any, context: PlainContext) -> None:
+        async def on_the_loop() -> None:
+            context.step.run("inner", lambda: 1)
+
+        context.step.run("outer", on_the_loop)
+
+    stage = await asyncio.wait_for(deliver(handler), 2)
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.failure.message == (
+        "a plain handler's steps are for plain functions; make the handler async as well"
+    )
+
+
+def test_a_step_of_a_run_whose_loop_is_gone_fails() -> None:
+    kept: list[PlainContext] = []
+
+    async def run() -> None:
+        from kit.execution.execute import Suspending, execute
+        from kit.model.event import Event
+        from kit.model.run import Delivery
+        from kit.model.workflow import Workflow
+
+        def handler(input: Any, context: PlainContext) -> None:
+            kept.append(context)
+
+        event = Event("w", None, "11111111-1111-4111-8111-111111111111")
+        await execute(Workflow(handler), Delivery(event), Suspending(), now=lambda: 1)
+
+    asyncio.run(run())
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        kept[0].step.run("a", lambda: 1)

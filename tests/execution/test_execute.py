@@ -1,0 +1,400 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import BaseModel
+
+from kit.execution.context import Context, PlainContext
+from kit.execution.execute import Suspending, execute
+from kit.model.errors import PayloadError, SendError
+from kit.model.event import Event, check_id
+from kit.model.run import After, CheckpointKind, Completed, Delivery, Failed, Sleep, Suspended
+from kit.model.workflow import Workflow
+
+if TYPE_CHECKING:
+    from conftest import Deliver, Delivered
+
+RUN_ID = "11111111-1111-4111-8111-111111111111"
+
+
+class Draft(BaseModel):
+    title: str
+    due: date | None = None
+
+
+async def three_steps(input: Any, context: Context) -> list[int]:
+    async def answer(value: int) -> int:
+        return value
+
+    return [await context.step.run(f"s{i}", answer, i) for i in range(3)]
+
+
+async def test_each_fresh_step_ends_its_invocation(deliver: Deliver) -> None:
+    stage = await deliver(three_steps)
+    for count in (1, 2, 3):
+        assert isinstance(stage.outcome, Suspended)
+        assert stage.started == [f"s{count - 1}"]
+        assert list(stage.checkpoints) == [f"s{i}" for i in range(count)]
+        stage = await deliver(three_steps, stage.checkpoints)
+    assert stage.outcome == Completed("[0,1,2]")
+    assert stage.started == []
+
+
+async def test_with_commits_the_handler_goes_on(deliver: Deliver) -> None:
+    stage = await deliver(three_steps, after=After.COMMIT)
+    assert stage.outcome == Completed("[0,1,2]")
+    assert stage.committed == [("s0",), ("s1",), ("s2",)]
+
+
+async def test_gathered_checkpoints_are_handed_over_at_the_end(deliver: Deliver) -> None:
+    for after in (After.COMMIT, After.SUSPEND, After.GATHER):
+        stage = await deliver(three_steps, after=after, checkpoints="gather")
+        assert isinstance(stage.outcome, Completed)
+        assert [each.step_id for each in stage.outcome.checkpoints] == ["s0", "s1", "s2"]
+        assert stage.committed == []
+
+
+async def test_gathered_checkpoints_are_handed_over_at_a_sleep(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await three_steps(input, context)
+        await context.step.sleep("nap", 5)
+
+    stage = await deliver(handler, checkpoints="gather")
+    assert isinstance(stage.outcome, Suspended)
+    assert [each.step_id for each in stage.outcome.checkpoints] == ["s0", "s1", "s2"]
+    assert stage.outcome.sleeps == (Sleep("nap", timedelta(seconds=5)),)
+
+
+async def test_a_checkpoint_tells_when_its_step_ran(deliver: Deliver) -> None:
+    stage = await deliver(three_steps)
+    checkpoint = stage.checkpoints["s0"]
+    assert checkpoint.kind is CheckpointKind.STEP
+    assert checkpoint.text == '{"value":0}'
+    assert 1000 < checkpoint.started < checkpoint.ended
+
+
+@pytest.mark.parametrize("until", [timedelta(days=30), datetime(2030, 1, 1, tzinfo=UTC)])
+async def test_a_sleep_suspends_and_is_over_at_the_next_delivery(
+    deliver: Deliver, until: timedelta | datetime
+) -> None:
+    async def handler(input: Any, context: Context) -> str:
+        await context.step.sleep("nap", until)
+        return "awake"
+
+    stage = await deliver(handler, after=After.COMMIT)
+    assert stage.outcome == Suspended((), (Sleep("nap", until),))
+    stage = await deliver(handler, stage.checkpoints)
+    assert stage.outcome == Completed('"awake"')
+
+
+@pytest.mark.parametrize("duration", ["5", "soon", datetime(2030, 1, 1)])  # noqa: DTZ001
+async def test_a_malformed_sleep_fails_the_attempt(deliver: Deliver, duration: Any) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await context.step.sleep("nap", duration)
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.failure.type == "ValueError"
+    assert stage.outcome.retry_in == timedelta(seconds=5)
+
+
+async def test_a_run_that_is_stopped_ends_at_its_next_step_or_sleep(
+    deliver: Deliver, make_stage: type[Delivered]
+) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await context.step.run("a", lambda: 1)
+        stage.stopped = True
+        if input:
+            await context.step.run("b", lambda: 1)
+        await context.step.sleep("nap", 5)
+
+    for data in (True, False):
+        stage = make_stage(After.COMMIT)
+        await deliver(handler, stage=stage, data=data)
+        assert stage.outcome == Suspended()
+        assert stage.started == ["a"]
+
+
+async def test_a_stopped_run_that_gathers_hands_over_what_it_has(
+    deliver: Deliver, make_stage: type[Delivered]
+) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await context.step.run("a", lambda: 1)
+        stage.stopped = True
+        await context.step.run("b", lambda: 1)
+
+    stage = make_stage()
+    await deliver(handler, stage=stage, checkpoints="gather")
+    assert isinstance(stage.outcome, Suspended)
+    assert [each.step_id for each in stage.outcome.checkpoints] == ["a"]
+
+
+async def no_input() -> str:
+    return "x"
+
+
+def plain(input: int) -> int:
+    return input + 1
+
+
+async def test_a_handler_takes_what_it_asks_for(deliver: Deliver) -> None:
+    assert (await deliver(no_input, data={"ignored": 1})).outcome == Completed('"x"')
+    assert (await deliver(plain, data="1")).outcome == Completed("2")
+
+
+async def typed(input: Draft, context: Context) -> Draft:
+    async def copy() -> Draft:
+        return input
+
+    draft = await context.step.run("copy", copy)
+    assert isinstance(draft, Draft)
+    return draft
+
+
+async def test_input_values_and_result_may_be_models(deliver: Deliver) -> None:
+    data = {"title": "x", "due": "2026-01-02"}
+    stage = await deliver(typed, data=data)
+    assert stage.checkpoints["copy"].text == json.dumps({"value": data}, separators=(",", ":"))
+    stage = await deliver(typed, stage.checkpoints, data=data)
+    assert isinstance(stage.outcome, Completed)
+    assert json.loads(stage.outcome.result) == data
+
+
+async def test_invalid_input_is_final_and_told_field_by_field(deliver: Deliver) -> None:
+    stage = await deliver(typed, data={"due": "soon"})
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.retry_in is None
+    assert stage.outcome.failure.code == "VALIDATION_ERROR"
+    assert stage.outcome.failure.message.splitlines()[:2] == [
+        "the input of 'w' is invalid:",
+        "  title: Field required",
+    ]
+
+
+async def test_a_validator_that_crashes_fails_the_attempt_only(deliver: Deliver) -> None:
+    async def handler(input: "Nowhere") -> None: ...  # noqa: F821, UP037
+
+    stage = await deliver(handler, data=1)
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.failure.type == "TypeError"
+    assert stage.outcome.retry_in == timedelta(seconds=5)
+
+
+async def test_a_result_that_is_no_json_fails_the_attempt(deliver: Deliver) -> None:
+    async def handler() -> object:
+        return {"x": object()}
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Failed)
+    assert "the result at '.x' is a object" in stage.outcome.failure.message
+
+
+async def test_a_value_that_is_no_json_fails_its_step(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        with pytest.raises(PayloadError, match="the value of step 'a' is a set"):
+            await context.step.run("a", lambda: {1})
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Completed)
+
+
+async def test_the_context_tells_about_the_run(
+    deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(input: Any, context: Context) -> list[Any]:
+        context.logger.warning("hello")
+        return [context.provider, context.event_id, context.event_name, context.attempt]
+
+    stage = await deliver(handler, attempt=2)
+    assert stage.outcome == Completed(json.dumps(["local", RUN_ID, "w", 2], separators=(",", ":")))
+    assert caplog.record_tuples == [("kit.workflow.w", logging.WARNING, "hello")]
+    assert vars(caplog.records[0])["event_id"] == RUN_ID
+
+
+async def test_progress_is_told(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await context.step.run("a", lambda: 1)
+        with pytest.raises(ValueError, match="bad"):
+            await context.step.run("b", fail)
+        await context.send_event("e")
+        await context.step.sleep("nap", 1)
+
+    def fail() -> None:
+        raise ValueError("bad")
+
+    stage = await deliver(handler, after=After.COMMIT)
+    assert stage.seen == [
+        ("step-started", {"stepId": "a"}),
+        ("step-finished", {"stepId": "a"}),
+        ("step-started", {"stepId": "b"}),
+        ("step-failed", {"stepId": "b", "error": "bad", "type": "ValueError"}),
+        ("event-sent", {"name": "e", "eventId": stage.sent[0].id}),
+        ("slept", {"stepId": "nap"}),
+    ]
+
+
+async def test_nobody_need_watch_store_or_send() -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await context.step.run("a", lambda: 1)
+        with pytest.raises(ZeroDivisionError):
+            await context.step.run("b", lambda: 1 // 0)
+        await context.send_event("e")
+
+    async def once(checkpoints: dict[str, Any]) -> Any:
+        delivery = Delivery(Event("w", None, RUN_ID), 0, checkpoints)
+        return await execute(Workflow(handler), delivery, Suspending(), now=lambda: 1)
+
+    await Suspending().commit(())
+    first = await once({})
+    assert isinstance(first, Suspended)
+    second = await once({each.step_id: each for each in first.checkpoints})
+    assert isinstance(second, Failed)
+    assert second.failure.message == "event 'e' cannot be sent: nothing here sends events"
+
+
+async def sends(input: Any, context: Context) -> list[str]:
+    one = await context.send_event("e", {"n": 1}, delay="1 minute", priority=5)
+    await context.step.run("a", lambda: 1)
+    other = await context.send_event("e", {"n": 2}, delay_until=datetime(2030, 1, 1, tzinfo=UTC))
+    await context.step.sleep("nap", 1)
+    return [one, other]
+
+
+async def test_an_event_is_sent_once_however_often_the_handler_runs(deliver: Deliver) -> None:
+    stage, sent = await deliver(sends), []
+    while isinstance(stage.outcome, Suspended):
+        sent += stage.sent
+        stage = await deliver(sends, stage.checkpoints)
+    assert isinstance(stage.outcome, Completed)
+    assert [event.data["n"] for event in sent] == [1, 2]
+    assert json.loads(stage.outcome.result) == [event.id for event in sent]
+    assert all(check_id(event.id) and event.chain == ("w",) for event in sent)
+    assert (sent[0].priority, sent[0].due) == (5, 61_001)
+    assert sent[1].due == 1_893_456_000_000
+
+
+async def test_an_event_travels_with_the_next_checkpoint(deliver: Deliver) -> None:
+    stage = await deliver(sends, after=After.COMMIT)
+    assert stage.committed == [("kit:send:e:0", "a")]
+    assert list(stage.checkpoints) == ["kit:send:e:0", "a", "kit:send:e:1", "nap"]
+
+
+async def test_a_retry_that_sends_again_sends_the_same_event(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await context.send_event("e")
+        raise ValueError
+
+    first, again = await deliver(handler), await deliver(handler, attempt=1)
+    assert isinstance(first.outcome, Failed)
+    assert first.outcome.checkpoints == ()
+    assert first.sent == again.sent
+
+
+async def test_a_handler_that_tries_again_sends_the_same_event(
+    deliver: Deliver, make_stage: type[Delivered]
+) -> None:
+    tried: list[str] = []
+
+    async def handler(input: Any, context: Context) -> None:
+        with pytest.raises(SendError):
+            await context.send_event("e")
+        await context.send_event("e")
+        await context.step.run("a", lambda: 1)
+
+    class Unreliable(make_stage):  # type: ignore[misc, valid-type]
+        async def send(self, event: Event) -> None:
+            tried.append(event.id)
+            if len(tried) == 1:
+                raise SendError("not now")
+
+    stage = await deliver(handler, stage=Unreliable())
+    assert tried[0] == tried[1]
+    assert list(stage.checkpoints) == ["kit:send:e:0", "a"]
+
+
+async def test_a_send_that_fails_behind_another_keeps_its_place(
+    deliver: Deliver, make_stage: type[Delivered]
+) -> None:
+    tried: list[str] = []
+    failing = asyncio.Event()
+
+    async def handler(input: Any, context: Context) -> None:
+        first = asyncio.create_task(context.send_event("e"))
+        await asyncio.sleep(0)
+        await context.send_event("e")
+        failing.set()
+        with pytest.raises(SendError):
+            await first
+        await context.send_event("e")
+
+    class Unreliable(make_stage):  # type: ignore[misc, valid-type]
+        async def send(self, event: Event) -> None:
+            tried.append(event.id)
+            if len(tried) == 1:
+                await failing.wait()
+                raise SendError("not now")
+
+    stage = await deliver(handler, stage=Unreliable())
+    assert isinstance(stage.outcome, Completed)
+    assert len(set(tried)) == 3
+
+
+async def test_an_event_sent_within_a_step_depends_on_the_step(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        for step_id in ("a", "b"):
+            await context.step.run(step_id, lambda: context.send_event("e"))
+
+    stage = await deliver(handler, after=After.COMMIT)
+    one, other = stage.sent
+    assert one.id != other.id
+    assert list(stage.checkpoints) == ["a", "b"]
+    again = await deliver(handler, after=After.COMMIT)
+    assert again.sent == [one, other]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"name": ""}, "is no event name"),
+        ({"data": 2**53}, "the data of event 'e' is 9007199254740992"),
+        ({"priority": 99}, "is no priority"),
+        ({"delay": 1, "delay_until": datetime(2030, 1, 1, tzinfo=UTC)}, "give either delay or"),
+        ({"delay": "5"}, "has no unit"),
+    ],
+)
+async def test_an_event_that_cannot_be_sent_fails_before_it_is(
+    deliver: Deliver, options: dict[str, Any], said: str
+) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await context.send_event(**{"name": "e", **options})
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Failed)
+    assert said in stage.outcome.failure.message
+    assert stage.sent == []
+
+
+def everything_plain(input: Any, context: PlainContext) -> list[Any]:
+    async def double(value: int) -> int:
+        return value * 2
+
+    value = context.step.run("a", lambda: 1)
+    event_id = context.send_event("e", delay=1)
+    context.step.sleep("nap", "1 hour")
+    return [value, context.step.run("b", double, value), event_id, context.attempt]
+
+
+async def test_a_plain_handler_does_the_same_without_await(deliver: Deliver) -> None:
+    stage, sent, rounds = await deliver(everything_plain), [], 0
+    while isinstance(stage.outcome, Suspended):
+        sent += stage.sent
+        rounds += 1
+        stage = await deliver(everything_plain, stage.checkpoints)
+    assert isinstance(stage.outcome, Completed)
+    assert json.loads(stage.outcome.result) == [1, 2, sent[0].id, 0]
+    assert (len(sent), rounds) == (1, 3)

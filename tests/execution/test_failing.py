@@ -1,0 +1,494 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kit.execution.context import Context, PlainContext
+from kit.model.errors import DoNotRetry, RetryAfter, StepError, StoreError
+from kit.model.run import After, CheckpointKind, Completed, Failed, Failure, Sleep, Suspended
+
+if TYPE_CHECKING:
+    from conftest import Deliver, Delivered
+
+
+class Boom(Exception):
+    pass
+
+
+async def one() -> int:
+    return 1
+
+
+async def fail(said: str = "bad") -> None:
+    raise Boom(said)
+
+
+async def alone(input: Any, context: Context) -> None:
+    await context.step.run("a", fail)
+
+
+@pytest.mark.parametrize("after", list(After))
+async def test_a_failure_with_nothing_fresh_is_the_platforms_to_retry(
+    deliver: Deliver, after: After
+) -> None:
+    stage = await deliver(alone, after=after)
+    assert isinstance(stage.outcome, Failed)
+    failure = stage.outcome.failure
+    assert (failure.type, failure.message, failure.step_id) == ("Boom", "bad", "a")
+    assert "raise Boom(said)" in failure.traceback
+    assert "invocation.py" not in failure.traceback
+    assert stage.outcome.retry_in == timedelta(seconds=5)
+    assert stage.outcome.checkpoints == ()
+
+
+async def test_the_last_attempt_is_final(deliver: Deliver) -> None:
+    stage = await deliver(alone, attempt=4)
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.retry_in is None
+
+
+async def side_by_side(input: Any, context: Context) -> None:
+    await asyncio.gather(context.step.run("good", one), context.step.run("bad", fail))
+
+
+async def in_a_group(input: Any, context: Context) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(context.step.run("good", one))
+        group.create_task(context.step.run("bad", fail))
+
+
+@pytest.mark.parametrize("handler", [side_by_side, in_a_group])
+async def test_a_failure_beside_a_success_keeps_the_success(deliver: Deliver, handler: Any) -> None:
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Suspended)
+    assert [each.step_id for each in stage.outcome.checkpoints] == ["good"]
+    retry = Sleep("kit:retry:0", timedelta(seconds=5), CheckpointKind.RETRY)
+    assert stage.outcome.sleeps == (retry,)
+    assert isinstance(stage.outcome.failure, Failure)
+    assert stage.outcome.failure.step_id == "bad"
+
+    stage = await deliver(handler, stage.checkpoints)
+    assert stage.started == ["bad"]
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.retry_in == timedelta(seconds=5)
+
+
+async def test_failures_kept_with_checkpoints_count_as_attempts(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        seen.append(context.attempt)
+        number = context.attempt
+        await asyncio.gather(context.step.run(f"good{number}", one), context.step.run("b", fail))
+
+    async def keeping(input: Any, context: Context) -> None:
+        for number in range(context.attempt):
+            await context.step.run(f"good{number}", one)
+        await handler(input, context)
+
+    seen: list[int] = []
+    stage = await deliver(keeping)
+    waits = []
+    while isinstance(stage.outcome, Suspended):
+        waits += [each.until for each in stage.outcome.sleeps]
+        stage = await deliver(keeping, stage.checkpoints)
+    assert seen == [0, 1, 2, 3, 4]
+    assert waits == [timedelta(seconds=each) for each in (5, 5, 20, 40)]
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.retry_in is None
+    assert [each.step_id for each in stage.outcome.checkpoints] == ["good4"]
+
+
+async def test_gathered_steps_survive_a_failure(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await context.step.run("a", one)
+        await context.send_event("e")
+        await context.step.run("b", one)
+        await context.send_event("lost")
+        raise Boom
+
+    stage = await deliver(handler, checkpoints="gather", attempt=1)
+    assert isinstance(stage.outcome, Suspended)
+    assert [each.step_id for each in stage.outcome.checkpoints] == ["a", "kit:send:e:0", "b"]
+    assert [each.step_id for each in stage.outcome.sleeps] == ["kit:retry:1"]
+    stage = await deliver(handler, stage.checkpoints, checkpoints="gather", attempt=1)
+    assert [event.name for event in stage.sent] == ["lost"]
+
+
+async def stubborn(input: Any, context: Context) -> None:
+    await context.step.run("good", one)
+
+    async def ask() -> None:
+        raise input
+
+    await context.step.run("ask", ask)
+
+
+@pytest.mark.parametrize("after", list(After))
+@pytest.mark.parametrize(
+    ("error", "wait"),
+    [
+        (DoNotRetry("no"), None),
+        (RetryAfter("1 hour"), timedelta(hours=1)),
+        (RetryAfter("1 s"), timedelta(seconds=5)),
+        (RetryAfter("1 s", force=True), timedelta(seconds=1)),
+    ],
+)
+async def test_a_handler_says_whether_and_when_it_is_tried_again(
+    deliver: Deliver, error: Exception, wait: timedelta | None, after: After
+) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stubborn(error, context))
+
+    for each in (handler, lambda _, context: stubborn(error, context)):
+        stage = await deliver(handler, after=after)
+        if after is After.SUSPEND:
+            stage = await deliver(handler, stage.checkpoints)
+        if after is After.GATHER and wait:
+            assert isinstance(stage.outcome, Suspended)
+            assert stage.outcome.sleeps[0].until == wait
+        else:
+            assert isinstance(stage.outcome, Failed)
+            assert stage.outcome.retry_in == wait
+        del each
+
+
+async def compensating(input: Any, context: Context) -> None:
+    try:
+        await context.step.run("charge", charge, context.attempt)
+    except Boom:
+        await context.step.run("refund", one)
+        raise
+
+
+async def charge(attempt: int) -> None:
+    raise Boom(f"attempt {attempt}")
+
+
+@pytest.mark.parametrize("after", list(After))
+async def test_a_caught_failure_is_remembered_with_what_was_done_about_it(
+    deliver: Deliver, after: After
+) -> None:
+    stage, started = await deliver(compensating, after=after), []
+    attempt = 0
+    while True:
+        started += stage.started
+        if isinstance(stage.outcome, Failed):
+            assert stage.outcome.failure.message == "attempt 0"
+            assert stage.outcome.failure.step_id == "charge"
+            if stage.outcome.retry_in is None:
+                break
+            attempt += 1
+        stage = await deliver(compensating, stage.checkpoints, after=after, attempt=attempt)
+    assert started == ["charge", "refund"]
+    assert json.loads(stage.checkpoints["charge"].text or "")["error"]["args"] == ["attempt 0"]
+
+
+async def test_retry_after_survives_being_caught_and_raised_again(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        try:
+            await context.step.run("a", busy)
+        except RetryAfter:
+            await context.step.run("b", one)
+            raise
+
+    async def busy() -> None:
+        raise RetryAfter("1 hour", force=True)
+
+    stage = await deliver(handler)
+    stage = await deliver(handler, stage.checkpoints)
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.retry_in == timedelta(hours=1)
+
+
+async def test_a_failure_that_ends_the_handler_is_no_checkpoint(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        with pytest.raises(Boom):
+            await context.step.run("caught", fail)
+        await context.step.run("good", one)
+        await context.step.run("fatal", fail)
+
+    stage = await deliver(handler, after=After.COMMIT)
+    assert isinstance(stage.outcome, Failed)
+    assert stage.committed == [("caught", "good")]
+
+
+async def test_a_failure_caught_last_of_all_travels_with_the_result(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> str:
+        with pytest.raises(Boom):
+            await context.step.run("a", fail)
+        return "fine"
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Completed)
+    assert list(stage.checkpoints) == ["a"]
+
+
+def plainly(input: Any, context: PlainContext) -> str:
+    def bad() -> None:
+        raise Boom("bad")
+
+    for number in range(3):
+        with pytest.raises(Boom):
+            context.step.run(f"a{number}", bad)
+    return str(context.step.run("b", lambda: "fine"))
+
+
+async def test_a_plain_handler_catches_failures_without_delay(deliver: Deliver) -> None:
+    stage = await asyncio.wait_for(deliver(plainly, after=After.COMMIT), 1)
+    assert stage.outcome == Completed('"fine"')
+    assert stage.committed == [("a0", "a1", "a2", "b")]
+
+
+async def collecting(input: Any, context: Context) -> list[str]:
+    found = await asyncio.gather(
+        context.step.run("a", fail),
+        context.step.run("b", one),
+        context.step.run("c", fail, "worse"),
+        return_exceptions=True,
+    )
+    return [repr(each) for each in found]
+
+
+@pytest.mark.parametrize("after", list(After))
+async def test_failures_collected_side_by_side_are_remembered(
+    deliver: Deliver, after: After
+) -> None:
+    stage = await deliver(collecting, after=after)
+    assert sorted(stage.checkpoints) == ["a", "b", "c"]
+    again = await deliver(collecting, stage.checkpoints, after=after)
+    assert again.started == []
+    for each in (stage, again):
+        assert isinstance(each.outcome, Completed)
+        assert json.loads(each.outcome.result) == ["Boom('bad')", "1", "Boom('worse')"]
+
+
+async def test_failures_collected_before_more_steps_are_remembered_with_the_others(
+    deliver: Deliver,
+) -> None:
+    async def handler(input: Any, context: Context) -> list[str]:
+        found = await collecting(input, context)
+        await context.step.run("after", one)
+        return found
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Suspended)
+    assert stage.outcome.failure is None
+    assert sorted(stage.checkpoints) == ["a", "after", "b", "c"]
+    stage = await deliver(handler, stage.checkpoints)
+    assert isinstance(stage.outcome, Completed)
+    assert stage.started == []
+
+
+async def test_a_failure_found_later_among_successes_is_not_remembered(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        for found in await asyncio.gather(
+            context.step.run("a", fail), context.step.run("b", one), return_exceptions=True
+        ):
+            if isinstance(found, Exception):
+                raise found
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Suspended)
+    assert stage.outcome.failure
+    assert list(stage.checkpoints) == ["b", "kit:retry:0"]
+
+
+async def test_many_failures_collected_do_not_slow_down_the_others(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> int:
+        async def branch(number: int) -> None:
+            await context.step.run(f"a{number}", one)
+            await context.step.run(f"b{number}", fail if number % 2 else one)
+            await context.step.run(f"c{number}", one)
+
+        found = await asyncio.gather(*map(branch, range(40)), return_exceptions=True)
+        return sum(isinstance(each, Boom) for each in found)
+
+    stage = await asyncio.wait_for(deliver(handler, after=After.COMMIT), 1.5)
+    assert isinstance(stage.outcome, Completed)
+    assert stage.outcome.result == "20"
+
+
+async def test_a_handler_may_go_on_side_by_side_after_a_failure(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> list[int]:
+        with pytest.raises(Boom):
+            await side_by_side(input, context)
+        return await asyncio.gather(context.step.run("c", one), context.step.run("d", one))
+
+    stage = await asyncio.wait_for(deliver(handler, after=After.COMMIT), 1)
+    assert stage.outcome == Completed("[1,1]")
+
+
+@pytest.mark.parametrize("after", list(After))
+async def test_a_failure_is_not_taken_for_caught_while_the_handler_cleans_up(
+    deliver: Deliver, after: After
+) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        async def branch() -> None:
+            await context.step.run("b1", one)
+            await asyncio.sleep(0.02)
+            await context.step.run("b2", one)
+
+        try:
+            await asyncio.gather(context.step.run("bad", late), branch())
+        finally:
+            await asyncio.sleep(0.1)  # closes a connection, say
+
+    async def late() -> None:
+        await asyncio.sleep(0.01)
+        raise Boom
+
+    stage = await deliver(handler, after=after)
+    assert "bad" not in stage.checkpoints
+    failure = getattr(stage.outcome, "failure", None)
+    assert failure is not None
+    assert failure.step_id == "bad"
+
+
+async def test_nor_while_a_sibling_sleeps(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        try:
+            await asyncio.gather(context.step.run("bad", fail), context.step.sleep("nap", 1))
+        finally:
+            await asyncio.sleep(0.1)
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.retry_in == timedelta(seconds=5)
+
+
+async def test_a_handler_busy_for_long_is_taken_to_have_caught_it(
+    deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.execution.parking.PATIENCE_SECONDS", 0.05)
+
+    async def handler(input: Any, context: Context) -> None:
+        nap = asyncio.create_task(context.step.sleep("nap", 1))
+        with pytest.raises(Boom):
+            await asyncio.gather(context.step.run("bad", fail))
+        await asyncio.sleep(3600)
+        await nap
+
+    stage = await asyncio.wait_for(deliver(handler), 2)
+    assert isinstance(stage.outcome, Suspended)
+    assert set(stage.checkpoints) == {"bad", "nap"}
+
+
+async def test_a_new_failure_does_not_ride_on_the_landing_of_another(deliver: Deliver) -> None:
+    """The second failure ends the handler just as a sibling finds the first one caught."""
+
+    async def turns(count: int, then: bool) -> int:
+        for _ in range(count):
+            await asyncio.sleep(0)
+        if then:
+            raise Boom("second")
+        return 1
+
+    for count in range(8, 30):
+
+        async def handler(input: Any, context: Context, count: int = count) -> None:
+            async def sibling() -> None:
+                with pytest.raises(Boom):
+                    await asyncio.gather(context.step.run("first", fail))
+                await context.step.run("b", one)
+
+            await asyncio.gather(context.step.run("second", turns, count, True), sibling())
+
+        stage = await deliver(lambda i, c, h=handler: h(i, c), after=After.COMMIT)
+        assert "second" not in stage.checkpoints
+
+
+async def test_an_exception_json_cannot_carry_is_a_step_error_from_the_first(
+    deliver: Deliver,
+) -> None:
+    class Local(Exception):
+        pass
+
+    async def bad() -> None:
+        raise Local("x")
+
+    async def handler(input: Any, context: Context) -> str:
+        try:
+            await context.step.run("a", bad)
+        except Exception as error:  # noqa: BLE001
+            kept = error
+        await context.step.run("b", one)
+        return f"{type(kept).__name__}: {kept}"
+
+    first = await deliver(handler, after=After.COMMIT)
+    assert isinstance(first.outcome, Completed)
+    second = await deliver(handler, first.checkpoints)
+    assert second.outcome == Completed(first.outcome.result)
+    assert json.loads(first.outcome.result).startswith("StepError: step 'a' failed: ")
+
+
+async def test_what_a_step_error_stands_for_is_its_cause(deliver: Deliver) -> None:
+    class Local(Exception):
+        pass
+
+    async def bad() -> None:
+        raise Local("x")
+
+    async def handler(input: Any, context: Context) -> None:
+        with pytest.raises(StepError) as caught:
+            await context.step.run("a", bad)
+        assert isinstance(caught.value.__cause__, Local)
+        raise caught.value
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Failed)
+    assert (stage.outcome.failure.type, stage.outcome.failure.step_id) == ("StepError", "a")
+    assert "in bad" in stage.outcome.failure.traceback
+
+
+async def test_the_step_of_a_failure_is_found_behind_what_was_raised_from_it(
+    deliver: Deliver,
+) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        try:
+            await alone(input, context)
+        except Boom as error:
+            if input == "circle":
+                error.__cause__ = ValueError()
+                error.__cause__.__cause__ = error
+                raise error.__cause__  # noqa: B904
+            raise ExceptionGroup("g", [KeyError(), RuntimeError("x")]) from error
+
+    for data in ("circle", None):
+        stage = await deliver(handler, data=data)
+        assert isinstance(stage.outcome, Failed)
+        assert stage.outcome.failure.step_id == "a"
+
+
+async def test_a_failure_of_no_step_has_none(deliver: Deliver) -> None:
+    async def handler() -> None:
+        one, other = ValueError(), KeyError()
+        one.__cause__, other.__cause__ = other, one
+        raise ExceptionGroup("g", [one, other])
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.failure.step_id is None
+
+
+async def test_a_store_that_fails_fails_the_attempt_whatever_the_handler_does(
+    deliver: Deliver, make_stage: type[Delivered]
+) -> None:
+    class Full(make_stage):  # type: ignore[misc, valid-type]
+        async def commit(self, checkpoints: Any) -> None:
+            raise StoreError("disk full", path="runs.db")
+
+    async def handler(input: Any, context: Context) -> str:
+        with pytest.raises(StoreError):
+            await context.step.run("a", one)
+        await context.step.run("b", one)
+        return "as if nothing had happened"
+
+    stage = await deliver(handler, stage=Full(After.COMMIT))
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.failure.message == "disk full"
+    assert stage.outcome.retry_in == timedelta(seconds=5)
+    assert stage.started == ["a"]

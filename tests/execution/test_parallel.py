@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kit.execution.context import Context, PlainContext
+from kit.model.run import After, Completed, Failed, Sleep, Suspended
+
+if TYPE_CHECKING:
+    from conftest import Deliver, Delivered
+
+
+async def answer(value: Any) -> Any:
+    return value
+
+
+async def slowly(value: Any) -> Any:
+    for _ in range(30):
+        await asyncio.sleep(0)
+    return value
+
+
+async def gathered(input: Any, context: Context) -> list[int]:
+    step = context.step
+    return await asyncio.gather(
+        step.run("a", answer, 1), step.run("b", slowly, 2), step.run("c", lambda: 3)
+    )
+
+
+async def grouped(input: Any, context: Context) -> list[int]:
+    async with asyncio.TaskGroup() as group:
+        steps = [
+            group.create_task(context.step.run("a", answer, 1)),
+            group.create_task(context.step.run("b", slowly, 2)),
+            group.create_task(context.step.run("c", lambda: 3)),
+        ]
+    return [step.result() for step in steps]
+
+
+@pytest.mark.parametrize("handler", [gathered, grouped])
+async def test_steps_side_by_side_are_one_group(deliver: Deliver, handler: Any) -> None:
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Suspended)
+    assert sorted(stage.checkpoints) == ["a", "b", "c"]
+    stage = await deliver(handler, stage.checkpoints)
+    assert stage.outcome == Completed("[1,2,3]")
+    assert stage.started == []
+
+
+@pytest.mark.parametrize("handler", [gathered, grouped])
+async def test_with_commits_they_are_one_invocation(deliver: Deliver, handler: Any) -> None:
+    stage = await deliver(handler, after=After.COMMIT)
+    assert stage.outcome == Completed("[1,2,3]")
+
+
+async def branches(input: Any, context: Context) -> list[int]:
+    async def branch(name: str, length: int) -> int:
+        total = 0
+        for i in range(length):
+            total += await context.step.run(f"{name}{i}", slowly if i % 2 else answer, i)
+        return total
+
+    return await asyncio.gather(branch("a", 3), branch("b", 1), branch("c", 4))
+
+
+async def test_branches_of_unequal_length_advance_together(deliver: Deliver) -> None:
+    stage, rounds = await deliver(branches), []
+    while isinstance(stage.outcome, Suspended):
+        rounds.append(sorted(stage.started))
+        stage = await deliver(branches, stage.checkpoints)
+    assert rounds == [["a0", "b0", "c0"], ["a1", "c1"], ["a2", "c2"], ["c3"]]
+    assert stage.outcome == Completed("[3,0,6]")
+
+
+async def test_a_step_beside_a_sleep_is_stored_with_it(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> Any:
+        done = asyncio.gather(context.step.run("a", slowly, 1), context.step.sleep("nap", 60))
+        return (await done)[0]
+
+    for after in After:
+        stage = await deliver(handler, after=after)
+        assert isinstance(stage.outcome, Suspended)
+        assert stage.outcome.sleeps == (Sleep("nap", timedelta(seconds=60)),)
+        assert set(stage.checkpoints) == {"a", "nap"}
+        stage = await deliver(handler, stage.checkpoints, after=after)
+        assert stage.outcome == Completed("1")
+
+
+async def test_sleeps_side_by_side_are_asked_for_together(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await asyncio.gather(*(context.step.sleep(f"n{i}", i) for i in range(3)))
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Suspended)
+    assert [sleep.step_id for sleep in stage.outcome.sleeps] == ["n0", "n1", "n2"]
+    assert isinstance((await deliver(handler, stage.checkpoints)).outcome, Completed)
+
+
+async def test_a_branch_busy_outside_steps_is_cut_at_once_and_begins_again(
+    deliver: Deliver,
+) -> None:
+    lives: list[str] = []
+
+    async def handler(input: Any, context: Context) -> None:
+        async def busy() -> None:
+            await context.step.run("b1", answer, 1)
+            try:
+                await asyncio.sleep(0 if lives else 3600)
+            finally:
+                lives.append("over")
+            await context.step.run("b2", answer, 1)
+
+        await asyncio.gather(context.step.sleep("nap", 1), busy())
+
+    stage = await asyncio.wait_for(deliver(handler, after=After.COMMIT), 2)
+    assert isinstance(stage.outcome, Suspended)
+    assert lives == ["over"]
+    stage = await deliver(handler, stage.checkpoints, after=After.COMMIT)
+    assert isinstance(stage.outcome, Completed)
+
+
+async def test_a_late_branch_of_a_replay_is_waited_for(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        async def late() -> None:
+            await asyncio.sleep(0.05)
+            await context.step.run("late", answer, 1)
+
+        async def early() -> None:
+            await context.step.run("e1", answer, 1)
+            await asyncio.sleep(0.1)
+            await context.step.run("e2", answer, 1)
+            await context.step.run("e3", answer, 1)
+
+        await asyncio.gather(early(), late())
+
+    first = await deliver(handler, after=After.COMMIT)
+    assert isinstance(first.outcome, Completed)
+    del first.checkpoints["e2"], first.checkpoints["e3"]
+    stage = await deliver(handler, first.checkpoints, after=After.COMMIT)
+    assert isinstance(stage.outcome, Completed)
+    assert stage.started == ["e2", "e3"]
+
+
+async def test_a_branch_that_begins_a_step_as_the_handler_ends_does_not_begin_it(
+    deliver: Deliver,
+) -> None:
+    async def handler(input: Any, context: Context) -> str:
+        async def straggler() -> None:
+            await context.step.run("a", slowly, 1)
+            await context.step.run("b", answer, 1)
+
+        handler.kept = asyncio.create_task(straggler())  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+        return "done"
+
+    for after in After:
+        stage = await deliver(handler, after=after)
+        assert isinstance(stage.outcome, Completed)
+        assert list(stage.checkpoints) == ["a"]
+        assert stage.started == ["a"]
+
+
+async def test_nothing_begins_after_the_handler_has_ended(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> str:
+        async def straggler() -> None:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            await context.step.run("b", answer, 1)
+
+        handler.kept = [  # type: ignore[attr-defined]
+            asyncio.create_task(context.step.run("a", slowly, 1)),
+            asyncio.create_task(straggler()),
+        ]
+        await asyncio.sleep(0)
+        return "done"
+
+    stage = await deliver(handler, after=After.COMMIT)
+    assert stage.outcome == Completed('"done"')
+    assert stage.started == ["a"]
+
+
+async def nested(input: Any, context: Context) -> int:
+    async def outer() -> int:
+        one, other = await asyncio.gather(
+            context.step.run("in1", answer, 1), context.step.run("in2", slowly, 2)
+        )
+        return one + other + await context.step.run("in3", answer, 3)
+
+    return await context.step.run("outer", outer) + await context.step.run("after", answer, 10)
+
+
+async def test_steps_within_a_step_suspend_with_it(deliver: Deliver) -> None:
+    stage = await deliver(nested)
+    assert set(stage.checkpoints) == {"in1", "in2", "in3", "outer"}
+    stage = await deliver(nested, stage.checkpoints)
+    assert stage.started == ["after"]
+    stage = await deliver(nested, stage.checkpoints)
+    assert stage.outcome == Completed("16")
+
+
+async def test_an_outer_step_that_failed_keeps_its_inner_steps(deliver: Deliver) -> None:
+    fails = [True]
+
+    async def handler(input: Any, context: Context) -> int:
+        async def outer() -> int:
+            inner = await context.step.run("inner", answer, 1)
+            if fails:
+                raise ValueError("once")
+            return inner + await context.step.run("more", answer, 1)
+
+        return await context.step.run("outer", outer)
+
+    for after in After:
+        fails[:] = [True]
+        stage = await deliver(handler, after=after)
+        assert set(stage.checkpoints) >= {"inner"}
+        assert "outer" not in stage.checkpoints
+        fails.clear()
+        known = stage.checkpoints
+        stage = await deliver(handler, known, after=after)
+        assert stage.started == ["outer", "more"]
+        assert set(stage.checkpoints) >= {"inner", "outer", "more"}
+        stage = await deliver(handler, stage.checkpoints, after=after)
+        assert stage.outcome == Completed("2")
+
+
+async def test_an_inner_failure_is_no_checkpoint_the_handler_must_ask_for(
+    deliver: Deliver,
+) -> None:
+    async def handler(input: Any, context: Context) -> str:
+        async def outer() -> None:
+            await context.step.run("inner", fail)
+
+        with pytest.raises(ValueError, match="bad"):
+            await context.step.run("outer", outer)
+        return await context.step.run("after", answer, "x")
+
+    async def fail() -> None:
+        raise ValueError("bad")
+
+    for after in After:
+        stage = await deliver(handler, after=after)
+        assert set(stage.checkpoints) == {"inner", "outer", "after"}
+        stage = await deliver(handler, stage.checkpoints, after=after)
+        assert stage.outcome == Completed('"x"')
+        assert stage.started == []
+
+
+async def test_a_sleep_within_a_step_is_refused(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await context.step.run("outer", lambda: context.step.sleep("nap", 1))
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Failed)
+    assert "sleep 'nap' stands within step 'outer'" in stage.outcome.failure.message
+    assert stage.outcome.retry_in is None
+
+
+async def test_many_steps_side_by_side(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> int:
+        steps = [context.step.run(f"s{i}", answer, i) for i in range(500)]
+        return sum(await asyncio.gather(*steps))
+
+    stage = await deliver(handler)
+    assert len(stage.checkpoints) == 500
+    stage = await deliver(handler, stage.checkpoints)
+    assert stage.outcome == Completed(str(sum(range(500))))
+
+
+async def test_plain_steps_wait_in_threads_of_their_own(deliver: Deliver) -> None:
+    together = threading.Barrier(50, timeout=30)
+
+    async def handler(input: Any, context: Context) -> int:
+        steps = [context.step.run(f"s{i}", together.wait) for i in range(50)]
+        return len(await asyncio.gather(*steps))
+
+    stage = await deliver(handler, after=After.COMMIT)
+    assert stage.outcome == Completed("50")
+
+
+async def test_plain_calls_nested_a_hundred_deep_in_parallel_do_not_block(
+    deliver: Deliver,
+) -> None:
+    def handler(input: Any, context: PlainContext) -> int:
+        def nest(name: str, depth: int) -> int:
+            if depth == 0:
+                return 0
+            return 1 + context.step.run(f"{name}{depth}", nest, name, depth - 1)
+
+        with ThreadPoolExecutor(4) as pool:
+            return sum(pool.map(lambda name: nest(name, 100), "abcd"))
+
+    stage = await asyncio.wait_for(deliver(handler, after=After.COMMIT), 60)
+    assert stage.outcome == Completed("400")
+
+
+async def test_threads_of_a_plain_handler_are_branches(deliver: Deliver) -> None:
+    def handler(input: Any, context: PlainContext) -> int:
+        with ThreadPoolExecutor(3) as pool:
+            return sum(pool.map(lambda i: context.step.run(f"s{i}", lambda: i), range(3)))
+
+    stage: Delivered = await deliver(handler)
+    rounds = 1
+    while isinstance(stage.outcome, Suspended):
+        stage = await deliver(handler, stage.checkpoints)
+        rounds += 1
+    assert stage.outcome == Completed("3")
+    assert rounds <= 4

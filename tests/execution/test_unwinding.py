@@ -1,0 +1,443 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kit.execution.context import Context, PlainContext
+from kit.model.errors import Suspend
+from kit.model.run import After, Completed, Failed, Suspended
+
+if TYPE_CHECKING:
+    from conftest import Deliver, Delivered
+
+
+async def one() -> int:
+    return 1
+
+
+async def test_except_exception_does_not_swallow_a_suspension(deliver: Deliver) -> None:
+    after: list[str] = []
+
+    async def handler(input: Any, context: Context) -> None:
+        try:
+            await context.step.run("a", one)
+        except Exception:  # noqa: BLE001
+            after.append("swallowed")
+        finally:
+            after.append("finally")
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Suspended)
+    assert after == ["finally"]
+
+
+async def test_a_handler_that_swallows_everything_changes_nothing(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> str:
+        try:
+            await context.step.run("a", one)
+        except BaseException:  # noqa: BLE001
+            await context.step.run("b", one)
+        return "as if nothing had happened"
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Suspended)
+    assert list(stage.checkpoints) == stage.started == ["a"]
+    assert (await deliver(handler, stage.checkpoints)).outcome == Completed(
+        '"as if nothing had happened"'
+    )
+
+
+async def test_a_suspension_in_a_group_and_around_it_changes_nothing(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> str:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(context.step.run("a", one))
+                group.create_task(context.step.sleep("nap", 1))
+        except* Suspend:
+            pass
+        return "swallowed"
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Suspended)
+    assert set(stage.checkpoints) == {"a", "nap"}
+
+
+async def test_clean_up_may_take_its_time(deliver: Deliver) -> None:
+    cleaned: list[str] = []
+
+    async def handler(input: Any, context: Context) -> None:
+        try:
+            await asyncio.gather(context.step.sleep("nap", 1), context.step.sleep("rest", 1))
+        finally:
+            await asyncio.sleep(0.1)
+            cleaned.append("up")
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Suspended)
+    assert cleaned == ["up"]
+
+
+async def test_clean_up_that_takes_too_long_is_cancelled(
+    deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.execution.execute.CLEAN_UP_SECONDS", 0.05)
+
+    async def handler(input: Any, context: Context) -> None:
+        try:
+            await context.step.sleep("nap", 1)
+        finally:
+            await asyncio.sleep(3600)
+
+    stage = await asyncio.wait_for(deliver(handler), 2)
+    assert isinstance(stage.outcome, Suspended)
+
+
+async def test_a_handler_that_waits_elsewhere_is_cancelled_at_once(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        nap = asyncio.create_task(context.step.sleep("nap", 1))
+        await asyncio.sleep(3600)
+        await nap
+
+    stage = await asyncio.wait_for(deliver(handler), 1)
+    assert isinstance(stage.outcome, Suspended)
+
+
+async def test_an_endless_loop_that_swallows_everything_is_left_behind(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        number = 0
+        while True:
+            number += 1
+            with contextlib.suppress(BaseException):
+                await context.step.run(f"s{number}", one)
+
+    def plainly(input: Any, context: PlainContext) -> None:
+        number = 0
+        while True:
+            number += 1
+            with contextlib.suppress(BaseException):
+                context.step.run(f"s{number}", lambda: 1)
+
+    for each in (handler, plainly):
+        stage = await asyncio.wait_for(deliver(each), 5)
+        assert isinstance(stage.outcome, Suspended)
+        assert stage.started == ["s1"]
+
+
+SWALLOWER = """
+    import asyncio, sys
+    from kit.execution import execute as execution
+    from kit.model.workflow import Workflow
+    from kit.execution.execute import Suspending, execute
+    from kit.model.event import Event
+    from kit.model.run import Delivery
+
+    async def one():
+        return 1
+
+    async def steps(input, context):
+        number = 0
+        while True:
+            number += 1
+            try:
+                await context.step.run(f"s{number}", one)
+            except BaseException:
+                pass
+
+    async def elsewhere(input, context):
+        nap = asyncio.create_task(context.step.sleep("nap", 1))
+        while True:
+            try:
+                await asyncio.sleep(0.01)
+            except BaseException:
+                pass
+
+    def plainly(input, context):
+        number = 0
+        while True:
+            number += 1
+            try:
+                context.step.run(f"s{number}", lambda: 1)
+            except BaseException:
+                pass
+
+    execution.CLEAN_UP_SECONDS = 0.2
+    handler = globals()[sys.argv[1]]
+    event = Event("w", None, "11111111-1111-4111-8111-111111111111")
+    outcome = asyncio.run(
+        execute(Workflow(handler), Delivery(event), Suspending(), now=lambda: 1)
+    )
+    print(type(outcome).__name__)
+"""
+
+
+@pytest.mark.parametrize("handler", ["steps", "elsewhere", "plainly"])
+def test_a_process_with_an_endless_swallower_exits(handler: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(SWALLOWER), handler],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "Suspended", "")
+
+
+async def exits() -> None:
+    sys.exit(3)
+
+
+async def exiting(input: Any, context: Context) -> None:
+    sys.exit("bye")
+
+
+async def exiting_in_a_step(input: Any, context: Context) -> None:
+    await asyncio.gather(context.step.run("a", exits), context.step.run("b", one))
+
+
+def exiting_plainly(input: Any, context: PlainContext) -> None:
+    sys.exit(1)
+
+
+@pytest.mark.parametrize(
+    ("handler", "said"),
+    [
+        (exiting, "exiting called sys.exit('bye'); raise an error instead"),
+        (exiting_in_a_step, "exits called sys.exit(3); raise an error instead"),
+        (exiting_plainly, "exiting_plainly called sys.exit(1); raise an error instead"),
+    ],
+)
+async def test_sys_exit_fails_the_attempt_and_nothing_else(
+    deliver: Deliver, handler: Any, said: str
+) -> None:
+    stage = await deliver(handler, after=After.COMMIT)
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.failure.message == said
+
+
+async def test_a_handler_cancelled_from_within_has_failed(deliver: Deliver) -> None:
+    async def by_itself(input: Any, context: Context) -> None:
+        task = asyncio.current_task()
+        assert task
+        task.cancel()
+        await asyncio.sleep(0)
+
+    async def by_raising(input: Any, context: Context) -> None:
+        raise asyncio.CancelledError
+
+    def plainly(input: Any, context: PlainContext) -> None:
+        raise asyncio.CancelledError
+
+    async def in_a_step(input: Any, context: Context) -> None:
+        await context.step.run("a", cancelled)
+
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    for handler in (by_itself, by_raising, plainly, in_a_step):
+        stage = await deliver(handler)
+        assert isinstance(stage.outcome, Failed)
+        assert stage.outcome.failure.message == "the handler was cancelled from within"
+
+
+async def test_what_no_handler_should_raise_is_not_taken_for_a_failure(deliver: Deliver) -> None:
+    class Strange(BaseException):
+        pass
+
+    async def handler(input: Any, context: Context) -> None:
+        raise Strange
+
+    with pytest.raises(Strange):
+        await deliver(handler)
+
+
+@pytest.mark.parametrize("where", ["step", "parked", "elsewhere"])
+async def test_a_cancelled_execution_unwinds_the_handler(deliver: Deliver, where: str) -> None:
+    unwound: list[type[BaseException] | None] = []
+
+    async def handler(input: Any, context: Context) -> None:
+        async def forever() -> None:
+            reached.set()
+            await asyncio.sleep(3600)
+
+        try:
+            if where == "step":
+                await context.step.run("a", forever)
+            elif where == "parked":
+                await asyncio.gather(context.step.sleep("nap", 1), context.step.run("a", forever))
+            else:
+                await forever()
+        finally:
+            unwound.append(sys.exc_info()[0])
+            await asyncio.sleep(0.01)
+
+    reached = asyncio.Event()
+    before = asyncio.all_tasks()
+    executing = asyncio.create_task(deliver(handler))
+    await reached.wait()
+    executing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(executing, 2)
+    assert len(unwound) == 1
+    assert asyncio.all_tasks() == before
+
+
+async def never() -> None:
+    await asyncio.sleep(3600)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        lambda _, context: context.step.run("slow", never),
+        never,
+    ],
+)
+async def test_out_of_time_with_nothing_fresh_has_failed(deliver: Deliver, handler: Any) -> None:
+    began = time.monotonic()
+    stage = await deliver(handler, time_left=0.02)
+    assert time.monotonic() - began < 1
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.failure.code == "FUNCTION_TIMED_OUT"
+    assert "cut off after 0.02 s" in stage.outcome.failure.message
+    assert stage.outcome.retry_in is not None
+    assert stage.outcome.checkpoints == ()
+
+
+async def test_out_of_time_the_fresh_checkpoints_are_handed_over(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await context.step.run("a", one)
+        await asyncio.gather(context.step.run("b", one), context.step.run("slow", never))
+
+    stage = await deliver(handler, time_left=0.02, checkpoints="gather")
+    assert isinstance(stage.outcome, Suspended)
+    assert [each.step_id for each in stage.outcome.checkpoints] == ["a", "b"]
+    assert stage.outcome.sleeps == ()
+    assert stage.outcome.failure is None
+
+
+async def test_out_of_time_after_commits_the_attempt_has_failed(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await context.step.run("a", one)
+        await context.step.run("slow", never)
+
+    stage = await deliver(handler, time_left=0.02, after=After.COMMIT)
+    assert isinstance(stage.outcome, Failed)
+    assert list(stage.checkpoints) == ["a"]
+
+
+async def test_no_time_at_all_is_no_attempt(deliver: Deliver) -> None:
+    stage = await deliver(never, time_left=0)
+    assert isinstance(stage.outcome, Failed)
+    assert "cut off after 0 s" in stage.outcome.failure.message
+
+
+async def test_a_timeout_of_the_handlers_own_is_an_ordinary_failure(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        async with asyncio.timeout(0.001):
+            await context.step.run("slow", never)
+
+    stage = await deliver(handler, time_left=60)
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.failure.type == "TimeoutError"
+
+
+async def test_a_step_that_timed_out_may_be_caught(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> str:
+        try:
+            async with asyncio.timeout(0.001):
+                await context.step.run("slow", never)
+        except TimeoutError:
+            return "gave up"
+        return "never"
+
+    stage = await deliver(handler)
+    assert stage.outcome == Completed('"gave up"')
+
+
+async def test_a_plain_handler_that_suspends_has_unwound_before_the_outcome(
+    deliver: Deliver,
+) -> None:
+    unwound: list[str] = []
+
+    def handler(input: Any, context: PlainContext) -> None:
+        try:
+            context.step.sleep("nap", 1)
+        finally:
+            time.sleep(0.05)
+            unwound.append("done")
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Suspended)
+    assert unwound == ["done"]
+
+
+async def test_a_plain_handler_that_cannot_be_stopped_is_not_waited_for_for_ever(
+    deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.execution.execute.CLEAN_UP_SECONDS", 0.05)
+    go_on = threading.Event()
+
+    def handler(input: Any, context: PlainContext) -> None:
+        go_on.wait()
+
+    stage = await asyncio.wait_for(deliver(handler, time_left=0.02), 2)
+    assert isinstance(stage.outcome, Failed)
+    go_on.set()
+
+
+async def test_a_plain_handler_in_an_open_step_is_unwound_out_of_time(deliver: Deliver) -> None:
+    unwound: list[type[BaseException] | None] = []
+
+    def handler(input: Any, context: PlainContext) -> None:
+        try:
+            context.step.run("slow", never)
+        except Exception:  # noqa: BLE001
+            unwound.append(Exception)
+        finally:
+            unwound.append(sys.exc_info()[0])
+
+    stage = await asyncio.wait_for(deliver(handler, time_left=0.02), 2)
+    assert isinstance(stage.outcome, Failed)
+    assert unwound == [Suspend]
+
+
+async def test_a_step_coroutine_driven_by_hand_is_refused(deliver: Deliver) -> None:
+
+    async def handler(input: Any, context: Context) -> Any:
+        answer: list[str] = []
+
+        def drive() -> None:
+            try:
+                context.step.run("a", one).send(None)
+            except RuntimeError as error:
+                answer.append(str(error))
+
+        asyncio.get_running_loop().call_soon(drive)
+        await asyncio.sleep(0.01)
+        return answer
+
+    stage: Delivered = await deliver(handler, after=After.COMMIT)
+    assert stage.outcome == Completed('["a step was asked for outside of any task; await it"]')
+
+
+async def test_out_of_time_does_not_wait_for_the_thread_of_an_async_handlers_plain_step(
+    deliver: Deliver,
+) -> None:
+    release = threading.Event()
+
+    async def handler(input: Any, context: Context) -> None:
+        await context.step.run("stuck", release.wait, 30)
+
+    try:
+        stage = await asyncio.wait_for(deliver(handler, time_left=0.02), 2)
+    finally:
+        release.set()
+    assert isinstance(stage.outcome, Failed)

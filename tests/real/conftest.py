@@ -1,0 +1,94 @@
+"""The real engine for tests: one rig for all of them, emptied for each."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import respx
+
+from kit.client import api as client
+from kit.client.netlify import NetlifyProvider
+from kit.client.site import AsyncWorkflowClient
+from kit.project.config import load
+
+if TYPE_CHECKING:
+    from tests.real.rig.rig import Rig
+
+_RIG = Path(__file__).parent / "rig" / "rig.py"
+
+
+def _load_rig() -> Any:
+    """Import the rig by its path: tests are no package."""
+    spec = importlib.util.spec_from_file_location("netlify_rig", _RIG)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_rig = _load_rig()
+
+
+@pytest.fixture(scope="session")
+def running_rig() -> Iterator[Rig]:
+    with _rig.Rig() as rig:
+        yield rig
+
+
+@pytest.fixture
+def rig(running_rig: Rig, network: respx.MockRouter, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """The engine, empty and on time; requests to it pass the guard that mocks all others."""
+    running_rig.reset()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # the machine's proxy would not find it
+    network.route(host="127.0.0.1").pass_through()
+    return running_rig
+
+
+@pytest.fixture
+def make_rig() -> type[Rig]:
+    """Start a rig of one's own, with other functions or other processes."""
+    return _rig.Rig
+
+
+@pytest.fixture
+def link_packages() -> Callable[[Path], None]:
+    """Let functions in a folder import the installed packages."""
+    return _rig.link_packages
+
+
+@pytest.fixture
+def make_provider(rig: Rig, tmp_path: Path) -> Callable[..., NetlifyProvider]:
+    """Make a provider with the settings an empty project has when only two variables are set."""
+
+    def make(key: str = rig.key) -> NetlifyProvider:
+        environ = {"WORKFLOW_BASE_URL": rig.url, "WORKFLOW_API_KEY": key}
+        return NetlifyProvider(load(tmp_path, environ=environ))
+
+    return make
+
+
+@pytest.fixture
+async def site(rig: Rig, make_provider: Callable[..., NetlifyProvider]) -> AsyncIterator[Rig]:
+    """The rig, as the place where `kit`'s own functions send to."""
+    provider = make_provider()
+    client.use_provider(provider)
+    yield rig
+    client.use_provider(None)
+    await provider.close()
+
+
+@pytest.fixture
+async def manager(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[AsyncWorkflowClient]:
+    """A client of the rig's site, outside of any project."""
+    monkeypatch.chdir(tmp_path)
+    async with AsyncWorkflowClient(rig.url, rig.key) as client_of_site:
+        yield client_of_site
