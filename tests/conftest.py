@@ -11,8 +11,8 @@ import pytest
 import respx
 
 from kit.execution.execute import execute
+from kit.model.delivery import AfterStep, Checkpoint, Delivery, Outcome
 from kit.model.event import Event
-from kit.model.run import After, Checkpoint, Delivery, Outcome
 from kit.model.workflow import Workflow
 
 RUN_ID = "11111111-1111-4111-8111-111111111111"
@@ -29,7 +29,7 @@ def network() -> Iterator[respx.MockRouter]:
 class Delivered:
     """One delivery of an event, and all that could be seen of it."""
 
-    after_step: After = After.SUSPEND
+    after_step: AfterStep = AfterStep.SUSPEND
     stopped: bool = False
     outcome: Outcome | None = None
     committed: list[tuple[str, ...]] = field(default_factory=list)
@@ -84,7 +84,7 @@ async def _deliver(
     attempt: int = 0,
     time_left: float | None = None,
     stage: Delivered | None = None,
-    after: After = After.SUSPEND,
+    after: AfterStep = AfterStep.SUSPEND,
     **policy: Any,
 ) -> Delivered:
     workflow = handler if isinstance(handler, Workflow) else Workflow(handler, "w", **policy)

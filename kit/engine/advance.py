@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from kit.model.duration import due_at, to_milliseconds
-from kit.model.run import (
-    Attempt,
+from kit.model.delivery import (
     Checkpoint,
     CheckpointKind,
     Completed,
     Failed,
-    Failure,
     Outcome,
-    Run,
-    RunStatus,
     Sleep,
     Suspended,
 )
+from kit.model.duration import due_at, to_milliseconds
+from kit.model.failure import Failure
+from kit.model.run import Attempt, Run, RunStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,11 @@ from kit.engine.live import Live, anew, arriving
 from kit.engine.loop import Conduct, Loop
 from kit.engine.requests import Requests
 from kit.engine.waiting import Waiting
+from kit.model.delivery import AfterStep
 from kit.model.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
 from kit.model.event import Event
 from kit.model.payload import check_travels
-from kit.model.run import After, Run, RunStatus
+from kit.model.run import Run, RunStatus
 from kit.model.workflow import Workflow
 from kit.store.sqlite.lease import Lease
 from kit.store.sqlite.runs import Durability, RunStore
@@ -71,7 +72,7 @@ class Engine:
         self._resume = resume
         self._fast = fast
         self._clock = clock or SystemClock()
-        after_step = After.SUSPEND if replay == "always" else After.COMMIT
+        after_step = AfterStep.SUSPEND if replay == "always" else AfterStep.COMMIT
         self._conduct = Conduct(self._clock, after_step, concurrency, fast, observe)
         self._waiting = Waiting()
         self._arriving: dict[str, asyncio.Future[int]] = {}

@@ -8,12 +8,13 @@ from typing import Any
 
 from kit.engine.clock import Clock, Timer
 from kit.engine.live import Keeper, Live
-from kit.execution.envelope import failure_of
 from kit.execution.execute import execute
 from kit.execution.invocation import Send
+from kit.model.delivery import AfterStep, Delivery, Failed, Outcome
 from kit.model.errors import RunTimedOut
 from kit.model.event import Event
-from kit.model.run import After, Delivery, Failed, Failure, Outcome, Progress
+from kit.model.failure import Failure, failure_of
+from kit.model.run import Progress
 from kit.store.sqlite.runs import RunStore
 
 Watch = Callable[[Progress], None]
@@ -33,7 +34,7 @@ class Invoking:
         live: Live,
         store: RunStore,
         clock: Clock,
-        after_step: After,
+        after_step: AfterStep,
         send: Send,
         observe: Watch | None,
     ) -> None:

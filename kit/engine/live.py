@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kit.model.delivery import AfterStep, Checkpoint
 from kit.model.duration import to_milliseconds
 from kit.model.errors import StoreError, Suspend
 from kit.model.event import Event
 from kit.model.payload import load
-from kit.model.run import After, Checkpoint, Run, RunStatus
+from kit.model.run import Run, RunStatus
 from kit.model.workflow import Workflow
 from kit.store.sqlite.reader import Reader
 from kit.store.sqlite.runs import RunStore
@@ -102,7 +103,7 @@ class Keeper:
         self,
         live: Live,
         store: RunStore,
-        after_step: After,
+        after_step: AfterStep,
         break_off: Callable[[StoreError], None],
     ) -> None:
         self.after_step = after_step

@@ -19,7 +19,9 @@ from kit.engine.invoking import Invoking, Watch, timed_out
 from kit.engine.live import Live
 from kit.engine.waiting import Waiting
 from kit.execution.invocation import Send
-from kit.model.run import After, Checkpoint, Completed, Failure, Outcome, Progress, RunStatus
+from kit.model.delivery import AfterStep, Checkpoint, Completed, Outcome
+from kit.model.failure import Failure
+from kit.model.run import Progress, RunStatus
 from kit.store.sqlite.runs import RunStore
 
 
@@ -28,7 +30,7 @@ class Conduct:
     """How a loop goes about its runs; see `Engine`."""
 
     clock: Clock
-    after_step: After
+    after_step: AfterStep
     concurrency: int
     fast: bool
     observe: Watch | None

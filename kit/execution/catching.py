@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from kit.execution.envelope import as_inner, error_envelope, portable
 from kit.execution.parking import awaited_by
 from kit.execution.replay import Replay
-from kit.model.run import Checkpoint, CheckpointKind, Delivery
+from kit.model.delivery import Checkpoint, CheckpointKind, Delivery
 
 _FEW = 16
 """Failures side by side for which a look at all tasks each is not too much."""

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from kit.execution.invocation import Invocation
+from kit.model.delivery import Sleep
 from kit.model.duration import Duration, due_at, parse_duration
 from kit.model.errors import Suspend
 from kit.model.event import Event, check_name, check_priority
-from kit.model.run import Sleep
 
 if TYPE_CHECKING:
     import logging

@@ -7,19 +7,17 @@ through a platform that speaks JavaScript.
 
 from __future__ import annotations
 
-import concurrent.futures
 import functools
 import json
 import sys
-import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, get_args
 from weakref import WeakKeyDictionary
 
-from kit.model.errors import DoNotRetry, PayloadError, RetryAfter, StepError, WorkflowError
+from kit.model.errors import DoNotRetry, PayloadError, RetryAfter, StepError
+from kit.model.failure import text_of
 from kit.model.payload import adapter_for, dump_checked, validated
-from kit.model.run import Failure
 from kit.model.workflow import annotation_of
 
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
@@ -185,7 +183,7 @@ def _as_data(error: Exception) -> dict[str, Any]:
     kind = type(error)
     data: dict[str, Any] = {
         "type": f"{kind.__module__}:{kind.__qualname__}",
-        "message": _say(error),
+        "message": text_of(error),
     }
     # the name of a file is in neither args nor attributes, but in what pickle would be given
     arguments = list(error.__reduce__()[1] if isinstance(error, OSError) else error.args)
@@ -219,37 +217,3 @@ def _stand_in(data: dict[str, Any], step_id: str) -> Exception:
     if "delay" in data:
         return RetryAfter(_MICROSECOND * data["delay"], said, force=data["force"])
     return StepError(said, step_id=step_id)
-
-
-def _say(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a class whose text cannot be made
-        return f"<{type(error).__qualname__} without a text>"
-
-
-def failure_of(error: BaseException, step_id: str | None = None) -> Failure:
-    """Return *error* as a record, with a traceback that leaves the kit's own frames out."""
-    whole = traceback.TracebackException.from_exception(error)
-    _cut(whole, set())
-    return Failure(
-        type=type(error).__qualname__,
-        message=_say(error),
-        traceback="".join(whole.format()),
-        step_id=step_id or getattr(error, "step_id", None),
-        code=error.code if isinstance(error, WorkflowError) else None,
-    )
-
-
-# the kit's own frames, and those of the future a plain handler waits for a step with
-_OURS = (__file__.rpartition("execution")[0], concurrent.futures._base.__file__)
-
-
-def _cut(part: traceback.TracebackException | None, seen: set[int]) -> None:
-    if part is None or id(part) in seen:
-        return
-    seen.add(id(part))
-    theirs = [frame for frame in part.stack if not frame.filename.startswith(_OURS)]
-    part.stack = traceback.StackSummary.from_list(theirs)
-    for other in (part.__cause__, part.__context__, *(part.exceptions or ())):
-        _cut(other, seen)

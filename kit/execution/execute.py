@@ -15,13 +15,10 @@ from typing import Any
 
 from kit.execution.calling import call, is_async
 from kit.execution.context import Context, PlainContext, PlainStep, Step
-from kit.execution.envelope import failure_of
 from kit.execution.invocation import Invocation, Observe, Send, current
 from kit.execution.replay import CHANGED
-from kit.model.errors import PayloadError, ReplayError, WorkflowError
-from kit.model.payload import dump_result, validate_input
-from kit.model.run import (
-    After,
+from kit.model.delivery import (
+    AfterStep,
     Checkpoint,
     Checkpointer,
     CheckpointKind,
@@ -32,6 +29,9 @@ from kit.model.run import (
     Sleep,
     Suspended,
 )
+from kit.model.errors import PayloadError, ReplayError, WorkflowError
+from kit.model.failure import failure_of
+from kit.model.payload import dump_result, validate_input
 from kit.model.workflow import Workflow, takes
 
 CLEAN_UP_SECONDS = 5.0
@@ -42,7 +42,7 @@ CLEAN_UP_SECONDS = 5.0
 class Suspending:
     """The checkpointer that stores nothing: every fresh step ends the invocation."""
 
-    after_step: After = After.SUSPEND
+    after_step: AfterStep = AfterStep.SUSPEND
     stopped: bool = False
 
     async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
@@ -73,7 +73,7 @@ async def execute(
         return Failed(failure_of(error), None)  # it would be as invalid the next time
     except Exception as error:  # noqa: BLE001 - a validator of the user's, or an annotation
         return Failed(failure_of(error), workflow.retry.decide(attempt_of(delivery), error))
-    after = After.GATHER if workflow.checkpoints == "gather" else checkpointer.after_step
+    after = AfterStep.GATHER if workflow.checkpoints == "gather" else checkpointer.after_step
     invocation = Invocation(
         delivery, checkpointer, after=after, now=now, send=send, observe=observe
     )

@@ -20,10 +20,10 @@ from typing import Any
 from kit.execution.calling import call
 from kit.execution.catching import Catching
 from kit.execution.envelope import as_inner, value_envelope, value_of
+from kit.model.delivery import AfterStep, Checkpoint, Checkpointer, CheckpointKind, Delivery, Sleep
 from kit.model.errors import StepUsageError
 from kit.model.event import Event, derived_id
 from kit.model.payload import check_travels
-from kit.model.run import After, Checkpoint, Checkpointer, CheckpointKind, Delivery, Sleep
 
 Observe = Callable[[str, Mapping[str, Any]], None]
 Send = Callable[[Event], Awaitable[None]]
@@ -40,7 +40,7 @@ class Invocation(Catching):
         delivery: Delivery,
         checkpointer: Checkpointer,
         *,
-        after: After,
+        after: AfterStep,
         now: Callable[[], int],
         send: Send | None,
         observe: Observe | None,
@@ -85,7 +85,7 @@ class Invocation(Catching):
                 self.within[task] = outer
         if self.ended:
             await self.park()
-        if self._after is After.SUSPEND and outer is None:
+        if self._after is AfterStep.SUSPEND and outer is None:
             await self.park_after_step()
         return value
 
@@ -206,7 +206,7 @@ class Invocation(Catching):
         checkpoint = Checkpoint(step_id, CheckpointKind.STEP, text, started, self._now())
         fresh = (*self.carried, checkpoint)
         self.carried.clear()
-        if self._after is not After.COMMIT:
+        if self._after is not AfterStep.COMMIT:
             self.fresh += fresh
             return
         try:

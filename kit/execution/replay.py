@@ -12,8 +12,8 @@ from typing import NoReturn
 
 from kit.execution.envelope import is_inner
 from kit.execution.parking import Parking
+from kit.model.delivery import Checkpoint, CheckpointKind, Delivery
 from kit.model.errors import ReplayError, StepUsageError
-from kit.model.run import Checkpoint, CheckpointKind, Delivery
 from kit.model.step_id import check_step_id, repeated
 
 CHANGED = (

@@ -1,19 +1,19 @@
 """
-Runs: one workflow answering one event until its end, and what an invocation of it comes to.
+Runs: one workflow answering one event until its end, and what is told of it meanwhile.
 
-Texts named `text`, `result` and `data` are JSON, opaque here: made and read in `payload`.
+Texts named `result` and `data` are JSON, opaque here: made and read in `payload`.
 Times are milliseconds since the epoch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
-from kit.model.event import Event
+from kit.model.delivery import Checkpoint, CheckpointKind
+from kit.model.failure import Failure
 
 
 class RunStatus(StrEnum):
@@ -31,119 +31,6 @@ class RunStatus(StrEnum):
     def is_final(self) -> bool:
         """Whether nothing more will happen by itself."""
         return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
-
-
-class CheckpointKind(StrEnum):
-    """What a checkpoint remembers."""
-
-    STEP = "step"
-    SLEEP = "sleep"
-    SEND = "send"  # an event the workflow sent
-    RETRY = "retry"  # the wait after an attempt that failed with fresh checkpoints in hand
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """
-    A finished step's stored outcome.
-
-    `text` is the JSON envelope: `{"value": …}`, or `{"error": {…}}` for a failure the handler
-    caught; None for a sleep.
-    """
-
-    step_id: str
-    kind: CheckpointKind = CheckpointKind.STEP
-    text: str | None = None
-    started: int = 0
-    ended: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """A pause a handler asked for: for a while, or until a moment."""
-
-    step_id: str
-    until: timedelta | datetime
-    kind: CheckpointKind = CheckpointKind.SLEEP
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An exception, as data: its type, message and traceback, and the step it came from."""
-
-    type: str
-    message: str
-    traceback: str = ""
-    step_id: str | None = None
-    code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """An event arriving at a workflow with its attempt and checkpoints. Attempts count from 0."""
-
-    event: Event
-    attempt: int = 0
-    checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
-    provider: str = "local"
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """The handler returned. `checkpoints` are the last ones nobody has stored yet."""
-
-    result: str
-    checkpoints: tuple[Checkpoint, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Suspended:
-    """
-    The invocation ends, the run does not.
-
-    To be stored together: the fresh checkpoints and the sleeps. The run goes on when the longest
-    sleep is over. `failure` is set where a failed attempt became a suspension.
-    """
-
-    checkpoints: tuple[Checkpoint, ...] = ()
-    sleeps: tuple[Sleep, ...] = ()
-    failure: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The attempt failed. `retry_in` is None when it was the last: the run is a dead letter."""
-
-    failure: Failure
-    retry_in: timedelta | None
-    checkpoints: tuple[Checkpoint, ...] = ()
-
-
-Outcome: TypeAlias = Completed | Suspended | Failed
-"""What an invocation came to."""
-
-
-class After(StrEnum):
-    """What happens after a fresh step: the one choice that tells local and deployed apart."""
-
-    SUSPEND = "suspend"  # the invocation ends and the handler is delivered again
-    COMMIT = "commit"  # it is written to a store at once, and the handler goes on
-    GATHER = "gather"  # the handler goes on; all is handed over at the next pause
-
-
-class Checkpointer(Protocol):
-    """Stores checkpoints, or leaves that to whoever receives the outcome."""
-
-    @property
-    def after_step(self) -> After:
-        """What happens after a fresh step."""
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the run is to end at its next step or sleep."""
-
-    async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Store *checkpoints* durably; called only with `After.COMMIT`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,19 +19,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from kit.model.duration import due_at, to_milliseconds
-from kit.model.event import MAX_PRIORITY, Event
-from kit.model.retry import default_wait
-from kit.model.run import (
+from kit.model.delivery import (
     Checkpoint,
     CheckpointKind,
     Completed,
     Delivery,
     Failed,
-    Failure,
     Outcome,
     Suspended,
 )
+from kit.model.duration import due_at, to_milliseconds
+from kit.model.event import MAX_PRIORITY, Event
+from kit.model.failure import Failure
+from kit.model.retry import default_wait
 
 Frame: TypeAlias = "dict[str, Any]"
 

@@ -11,8 +11,10 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any, NotRequired, TypedDict
 
+from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.event import MAX_NAME_LENGTH, MAX_PRIORITY, Event
-from kit.model.run import Attempt, Checkpoint, CheckpointKind, Failure, Run, RunStatus
+from kit.model.failure import Failure
+from kit.model.run import Attempt, Run, RunStatus
 
 _HEX = "[0-9a-fA-F]"
 _UUID = {"pattern": f"^{_HEX}{{8}}-{_HEX}{{4}}-4{_HEX}{{3}}-[89abAB]{_HEX}{{3}}-{_HEX}{{12}}$"}

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from kit.execution.execute import execute
+from kit.model.delivery import AfterStep, Checkpoint, Completed, Delivery, Failed, Outcome
 from kit.model.duration import due_at, to_milliseconds
 from kit.model.event import Event, derived_id
+from kit.model.failure import Failure
 from kit.model.payload import check_travels, to_input
-from kit.model.run import After, Checkpoint, Completed, Delivery, Failed, Failure, Outcome
 from kit.model.workflow import Workflow
 
 START = 1_767_225_600_000
@@ -107,7 +108,7 @@ class _Stage:
         self.event = event
         self.clock = START
         self.attempt = 0
-        self.after_step = After.SUSPEND if replay == "always" else After.COMMIT
+        self.after_step = AfterStep.SUSPEND if replay == "always" else AfterStep.COMMIT
         self.stopped = False
         self.played = Played()
 

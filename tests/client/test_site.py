@@ -18,8 +18,8 @@ from kit import (
     WorkflowClient,
     define_workflow,
 )
+from kit.model.delivery import Completed
 from kit.model.event import derived_id
-from kit.model.run import Completed
 
 SITE = "https://site.example"
 ROUTER = f"{SITE}/.netlify/functions/async-workloads-router"

@@ -6,8 +6,9 @@ import pytest
 
 from kit.engine.clock import SystemClock
 from kit.engine.engine import Engine
+from kit.model.delivery import CheckpointKind
 from kit.model.errors import PayloadError, RunNotFoundError, StoreInUseError, WorkflowNotFoundError
-from kit.model.run import CheckpointKind, Progress, RunStatus
+from kit.model.run import Progress, RunStatus
 
 from .conftest import START, FakeClock, Gate, Open, event, flow, turns
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kit.execution.context import Context, PlainContext, event_due
+from kit.model.delivery import Completed, Failed
 from kit.model.errors import StepUsageError
-from kit.model.run import Completed, Failed
 from kit.model.step_id import MAX_STEP_ID_LENGTH, check_step_id, repeated
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ def test_a_step_of_a_run_whose_loop_is_gone_fails() -> None:
 
     async def run() -> None:
         from kit.execution.execute import Suspending, execute
+        from kit.model.delivery import Delivery
         from kit.model.event import Event
-        from kit.model.run import Delivery
         from kit.model.workflow import Workflow
 
         def handler(input: Any, context: PlainContext) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
 import sys
@@ -17,14 +16,12 @@ from pydantic import BaseModel, ConfigDict
 from kit.execution.envelope import (
     as_inner,
     error_envelope,
-    failure_of,
     is_inner,
     portable,
     value_envelope,
     value_of,
 )
 from kit.model.errors import DoNotRetry, PayloadError, RetryAfter, StepError, WorkflowNotFoundError
-from kit.model.run import Failure
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -335,45 +332,3 @@ def test_what_stands_for_an_exception_decides_the_same_about_retries() -> None:
     later_ = portable(Local("1 hour", force=True), "s")
     assert isinstance(later_, RetryAfter)
     assert (type(later_), later_.delay, later_.force) == (RetryAfter, timedelta(hours=1), True)
-
-
-def caught(function: Callable[[], object]) -> Exception:
-    try:
-        function()
-    except Exception as error:  # noqa: BLE001
-        return error
-    raise AssertionError
-
-
-def fail() -> None:
-    try:
-        raise KeyError("first")
-    except KeyError as error:
-        raise ValueError("second") from error
-
-
-def test_a_failure_is_an_exception_as_data() -> None:
-    failure = failure_of(caught(fail), "s")
-    assert (failure.type, failure.message, failure.step_id) == ("ValueError", "second", "s")
-    assert "KeyError: 'first'" in failure.traceback
-    assert "in fail" in failure.traceback
-    assert failure_of(PayloadError("x")).code == "VALIDATION_ERROR"
-    assert failure_of(StepError("x", step_id="inner")).step_id == "inner"
-    assert failure_of(Mute()).message == "<Mute without a text>"
-
-
-def test_the_kits_own_frames_are_left_out_of_a_traceback() -> None:
-    from kit.execution.calling import call
-
-    def inside() -> None:
-        asyncio.run(call(fail, (), {}))
-
-    traceback = failure_of(caught(inside)).traceback
-    assert "calling.py" not in traceback
-    assert "in fail" in traceback
-
-
-def test_a_group_and_a_circle_of_causes_can_be_told() -> None:
-    one, other = ValueError("one"), KeyError("other")
-    one.__cause__, other.__cause__ = other, one
-    assert isinstance(failure_of(ExceptionGroup("g", [one, other])), Failure)

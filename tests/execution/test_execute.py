@@ -11,9 +11,17 @@ from pydantic import BaseModel
 
 from kit.execution.context import Context, PlainContext
 from kit.execution.execute import Suspending, execute
+from kit.model.delivery import (
+    AfterStep,
+    CheckpointKind,
+    Completed,
+    Delivery,
+    Failed,
+    Sleep,
+    Suspended,
+)
 from kit.model.errors import PayloadError, SendError
 from kit.model.event import Event, check_id
-from kit.model.run import After, CheckpointKind, Completed, Delivery, Failed, Sleep, Suspended
 from kit.model.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -46,13 +54,13 @@ async def test_each_fresh_step_ends_its_invocation(deliver: Deliver) -> None:
 
 
 async def test_with_commits_the_handler_goes_on(deliver: Deliver) -> None:
-    stage = await deliver(three_steps, after=After.COMMIT)
+    stage = await deliver(three_steps, after=AfterStep.COMMIT)
     assert stage.outcome == Completed("[0,1,2]")
     assert stage.committed == [("s0",), ("s1",), ("s2",)]
 
 
 async def test_gathered_checkpoints_are_handed_over_at_the_end(deliver: Deliver) -> None:
-    for after in (After.COMMIT, After.SUSPEND, After.GATHER):
+    for after in (AfterStep.COMMIT, AfterStep.SUSPEND, AfterStep.GATHER):
         stage = await deliver(three_steps, after=after, checkpoints="gather")
         assert isinstance(stage.outcome, Completed)
         assert [each.step_id for each in stage.outcome.checkpoints] == ["s0", "s1", "s2"]
@@ -86,7 +94,7 @@ async def test_a_sleep_suspends_and_is_over_at_the_next_delivery(
         await context.step.sleep("nap", until)
         return "awake"
 
-    stage = await deliver(handler, after=After.COMMIT)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     assert stage.outcome == Suspended((), (Sleep("nap", until),))
     stage = await deliver(handler, stage.checkpoints)
     assert stage.outcome == Completed('"awake"')
@@ -114,7 +122,7 @@ async def test_a_run_that_is_stopped_ends_at_its_next_step_or_sleep(
         await context.step.sleep("nap", 5)
 
     for data in (True, False):
-        stage = make_stage(After.COMMIT)
+        stage = make_stage(AfterStep.COMMIT)
         await deliver(handler, stage=stage, data=data)
         assert stage.outcome == Suspended()
         assert stage.started == ["a"]
@@ -227,7 +235,7 @@ async def test_progress_is_told(deliver: Deliver) -> None:
     def fail() -> None:
         raise ValueError("bad")
 
-    stage = await deliver(handler, after=After.COMMIT)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     assert stage.seen == [
         ("step-started", {"stepId": "a"}),
         ("step-finished", {"stepId": "a"}),
@@ -279,7 +287,7 @@ async def test_an_event_is_sent_once_however_often_the_handler_runs(deliver: Del
 
 
 async def test_an_event_travels_with_the_next_checkpoint(deliver: Deliver) -> None:
-    stage = await deliver(sends, after=After.COMMIT)
+    stage = await deliver(sends, after=AfterStep.COMMIT)
     assert stage.committed == [("kit:send:e:0", "a")]
     assert list(stage.checkpoints) == ["kit:send:e:0", "a", "kit:send:e:1", "nap"]
 
@@ -349,11 +357,11 @@ async def test_an_event_sent_within_a_step_depends_on_the_step(deliver: Deliver)
         for step_id in ("a", "b"):
             await context.step.run(step_id, lambda: context.send_event("e"))
 
-    stage = await deliver(handler, after=After.COMMIT)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     one, other = stage.sent
     assert one.id != other.id
     assert list(stage.checkpoints) == ["a", "b"]
-    again = await deliver(handler, after=After.COMMIT)
+    again = await deliver(handler, after=AfterStep.COMMIT)
     assert again.sent == [one, other]
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kit.execution.context import Context, PlainContext
+from kit.model.delivery import AfterStep, CheckpointKind, Completed, Failed, Sleep, Suspended
 from kit.model.errors import DoNotRetry, RetryAfter, StepError, StoreError
-from kit.model.run import After, CheckpointKind, Completed, Failed, Failure, Sleep, Suspended
+from kit.model.failure import Failure
 
 if TYPE_CHECKING:
     from conftest import Deliver, Delivered
@@ -31,9 +32,9 @@ async def alone(input: Any, context: Context) -> None:
     await context.step.run("a", fail)
 
 
-@pytest.mark.parametrize("after", list(After))
+@pytest.mark.parametrize("after", list(AfterStep))
 async def test_a_failure_with_nothing_fresh_is_the_platforms_to_retry(
-    deliver: Deliver, after: After
+    deliver: Deliver, after: AfterStep
 ) -> None:
     stage = await deliver(alone, after=after)
     assert isinstance(stage.outcome, Failed)
@@ -126,7 +127,7 @@ async def stubborn(input: Any, context: Context) -> None:
     await context.step.run("ask", ask)
 
 
-@pytest.mark.parametrize("after", list(After))
+@pytest.mark.parametrize("after", list(AfterStep))
 @pytest.mark.parametrize(
     ("error", "wait"),
     [
@@ -137,7 +138,7 @@ async def stubborn(input: Any, context: Context) -> None:
     ],
 )
 async def test_a_handler_says_whether_and_when_it_is_tried_again(
-    deliver: Deliver, error: Exception, wait: timedelta | None, after: After
+    deliver: Deliver, error: Exception, wait: timedelta | None, after: AfterStep
 ) -> None:
     async def handler(input: Any, context: Context) -> None:
         async with asyncio.TaskGroup() as group:
@@ -145,9 +146,9 @@ async def test_a_handler_says_whether_and_when_it_is_tried_again(
 
     for each in (handler, lambda _, context: stubborn(error, context)):
         stage = await deliver(handler, after=after)
-        if after is After.SUSPEND:
+        if after is AfterStep.SUSPEND:
             stage = await deliver(handler, stage.checkpoints)
-        if after is After.GATHER and wait:
+        if after is AfterStep.GATHER and wait:
             assert isinstance(stage.outcome, Suspended)
             assert stage.outcome.sleeps[0].until == wait
         else:
@@ -168,9 +169,9 @@ async def charge(attempt: int) -> None:
     raise Boom(f"attempt {attempt}")
 
 
-@pytest.mark.parametrize("after", list(After))
+@pytest.mark.parametrize("after", list(AfterStep))
 async def test_a_caught_failure_is_remembered_with_what_was_done_about_it(
-    deliver: Deliver, after: After
+    deliver: Deliver, after: AfterStep
 ) -> None:
     stage, started = await deliver(compensating, after=after), []
     attempt = 0
@@ -211,7 +212,7 @@ async def test_a_failure_that_ends_the_handler_is_no_checkpoint(deliver: Deliver
         await context.step.run("good", one)
         await context.step.run("fatal", fail)
 
-    stage = await deliver(handler, after=After.COMMIT)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     assert isinstance(stage.outcome, Failed)
     assert stage.committed == [("caught", "good")]
 
@@ -238,7 +239,7 @@ def plainly(input: Any, context: PlainContext) -> str:
 
 
 async def test_a_plain_handler_catches_failures_without_delay(deliver: Deliver) -> None:
-    stage = await asyncio.wait_for(deliver(plainly, after=After.COMMIT), 1)
+    stage = await asyncio.wait_for(deliver(plainly, after=AfterStep.COMMIT), 1)
     assert stage.outcome == Completed('"fine"')
     assert stage.committed == [("a0", "a1", "a2", "b")]
 
@@ -253,9 +254,9 @@ async def collecting(input: Any, context: Context) -> list[str]:
     return [repr(each) for each in found]
 
 
-@pytest.mark.parametrize("after", list(After))
+@pytest.mark.parametrize("after", list(AfterStep))
 async def test_failures_collected_side_by_side_are_remembered(
-    deliver: Deliver, after: After
+    deliver: Deliver, after: AfterStep
 ) -> None:
     stage = await deliver(collecting, after=after)
     assert sorted(stage.checkpoints) == ["a", "b", "c"]
@@ -307,7 +308,7 @@ async def test_many_failures_collected_do_not_slow_down_the_others(deliver: Deli
         found = await asyncio.gather(*map(branch, range(40)), return_exceptions=True)
         return sum(isinstance(each, Boom) for each in found)
 
-    stage = await asyncio.wait_for(deliver(handler, after=After.COMMIT), 1.5)
+    stage = await asyncio.wait_for(deliver(handler, after=AfterStep.COMMIT), 1.5)
     assert isinstance(stage.outcome, Completed)
     assert stage.outcome.result == "20"
 
@@ -318,13 +319,13 @@ async def test_a_handler_may_go_on_side_by_side_after_a_failure(deliver: Deliver
             await side_by_side(input, context)
         return await asyncio.gather(context.step.run("c", one), context.step.run("d", one))
 
-    stage = await asyncio.wait_for(deliver(handler, after=After.COMMIT), 1)
+    stage = await asyncio.wait_for(deliver(handler, after=AfterStep.COMMIT), 1)
     assert stage.outcome == Completed("[1,1]")
 
 
-@pytest.mark.parametrize("after", list(After))
+@pytest.mark.parametrize("after", list(AfterStep))
 async def test_a_failure_is_not_taken_for_caught_while_the_handler_cleans_up(
-    deliver: Deliver, after: After
+    deliver: Deliver, after: AfterStep
 ) -> None:
     async def handler(input: Any, context: Context) -> None:
         async def branch() -> None:
@@ -397,7 +398,7 @@ async def test_a_new_failure_does_not_ride_on_the_landing_of_another(deliver: De
 
             await asyncio.gather(context.step.run("second", turns, count, True), sibling())
 
-        stage = await deliver(lambda i, c, h=handler: h(i, c), after=After.COMMIT)
+        stage = await deliver(lambda i, c, h=handler: h(i, c), after=AfterStep.COMMIT)
         assert "second" not in stage.checkpoints
 
 
@@ -418,7 +419,7 @@ async def test_an_exception_json_cannot_carry_is_a_step_error_from_the_first(
         await context.step.run("b", one)
         return f"{type(kept).__name__}: {kept}"
 
-    first = await deliver(handler, after=After.COMMIT)
+    first = await deliver(handler, after=AfterStep.COMMIT)
     assert isinstance(first.outcome, Completed)
     second = await deliver(handler, first.checkpoints)
     assert second.outcome == Completed(first.outcome.result)
@@ -487,7 +488,7 @@ async def test_a_store_that_fails_fails_the_attempt_whatever_the_handler_does(
         await context.step.run("b", one)
         return "as if nothing had happened"
 
-    stage = await deliver(handler, stage=Full(After.COMMIT))
+    stage = await deliver(handler, stage=Full(AfterStep.COMMIT))
     assert isinstance(stage.outcome, Failed)
     assert stage.outcome.failure.message == "disk full"
     assert stage.outcome.retry_in == timedelta(seconds=5)

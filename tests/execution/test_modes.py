@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit.execution.context import Context
-from kit.model.run import After, Completed, Failed, Suspended
+from kit.model.delivery import AfterStep, Completed, Failed, Suspended
 
 if TYPE_CHECKING:
     from conftest import Deliver
@@ -133,7 +133,7 @@ class Interpreter:
         return await self.context.send_event(f"e{path}")
 
 
-async def finish(deliver: Deliver, program: Node, after: After) -> tuple[Any, World, set[str]]:
+async def finish(deliver: Deliver, program: Node, after: AfterStep) -> tuple[Any, World, set[str]]:
     world, sent = World(), set()
 
     async def handler(input: Any, context: Context) -> Any:
@@ -163,7 +163,7 @@ async def finish(deliver: Deliver, program: Node, after: After) -> tuple[Any, Wo
 @given(program=programs.filter(lambda program: not depends_on_timing(program)))
 def test_all_three_give_the_same_result_and_do_the_same(program: Node, deliver: Deliver) -> None:
     async def all_three() -> list[Any]:
-        return [await finish(deliver, program, after) for after in After]
+        return [await finish(deliver, program, after) for after in AfterStep]
 
     (result, world, sent), *others = asyncio.run(all_three())
     for other_result, other_world, other_sent in others:
@@ -174,8 +174,8 @@ def test_all_three_give_the_same_result_and_do_the_same(program: Node, deliver: 
         assert other_sent == sent
 
 
-@pytest.mark.parametrize("after", list(After))
-async def test_a_long_program_is_carried_out_once(deliver: Deliver, after: After) -> None:
+@pytest.mark.parametrize("after", list(AfterStep))
+async def test_a_long_program_is_carried_out_once(deliver: Deliver, after: AfterStep) -> None:
     steps = tuple(("act", 0, i % 3) for i in range(10))
     program = ("sequence", (*steps, ("sleep",), ("parallel", steps), ("nest", steps)))
     result, world, _ = await finish(deliver, program, after)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kit.execution.context import Context, PlainContext
-from kit.model.run import After, Completed, Failed, Sleep, Suspended
+from kit.model.delivery import AfterStep, Completed, Failed, Sleep, Suspended
 
 if TYPE_CHECKING:
     from conftest import Deliver, Delivered
@@ -54,7 +54,7 @@ async def test_steps_side_by_side_are_one_group(deliver: Deliver, handler: Any) 
 
 @pytest.mark.parametrize("handler", [gathered, grouped])
 async def test_with_commits_they_are_one_invocation(deliver: Deliver, handler: Any) -> None:
-    stage = await deliver(handler, after=After.COMMIT)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     assert stage.outcome == Completed("[1,2,3]")
 
 
@@ -82,7 +82,7 @@ async def test_a_step_beside_a_sleep_is_stored_with_it(deliver: Deliver) -> None
         done = asyncio.gather(context.step.run("a", slowly, 1), context.step.sleep("nap", 60))
         return (await done)[0]
 
-    for after in After:
+    for after in AfterStep:
         stage = await deliver(handler, after=after)
         assert isinstance(stage.outcome, Suspended)
         assert stage.outcome.sleeps == (Sleep("nap", timedelta(seconds=60)),)
@@ -117,10 +117,10 @@ async def test_a_branch_busy_outside_steps_is_cut_at_once_and_begins_again(
 
         await asyncio.gather(context.step.sleep("nap", 1), busy())
 
-    stage = await asyncio.wait_for(deliver(handler, after=After.COMMIT), 2)
+    stage = await asyncio.wait_for(deliver(handler, after=AfterStep.COMMIT), 2)
     assert isinstance(stage.outcome, Suspended)
     assert lives == ["over"]
-    stage = await deliver(handler, stage.checkpoints, after=After.COMMIT)
+    stage = await deliver(handler, stage.checkpoints, after=AfterStep.COMMIT)
     assert isinstance(stage.outcome, Completed)
 
 
@@ -138,10 +138,10 @@ async def test_a_late_branch_of_a_replay_is_waited_for(deliver: Deliver) -> None
 
         await asyncio.gather(early(), late())
 
-    first = await deliver(handler, after=After.COMMIT)
+    first = await deliver(handler, after=AfterStep.COMMIT)
     assert isinstance(first.outcome, Completed)
     del first.checkpoints["e2"], first.checkpoints["e3"]
-    stage = await deliver(handler, first.checkpoints, after=After.COMMIT)
+    stage = await deliver(handler, first.checkpoints, after=AfterStep.COMMIT)
     assert isinstance(stage.outcome, Completed)
     assert stage.started == ["e2", "e3"]
 
@@ -158,7 +158,7 @@ async def test_a_branch_that_begins_a_step_as_the_handler_ends_does_not_begin_it
         await asyncio.sleep(0)
         return "done"
 
-    for after in After:
+    for after in AfterStep:
         stage = await deliver(handler, after=after)
         assert isinstance(stage.outcome, Completed)
         assert list(stage.checkpoints) == ["a"]
@@ -179,7 +179,7 @@ async def test_nothing_begins_after_the_handler_has_ended(deliver: Deliver) -> N
         await asyncio.sleep(0)
         return "done"
 
-    stage = await deliver(handler, after=After.COMMIT)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     assert stage.outcome == Completed('"done"')
     assert stage.started == ["a"]
 
@@ -215,7 +215,7 @@ async def test_an_outer_step_that_failed_keeps_its_inner_steps(deliver: Deliver)
 
         return await context.step.run("outer", outer)
 
-    for after in After:
+    for after in AfterStep:
         fails[:] = [True]
         stage = await deliver(handler, after=after)
         assert set(stage.checkpoints) >= {"inner"}
@@ -243,7 +243,7 @@ async def test_an_inner_failure_is_no_checkpoint_the_handler_must_ask_for(
     async def fail() -> None:
         raise ValueError("bad")
 
-    for after in After:
+    for after in AfterStep:
         stage = await deliver(handler, after=after)
         assert set(stage.checkpoints) == {"inner", "outer", "after"}
         stage = await deliver(handler, stage.checkpoints, after=after)
@@ -279,7 +279,7 @@ async def test_plain_steps_wait_in_threads_of_their_own(deliver: Deliver) -> Non
         steps = [context.step.run(f"s{i}", together.wait) for i in range(50)]
         return len(await asyncio.gather(*steps))
 
-    stage = await deliver(handler, after=After.COMMIT)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     assert stage.outcome == Completed("50")
 
 
@@ -295,7 +295,7 @@ async def test_plain_calls_nested_a_hundred_deep_in_parallel_do_not_block(
         with ThreadPoolExecutor(4) as pool:
             return sum(pool.map(lambda name: nest(name, 100), "abcd"))
 
-    stage = await asyncio.wait_for(deliver(handler, after=After.COMMIT), 60)
+    stage = await asyncio.wait_for(deliver(handler, after=AfterStep.COMMIT), 60)
     assert stage.outcome == Completed("400")
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from kit.execution.context import Context, PlainContext
 from kit.execution.envelope import error_envelope
+from kit.model.delivery import AfterStep, Checkpoint, CheckpointKind, Completed, Failed
 from kit.model.errors import ReplayError, StepUsageError
-from kit.model.run import After, Checkpoint, CheckpointKind, Completed, Failed
 
 if TYPE_CHECKING:
     from conftest import Deliver
@@ -34,10 +34,10 @@ def a_then_b_plainly(input: Any, context: PlainContext) -> int:
     return context.step.run("a", lambda: 1) + context.step.run("b", lambda: 1)
 
 
-@pytest.mark.parametrize("after", list(After))
+@pytest.mark.parametrize("after", list(AfterStep))
 @pytest.mark.parametrize("handler", [a_then_b, a_then_b_plainly])
 async def test_a_step_that_is_gone_is_reported_before_a_new_one_runs(
-    deliver: Deliver, handler: Any, after: After
+    deliver: Deliver, handler: Any, after: AfterStep
 ) -> None:
     stage = await asyncio.wait_for(
         deliver(handler, known(step("a"), step("renamed")), after=after), 1
@@ -158,7 +158,7 @@ async def within_itself(input: Any, context: Context) -> None:
 async def test_an_id_used_twice_in_one_invocation_is_an_error_that_names_it(
     deliver: Deliver, handler: Any
 ) -> None:
-    stage = await deliver(handler, after=After.COMMIT)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     assert isinstance(stage.outcome, Failed)
     failure = stage.outcome.failure
     assert (failure.type, failure.step_id) == ("StepUsageError", "a")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kit.execution.context import Context, PlainContext
+from kit.model.delivery import AfterStep, Completed, Failed, Suspended
 from kit.model.errors import Suspend
-from kit.model.run import After, Completed, Failed, Suspended
 
 if TYPE_CHECKING:
     from conftest import Deliver, Delivered
@@ -137,7 +137,7 @@ SWALLOWER = """
     from kit.model.workflow import Workflow
     from kit.execution.execute import Suspending, execute
     from kit.model.event import Event
-    from kit.model.run import Delivery
+    from kit.model.delivery import Delivery
 
     async def one():
         return 1
@@ -217,7 +217,7 @@ def exiting_plainly(input: Any, context: PlainContext) -> None:
 async def test_sys_exit_fails_the_attempt_and_nothing_else(
     deliver: Deliver, handler: Any, said: str
 ) -> None:
-    stage = await deliver(handler, after=After.COMMIT)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     assert isinstance(stage.outcome, Failed)
     assert stage.outcome.failure.message == said
 
@@ -328,7 +328,7 @@ async def test_out_of_time_after_commits_the_attempt_has_failed(deliver: Deliver
         await context.step.run("a", one)
         await context.step.run("slow", never)
 
-    stage = await deliver(handler, time_left=0.02, after=After.COMMIT)
+    stage = await deliver(handler, time_left=0.02, after=AfterStep.COMMIT)
     assert isinstance(stage.outcome, Failed)
     assert list(stage.checkpoints) == ["a"]
 
@@ -424,7 +424,7 @@ async def test_a_step_coroutine_driven_by_hand_is_refused(deliver: Deliver) -> N
         await asyncio.sleep(0.01)
         return answer
 
-    stage: Delivered = await deliver(handler, after=After.COMMIT)
+    stage: Delivered = await deliver(handler, after=AfterStep.COMMIT)
     assert stage.outcome == Completed('["a step was asked for outside of any task; await it"]')
 
 

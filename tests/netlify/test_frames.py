@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.deploy.function.limits import LARGEST_IN_BACKGROUND, admitted, share_of
-from kit.model.event import Event
-from kit.model.run import (
+from kit.model.delivery import (
     Checkpoint,
     CheckpointKind,
     Completed,
     Delivery,
     Failed,
-    Failure,
     Sleep,
     Suspended,
 )
+from kit.model.event import Event
+from kit.model.failure import Failure
 from kit.netlify import frames
 from kit.netlify.frames import Body, Gone, Invoke, Prepare, Request, Took
 

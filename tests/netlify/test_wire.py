@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.event import Event
-from kit.model.run import Attempt, Checkpoint, CheckpointKind, Failure, Run, RunStatus
+from kit.model.failure import Failure
+from kit.model.run import Attempt, Run, RunStatus
 from kit.netlify.wire import event_to_json, run_to_json
 
 ID = "0b5c2f5e-6a4e-4c1d-9f43-5d0c9e1a7b11"

@@ -12,9 +12,11 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
+from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.errors import ConfigError, PayloadError
 from kit.model.event import Event
-from kit.model.run import Attempt, Checkpoint, CheckpointKind, Failure, Run, RunStatus
+from kit.model.failure import Failure
+from kit.model.run import Attempt, Run, RunStatus
 from kit.model.workflow import Workflow
 from kit.netlify.wire import event_to_json, run_to_json
 from kit.project.config import load

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.model.run import CheckpointKind, Run, RunStatus
+from kit.model.delivery import CheckpointKind
+from kit.model.run import Run, RunStatus
 from kit.store.sqlite.reader import Reader
 
 HEAD = """

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.errors import RunNotFoundError, StoreError
-from kit.model.run import Attempt, Checkpoint, CheckpointKind, Failure, RunStatus
+from kit.model.failure import Failure
+from kit.model.run import Attempt, RunStatus
 from kit.store.sqlite.reader import Reader
 from kit.store.sqlite.runs import RunStore, cancel, delete, request
 from kit.store.sqlite.writer import Writer

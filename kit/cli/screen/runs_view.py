@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kit.cli.screen.terminal import say
 from kit.cli.screen.times import age, countdown, moment, now, span
-from kit.model.run import CheckpointKind, RunStatus
+from kit.model.delivery import CheckpointKind
+from kit.model.run import RunStatus
 
 if TYPE_CHECKING:
     from kit.model.run import Run

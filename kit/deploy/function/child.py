@@ -24,11 +24,11 @@ from kit.deploy.function.limits import admitted, share_of
 from kit.deploy.function.logs import Logs, running
 from kit.deploy.function.place import Place, read_manifest
 from kit.execution.calling import call
-from kit.execution.envelope import failure_of
 from kit.execution.execute import Suspending, execute
+from kit.model.delivery import Failed, Outcome, Suspended
 from kit.model.errors import WorkflowImportError
 from kit.model.event import Event
-from kit.model.run import Failed, Failure, Outcome, Suspended
+from kit.model.failure import Failure, failure_of
 from kit.netlify.frames import (
     Body,
     Frame,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from kit.model.run import Failed, Failure, Outcome, Suspended
+from kit.model.delivery import Failed, Outcome, Suspended
+from kit.model.failure import Failure
 
 LARGEST = 5_000_000
 """Bytes of a request to a workflow; Netlify takes 6 MB, into which the router puts several."""

@@ -18,8 +18,8 @@ from weakref import WeakKeyDictionary
 from kit.deploy.function.exchange import Exchange, scope_of
 from kit.deploy.function.lifespan import Application, Lifespan
 from kit.execution.calling import call
-from kit.execution.envelope import failure_of
 from kit.model.errors import PayloadError
+from kit.model.failure import failure_of
 from kit.netlify.frames import Frame, Request, error_json
 
 if TYPE_CHECKING:

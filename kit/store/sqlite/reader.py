@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from kit.model.delivery import Checkpoint
 from kit.model.errors import RunNotFoundError
-from kit.model.run import Attempt, Checkpoint, Run, RunStatus
+from kit.model.run import Attempt, Run, RunStatus
 from kit.store.sqlite.rows import RUN_COLUMNS, row_to_attempt, row_to_checkpoint, row_to_run
 from kit.store.sqlite.schema import connect_to_read, explain
 

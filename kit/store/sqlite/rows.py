@@ -6,7 +6,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from kit.model.run import Attempt, Checkpoint, CheckpointKind, Failure, Run, RunStatus
+from kit.model.delivery import Checkpoint, CheckpointKind
+from kit.model.failure import Failure
+from kit.model.run import Attempt, Run, RunStatus
 
 RUN_COLUMNS = (
     "id, workflow, status, data, attempt, due, priority, created, started, ended,"

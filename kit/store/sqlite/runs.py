@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from kit.model.run import Attempt, Checkpoint, Run
+from kit.model.delivery import Checkpoint
+from kit.model.run import Attempt, Run
 from kit.store.sqlite.reader import Reader
 from kit.store.sqlite.rows import RUN_COLUMNS, failure_to_text, run_to_row
 from kit.store.sqlite.schema import connect, explain
