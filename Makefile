@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench fix schema install clean
+.PHONY: demo quick test check bench fix schema install clean
 .DEFAULT_GOAL := test
 
 .venv/.ready: pyproject.toml
@@ -20,6 +20,9 @@ install: .venv/.ready
 
 demo: .venv/.ready ## run the seed document's example, durably, sleeps skipped
 	$(BIN)/kit run publish-draft --data '{"title": "Ship weekly digest"}' --fast
+
+quick: .venv/.ready ## the fast part: everything that needs no engine, build or boot
+	$(BIN)/python -m pytest --ignore=tests/real
 
 test: .venv/.ready node_modules/.ready ## every test, with branch coverage (gate: 95 %)
 	$(BIN)/coverage erase

@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -28,17 +25,6 @@ FILES = [
     "schemas/kit.schema.json",
     "tests/test_publish_draft.py",
 ]
-
-
-def in_project(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        env={**environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
 
 
 def test_a_project_is_written_with_its_folder(tmp_path: Path) -> None:
@@ -88,23 +74,6 @@ def test_its_workflow_is_discovered(tmp_path: Path) -> None:
     assert found.errors == ()
     assert list(found.workflows) == ["publish-draft"]
     assert found.workflows["publish-draft"].doc.startswith("Keep a draft's title")
-
-
-def test_its_tests_pass(tmp_path: Path) -> None:
-    init(tmp_path / "site")
-    done = in_project(tmp_path / "site", "pytest", "-p", "no:cacheprovider")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
-
-
-def test_its_code_is_formatted_and_typed(tmp_path: Path) -> None:
-    init(tmp_path)
-    for check in (["ruff", "check"], ["ruff", "format", "--check"]):
-        done = in_project(tmp_path, *check, "--no-cache", "functions", "tests")
-        assert done.returncode == 0, done.stdout + done.stderr
-    strict = ["mypy", "--strict", "--explicit-package-bases", "--cache-dir=/dev/null"]
-    done = in_project(tmp_path, *strict, "functions", "tests")
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_no_file_is_overwritten_and_nothing_is_written(tmp_path: Path) -> None:

@@ -19,7 +19,17 @@ from kit.project.config import load
 if TYPE_CHECKING:
     from tests.real.rig.rig import Rig
 
-_RIG = Path(__file__).parent / "rig" / "rig.py"
+_HERE = Path(__file__).parent
+_RIG = _HERE / "rig" / "rig.py"
+LIMIT = 240
+"""Seconds a test of this folder may take: it may be the one that builds or starts for all."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of this folder more time, where they do not ask for some themselves."""
+    for item in items:
+        if _HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LIMIT))
 
 
 def _load_rig() -> Any:

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from kit.deploy.bundle import interpreter, uv
+from kit.deploy.bundle import uv
 from kit.deploy.bundle.interpreter import (
     DOWNLOADS,
     Interpreter,
     copy,
     executable_of,
     obtain,
-    running,
     wanted_version,
 )
 from kit.deploy.bundle.tree import files_in
@@ -130,20 +129,3 @@ def test_pythons_library_stays_where_something_loads_it(
     copy(fake, (), tmp_path / "copy")
 
     assert (tmp_path / "copy/lib/libpython3.13.so.1.0").is_file()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the copy is for Linux")
-def test_the_running_one_can_be_copied(tmp_path: Path) -> None:
-    import subprocess
-
-    own = running()
-    copy(own, (), tmp_path / "copy")
-
-    done = subprocess.run(
-        [tmp_path / "copy" / interpreter.EXECUTABLE, "-c", "import sys, json; print(sys.prefix)"],
-        capture_output=True,
-        text=True,
-        env={"LD_LIBRARY_PATH": str(tmp_path / "copy/lib")},
-    )
-    assert done.stdout.strip() == str(tmp_path / "copy"), done.stderr
-    assert own.is_running

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from kit.deploy.bundle.build import build, clear
 from kit.deploy.bundle.interpreter import EXECUTABLE, obtain
 from kit.deploy.bundle.target import GLIBC, Machine
 from kit.model.errors import BuildError
+from tests.support.binaries import binary
 
-Make = Callable[..., bytes]
 LIBRARIES = "libc libm libdl libpthread librt libutil libgcc_s libcrypt libresolv"
 START = (
     "import sys; sys.path += sys.argv[1:]; from pathlib import Path;"
@@ -285,9 +285,9 @@ def test_a_package_without_a_linux_wheel(site: Any, tmp_path: Path) -> None:
     assert "onlymac" in error.message
 
 
-def test_a_symbol_newer_than_netlifys_glibc(site: Any, make_binary: Make) -> None:
+def test_a_symbol_newer_than_netlifys_glibc(site: Any) -> None:
     newer = f"GLIBC_{GLIBC[0]}.{GLIBC[1] + 1}"
-    site.write("functions/workflows/native/fast.so", make_binary((newer,), ("libc.so.6",)))
+    site.write("functions/workflows/native/fast.so", binary((newer,), ("libc.so.6",)))
     site.write("functions/workflows/native/_init.py")
 
     error = failure(site)

@@ -1,0 +1,164 @@
+"""Projects to build, and one real build that the tests of this folder share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.deploy.bundle.build import build
+from kit.deploy.bundle.interpreter import DOWNLOADS, obtain, wanted_version
+from kit.deploy.bundle.order import Order
+from kit.deploy.bundle.report import Report
+from kit.deploy.bundle.tree import files_in
+from kit.model.errors import BuildError
+from kit.project.config import load
+from kit.project.scaffold import init
+
+REPOSITORY = Path(__file__).parents[3]
+LIBRARY = "@netlify/async-workloads"
+WORKFLOW = """\
+from kit import define_workflow
+
+@define_workflow({policy})
+async def handler(input=None):
+    return {{"ok": True}}
+"""
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Builds projects with an interpreter that is at hand."""
+
+    environ: Mapping[str, str]
+    use_running: bool = False
+
+    def order(self, root: Path, environ: Mapping[str, str] = {}, **options: Any) -> Order:
+        given = {**self.environ, **environ}
+        config = load(root, environ=given)
+        return Order(config, given, use_running=self.use_running, **options)
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    """With the interpreter beside the repository, else one from the net, else the running one."""
+    kept = ("PATH", "HOME", "PIP_", "UV_", "SSL_", "HTTP", "http", "NO_PROXY", "no_proxy", "LANG")
+    environ = {name: value for name, value in os.environ.items() if name.startswith(kept)}
+    folder = tmp_path_factory.mktemp("interpreter")
+    archives = sorted((REPOSITORY.parent / "shared" / "cpython").glob("cpython-3.13.5-*.tar.gz"))
+    if archives:
+        file = folder / "downloads.json"
+        file.write_text(json.dumps(_downloads(archives[0])))
+        return Builder({**environ, DOWNLOADS: file.as_uri(), "WORKFLOW_PYTHON": "3.13"})
+    try:
+        obtain(wanted_version(None), folder, environ)
+    except BuildError:
+        return Builder(environ, use_running=True)
+    return Builder(environ)
+
+
+def _downloads(archive: Path) -> dict[str, Any]:
+    return {
+        "cpython-3.13.5-linux-x86_64-gnu": {
+            "name": "cpython",
+            "arch": {"family": "x86_64", "variant": None},
+            "os": "linux",
+            "libc": "gnu",
+            "major": 3,
+            "minor": 13,
+            "patch": 5,
+            "prerelease": "",
+            "url": archive.as_uri(),
+            "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
+            "variant": None,
+            "build": "20250612",
+        }
+    }
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project, and how to build it. `report` is what the build it was copied from came to."""
+
+    root: Path
+    builder: Builder
+    report: Report = field(default_factory=Report)
+
+    @property
+    def bundle(self) -> Path:
+        return self.root / ".kit/bundle"
+
+    @property
+    def manifest(self) -> Any:
+        return json.loads((self.bundle / "manifest.json").read_bytes())
+
+    @property
+    def functions(self) -> list[str]:
+        return sorted(path.name for path in (self.root / "functions").glob("*.mjs"))
+
+    def write(self, path: str, text: str | bytes = "") -> Path:
+        return write(self.root, path, text)
+
+    def workflow(self, name: str, policy: str = "") -> Path:
+        return self.write(f"functions/workflows/{name}.py", WORKFLOW.format(policy=policy))
+
+    def order(self, environ: Mapping[str, str] = {}, **options: Any) -> Order:
+        return self.builder.order(self.root, environ, **options)
+
+    def build(self, environ: Mapping[str, str] = {}, **options: Any) -> Report:
+        return build(self.order(environ, **options))
+
+    def contents(self, tree: str = "") -> dict[str, tuple[str, int]]:
+        """Return the digest and mode of every file below *tree* of the bundle."""
+        found = {}
+        for path in files_in(self.bundle / tree):
+            file = self.bundle / tree / path
+            mode = stat.S_IMODE(file.lstat().st_mode)
+            found[path] = (hashlib.sha256(file.read_bytes()).hexdigest(), mode)
+        return found
+
+
+@pytest.fixture(scope="session")
+def demo(builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """What `kit init` writes, with an HTTP function, built. Not to be changed."""
+    project = _new(tmp_path_factory.mktemp("demo") / "site", builder)
+    return replace(project, report=project.build())
+
+
+@pytest.fixture
+def new(builder: Builder, tmp_path: Path) -> Project:
+    """The same project, not built."""
+    return _new(tmp_path / "somewhere" / "else", builder)
+
+
+@pytest.fixture
+def site(demo: Project, tmp_path: Path) -> Project:
+    """A copy of the built project, to be changed: what stays the same is not built again."""
+    root = shutil.copytree(demo.root, tmp_path / "site", symlinks=True)
+    return replace(demo, root=root)
+
+
+def _new(root: Path, builder: Builder) -> Project:
+    init(root, name="demo")
+    write(root, "functions/api/publish.py", "def get(request):\n    return {}\n")
+    package, own = root / "node_modules" / LIBRARY, REPOSITORY / "node_modules" / LIBRARY
+    if own.is_dir():
+        shutil.copytree(own, package)
+    else:  # as a stub: nothing is imported from it here
+        write(package, "package.json", "{}")
+    return Project(root, builder)
+
+
+def write(root: Path, path: str, text: str | bytes = "") -> Path:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
