@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kit.client import api as client
 from kit.client.blocking import WorkflowRun, wait
 from kit.client.sending import AnyEvent, Sent
-from kit.execution.context import PlainContext as Context
 from kit.model.duration import Duration
 from kit.model.validation import read_validated_payload
 from kit.model.workflow import Workflow
+
+if TYPE_CHECKING:
+    from kit.execution.context import PlainContext as Context
 
 __all__ = [
     "Context",
@@ -97,3 +99,13 @@ def send_event(
 def send_events(events: Sequence[AnyEvent]) -> list[Sent]:
     """Send several events, and tell of each whether it went; see `kit.send_events`."""
     return wait(client.send_events(events))
+
+
+def __getattr__(name: str) -> Any:
+    """Load `Context` when it is asked for: who only sends needs nothing that runs handlers."""
+    if name == "Context":
+        from kit.execution.context import PlainContext
+
+        return PlainContext
+    msg = f"module 'kit.sync' has no attribute {name!r}"
+    raise AttributeError(msg)

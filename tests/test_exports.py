@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,19 @@ def test_a_plain_input_is_accepted_without_pydantic():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert shown.strip() == "False"
+
+
+def test_a_program_that_only_sends_never_loads_the_durable_core(tmp_path: Path):
+    code = (
+        "import os, sys\n"
+        "os.environ['WORKFLOW_BASE_URL'] = 'http://127.0.0.1:9'\n"
+        "import kit, kit.sync\n"
+        "try: kit.sync.run_workflow('nobody', {'a': 1})\n"
+        "except kit.SendError: pass\n"
+        "print(sorted(m for m in sys.modules"
+        " if m.startswith(('kit.execution', 'kit.engine', 'kit.store'))))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout
+    assert shown.strip() == "[]"

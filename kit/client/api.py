@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from kit.client import background
 from kit.client.handle import WorkflowRun
 from kit.client.sending import AnyEvent, Sent, When, checked_input, make_event, make_events, paired
-from kit.execution.invocation import current
 from kit.model.duration import Duration
 from kit.model.errors import SendError
 from kit.model.event import Event
+from kit.model.running import current
 from kit.model.workflow import Workflow
 
 if TYPE_CHECKING:

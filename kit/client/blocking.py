@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from kit.client import background, handle
-from kit.execution.invocation import current
 from kit.model.run import RunDetails, RunStatus
+from kit.model.running import current
 
 T = TypeVar("T")
 

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
 
-from kit.execution.context import event_due
-from kit.execution.invocation import current
 from kit.model.duration import Duration
 from kit.model.errors import WorkflowError
-from kit.model.event import Event, check_name, check_priority, derived_id
+from kit.model.event import Event, check_name, check_priority, derived_id, event_due
 from kit.model.payload import check_travels, to_input
+from kit.model.running import current
 from kit.model.workflow import Workflow
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from kit.execution.invocation import Invocation
 from kit.model.delivery import Sleep
 from kit.model.duration import Duration, due_at, parse_duration
 from kit.model.errors import Suspend
-from kit.model.event import Event, check_name, check_priority
+from kit.model.event import Event, check_name, check_priority, event_due
 
 if TYPE_CHECKING:
     import logging
@@ -174,20 +174,6 @@ async def _send(
 
     event = await context._invocation.send(name, data, make=make)
     return event.id
-
-
-def event_due(delay: Duration | None, delay_until: datetime | None, now: int) -> int | None:
-    """
-    Return when an event may start, in ms since the epoch, or None for at once.
-
-    Raises:
-        ValueError: If both are given, or one is malformed.
-    """
-    if delay is not None and delay_until is not None:
-        msg = "give either delay or delay_until, not both"
-        raise ValueError(msg)
-    when = delay_until if delay_until is not None else delay
-    return None if when is None else due_at(when, now)
 
 
 def _pause(duration: Duration | datetime) -> Any:

@@ -14,7 +14,6 @@ A handler is always run from the top. Rules of this room:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import ContextVar
 from typing import Any
 
 from kit.execution.calling import call
@@ -24,12 +23,10 @@ from kit.model.delivery import AfterStep, Checkpoint, Checkpointer, CheckpointKi
 from kit.model.errors import StepUsageError
 from kit.model.event import Event, derived_id
 from kit.model.payload import check_travels
+from kit.model.running import current as current
 
 Observe = Callable[[str, Mapping[str, Any]], None]
 Send = Callable[[Event], Awaitable[None]]
-
-current: ContextVar[tuple[Invocation, str | None] | None] = ContextVar("current", default=None)
-"""The invocation that the running code belongs to, and the id of the step within it, if any."""
 
 
 class Invocation(Catching):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from kit.model.duration import Duration, due_at
 from kit.model.errors import LoopDetectedError
 
 MAX_PRIORITY = 50
@@ -114,9 +116,18 @@ def check_priority(priority: int) -> int:
     return priority
 
 
-def same_name(one: str, other: str) -> bool:
-    """Tell whether two event names are one to Netlify, which ignores case."""
-    return one.lower() == other.lower()
+def event_due(delay: Duration | None, delay_until: datetime | None, now: int) -> int | None:
+    """
+    Return when an event may start, in ms since the epoch, or None for at once.
+
+    Raises:
+        ValueError: If both are given, or one is malformed.
+    """
+    if delay is not None and delay_until is not None:
+        msg = "give either delay or delay_until, not both"
+        raise ValueError(msg)
+    when = delay_until if delay_until is not None else delay
+    return None if when is None else due_at(when, now)
 
 
 def derived_id(*parts: str) -> str:

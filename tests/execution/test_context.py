@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kit.execution.context import Context, PlainContext, event_due
+from kit.execution.context import Context, PlainContext
 from kit.model.delivery import Completed, Failed
 from kit.model.errors import StepUsageError
 from kit.model.step_id import MAX_STEP_ID_LENGTH, check_step_id, repeated
@@ -37,26 +36,6 @@ def test_an_id_too_long_is_told_by_its_beginning() -> None:
 
 def test_a_repeated_id_is_told_with_what_to_do() -> None:
     assert "give every step its own (in a loop, put the index into it)" in repeated("a").message
-
-
-@pytest.mark.parametrize(
-    ("delay", "until", "expected"),
-    [
-        (None, None, None),
-        ("1 minute", None, 61_000),
-        (timedelta(seconds=-1), None, 1000),
-        (None, datetime(1970, 1, 1, 0, 1, tzinfo=UTC), 60_000),
-    ],
-)
-def test_an_event_is_due_after_a_delay_or_at_a_moment(
-    delay: Any, until: datetime | None, expected: int | None
-) -> None:
-    assert event_due(delay, until, 1000) == expected
-
-
-def test_a_delay_and_a_moment_are_one_too_many() -> None:
-    with pytest.raises(ValueError, match="not both"):
-        event_due(1, datetime(2030, 1, 1, tzinfo=UTC), 1000)
 
 
 async def test_a_step_is_called_with_its_arguments(deliver: Deliver) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from kit.model.event import (
     check_name,
     check_priority,
     derived_id,
-    same_name,
+    event_due,
 )
 
 ID = "0190b6f0-0000-4000-8000-000000000000"
@@ -86,9 +88,24 @@ def test_any_other_priority_is_refused(priority: int) -> None:
         check_priority(priority)
 
 
-def test_names_are_compared_without_regard_to_case() -> None:
-    assert same_name("Publish-Draft", "publish-draft")
-    assert not same_name("publish-draft", "publish-drafts")
+@pytest.mark.parametrize(
+    ("delay", "until", "expected"),
+    [
+        (None, None, None),
+        ("1 minute", None, 61_000),
+        (timedelta(seconds=-1), None, 1000),
+        (None, datetime(1970, 1, 1, 0, 1, tzinfo=UTC), 60_000),
+    ],
+)
+def test_an_event_is_due_after_a_delay_or_at_a_moment(
+    delay: Any, until: datetime | None, expected: int | None
+) -> None:
+    assert event_due(delay, until, 1000) == expected
+
+
+def test_a_delay_and_a_moment_are_one_too_many() -> None:
+    with pytest.raises(ValueError, match="not both"):
+        event_due(1, datetime(2030, 1, 1, tzinfo=UTC), 1000)
 
 
 @given(st.lists(st.text(st.characters()), min_size=1, max_size=4))
