@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from kit.netlify.frames import encode
+from kit.deploy.function.protocol import encode
 
 _AT_ONCE = 262_144
 

@@ -23,26 +23,14 @@ from kit.deploy.function.channel import Channel
 from kit.deploy.function.limits import admitted, share_of
 from kit.deploy.function.logs import Logs, running
 from kit.deploy.function.place import Place, read_manifest
+from kit.deploy.function.protocol import Body, Frame, Gone, Invoke, Prepare, Request, Took, decode
 from kit.execution.calling import call
 from kit.execution.execute import Suspending, execute
 from kit.model.delivery import Failed, Outcome, Suspended
 from kit.model.errors import WorkflowImportError
 from kit.model.event import Event
 from kit.model.failure import Failure, failure_of
-from kit.netlify.frames import (
-    Body,
-    Frame,
-    Gone,
-    Invoke,
-    Prepare,
-    Request,
-    Took,
-    decode,
-    delivery_of,
-    error_json,
-    outcome_frame,
-    planned_wait,
-)
+from kit.netlify.deliveries import delivery_of, error_json, outcome_json, planned_wait
 
 DESCRIPTOR = 3
 
@@ -135,7 +123,7 @@ class Child:
         outcome = await self._outcome(frame, time_left)
         if isinstance(outcome, Suspended) and outcome.failure is not None:
             self._logs.error(outcome.failure.traceback)  # the platform is not told of it
-        return outcome_frame(outcome, frame.item, _now())
+        return outcome_json(outcome, frame.item, _now())
 
     async def _outcome(self, frame: Invoke, time_left: float | None) -> Outcome:
         began = time.monotonic()

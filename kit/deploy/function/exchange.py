@@ -13,7 +13,16 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from kit.netlify.frames import Body, Frame, Gone, Request, Took, chunk_frame, head_frame, took_frame
+from kit.deploy.function.protocol import (
+    Body,
+    Frame,
+    Gone,
+    Request,
+    Took,
+    chunk_frame,
+    head_frame,
+    took_frame,
+)
 
 Message: TypeAlias = "MutableMapping[str, Any]"
 

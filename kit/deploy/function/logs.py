@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
-from kit.netlify.frames import log_frame
+from kit.deploy.function.protocol import log_frame
 
 Emit: TypeAlias = Callable[[Mapping[str, Any]], None]
 

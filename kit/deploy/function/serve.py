@@ -17,10 +17,11 @@ from weakref import WeakKeyDictionary
 
 from kit.deploy.function.exchange import Exchange, scope_of
 from kit.deploy.function.lifespan import Application, Lifespan
+from kit.deploy.function.protocol import Frame, Request
 from kit.execution.calling import call
 from kit.model.errors import PayloadError
 from kit.model.failure import failure_of
-from kit.netlify.frames import Frame, Request, error_json
+from kit.netlify.deliveries import error_json
 
 if TYPE_CHECKING:
     from starlette.responses import Response

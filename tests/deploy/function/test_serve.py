@@ -17,10 +17,10 @@ from starlette.responses import JSONResponse
 from kit.deploy.function import exchange as exchange_module
 from kit.deploy.function.exchange import Exchange, scope_of
 from kit.deploy.function.lifespan import Lifespan
+from kit.deploy.function.protocol import Body, Gone, Request, Took
 from kit.deploy.function.serve import answer, mounted_at, path_params, to_response
 from kit.model.errors import PayloadError, WorkflowNotFoundError
 from kit.model.run import RunStatus
-from kit.netlify.frames import Body, Gone, Request, Took
 
 URL = "https://shop.example/api/thing"
 

@@ -1,5 +1,5 @@
 // One Python process per warm function, and what it and Node say to each other: one JSON object a
-// line over descriptor 3, as kit/netlify/frames.py has it.
+// line over descriptor 3, as kit/deploy/function/protocol.py has it.
 //
 // Nothing happens at import: nine other functions of the site import every workflow's entry.
 

@@ -1,0 +1,168 @@
+"""
+What Node and Python say to each other in a deployed function: one JSON object a line.
+
+Node to Python: `prepare` (import what will be asked for), `invoke` (a delivery of an event),
+`request` with its `body` frames, `bodyEnd` and `gone` (nobody waits for the answer any more).
+Python to Node: `ready` once; `log` at any time; and of each call its end: `completed`, `suspended`
+or `failed` (as kit/netlify/deliveries.py has them), or for a request `head`, `chunk` and `end`.
+`took` goes both ways and says that one piece of a body was handed on: it keeps either side from
+running ahead of the other.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Frame: TypeAlias = "dict[str, Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """
+    What Node asks for, with what holds meanwhile.
+
+    `environ` and `unset` tell what has changed in the environment since the last call. `time_left`
+    is what remains of the function's time, in seconds.
+    """
+
+    number: int
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)  # there are keys in it
+    unset: tuple[str, ...] = ()
+    time_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke(Call):
+    """An event arrives at a workflow: the platform's `item` as it is, and its `size` in bytes."""
+
+    workflow: str = ""
+    item: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """An event is about to arrive at a workflow."""
+
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Call):
+    """An HTTP request arrives at a function; its body, if it `has_body`, follows."""
+
+    function: str = ""
+    method: str = "GET"
+    url: str = ""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    params: Mapping[str, str] = field(default_factory=dict)
+    has_body: bool = False
+    client: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A piece of a request's body; the last has no data and `is_last`."""
+
+    number: int
+    data: bytes = b""
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Node has handed on one piece of a response's body."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Nobody waits for a response any more."""
+
+    number: int
+
+
+Incoming: TypeAlias = Prepare | Invoke | Request | Body | Took | Gone
+"""What Node says."""
+
+
+def decode(line: bytes | bytearray) -> Incoming:
+    """
+    Return the record of one line from Node.
+
+    Raises:
+        ValueError: If it is none: the two sides are of versions that do not fit.
+    """
+    frame = json.loads(line)
+    number = frame.get("call", 0)
+    match frame["type"]:
+        case "prepare":
+            return Prepare(frame["workflow"])
+        case "invoke":
+            given = {"workflow": frame["workflow"], "item": frame["event"], "size": len(line)}
+            return Invoke(**_call(frame), **given)
+        case "request":
+            return _request(frame)
+        case "body":
+            return Body(number, b64decode(frame["data"]))
+        case "bodyEnd":
+            return Body(number, is_last=True)
+        case "took":
+            return Took(number)
+        case "gone":
+            return Gone(number)
+        case other:
+            msg = f"there is no frame of type {other!r}"
+            raise ValueError(msg)
+
+
+def encode(frame: Mapping[str, Any]) -> bytes:
+    """Return *frame* as a line; lone surrogates, which UTF-8 has not, go as escapes."""
+    return json.dumps(frame, separators=(",", ":")).encode() + b"\n"
+
+
+def _call(frame: Frame) -> dict[str, Any]:
+    return {
+        "number": frame["call"],
+        "environ": frame.get("env", {}),
+        "unset": tuple(frame.get("unset", ())),
+        "time_left": frame.get("timeLeft"),
+    }
+
+
+def _request(frame: Frame) -> Request:
+    return Request(
+        **_call(frame),
+        function=frame["function"],
+        method=frame["method"],
+        url=frame["url"],
+        headers=tuple((name, value) for name, value in frame["headers"]),
+        params=frame.get("params") or {},
+        has_body=bool(frame.get("hasBody")),
+        client=frame.get("client"),
+    )
+
+
+def log_frame(text: str, *, level: str, call: int | None, event_id: str | None) -> Frame:
+    """Return a line of log, or several that belong together."""
+    return {"type": "log", "call": call, "level": level, "text": text, "eventId": event_id}
+
+
+def head_frame(call: int, status: int, headers: list[tuple[str, str]], data: bytes) -> Frame:
+    """Return the head of a response, with the first piece of its body, which may be all of it."""
+    return {**chunk_frame(call, data), "type": "head", "status": status, "headers": headers}
+
+
+def chunk_frame(call: int, data: bytes) -> Frame:
+    """Return a further piece of a response's body."""
+    return {"type": "chunk", "call": call, "data": b64encode(data).decode()}
+
+
+def took_frame(call: int) -> Frame:
+    """Return what says that one piece of a request's body was handed on."""
+    return {"type": "took", "call": call}
