@@ -92,7 +92,7 @@ class LocalProvider:
                     replay=self._settings.replay,
                     concurrency=self._settings.concurrency,
                 )
-                self._engine = await engine.__aenter__()
+                self._engine = await engine.open()
             return self._engine
 
     async def _send(self, event: Event, key: str | None) -> Run:

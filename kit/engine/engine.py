@@ -18,8 +18,8 @@ from typing import Any, Literal, Self
 from kit.engine.advance import before_failure
 from kit.engine.clock import Clock, SystemClock
 from kit.engine.invoking import Watch
-from kit.engine.live import Live, anew, arriving
-from kit.engine.loop import Conduct, Loop
+from kit.engine.live import ActiveRun, anew, arriving
+from kit.engine.loop import Loop, LoopOptions
 from kit.engine.requests import Requests
 from kit.engine.waiting import Waiting
 from kit.model.delivery import AfterStep
@@ -37,13 +37,13 @@ Replay = Literal["pauses", "always"]
 
 class Engine:
     """
-    Runs workflows durably on the file at *path*; use it as an async context manager.
+    Runs workflows durably on the file at *path*, from `open` to `close`; or use `async with`.
 
     *find* gives the workflow of a name. *resume* says which unfinished runs to continue: all, or
     only those with the given ids. *fast* skips sleeps and waits. With *replay* `always` each fresh
     step ends its invocation, as on Netlify. At most *concurrency* runs go on at a time.
 
-    Raises (on entering):
+    Raises (on opening):
         StoreInUseError: If another engine runs on the file.
         StoreError: If the file cannot be used.
     """
@@ -73,13 +73,12 @@ class Engine:
         self._fast = fast
         self._clock = clock or SystemClock()
         after_step = AfterStep.SUSPEND if replay == "always" else AfterStep.COMMIT
-        self._conduct = Conduct(self._clock, after_step, concurrency, fast, observe)
+        self._options = LoopOptions(self._clock, after_step, concurrency, fast, observe)
         self._waiting = Waiting()
         self._arriving: dict[str, asyncio.Future[int]] = {}
 
-    # ------------------------------------------------------------ opening and closing
-
-    async def __aenter__(self) -> Self:
+    async def open(self) -> Self:
+        """Open the file, and continue what an ended process left; see `close`."""
         self._lease = Lease(self.path)
         try:
             self._store = RunStore(
@@ -88,7 +87,7 @@ class Engine:
         except BaseException:
             self._lease.release()
             raise
-        self._loop = Loop(self._store, self._waiting, self.send, self._conduct)
+        self._loop = Loop(self._store, self._waiting, self.send, self._options)
         self._requests = Requests(
             self._store, stop=self.stop, retry=self.retry, fail=self._waiting.fail
         )
@@ -110,11 +109,14 @@ class Engine:
                 self.unknown.add(run.workflow)
             else:
                 due = now if run.status is RunStatus.RUNNING or self._fast else run.due
-                live = Live(replace(run, due=due), workflow)
+                live = ActiveRun(replace(run, due=due), workflow)
                 self._loop.live[run.id] = live
                 self._loop.queue(live)
         self._requests.look()
         self._loop.pump()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
 
     async def __aexit__(
         self,
@@ -141,8 +143,6 @@ class Engine:
     def _look_at_requests(self) -> None:
         if not self._loop.closing:
             self._requests.look()
-
-    # ------------------------------------------------------------ what can be asked of it
 
     async def submit(self, event: Event, *, key: str | None = None) -> Run:
         """
@@ -260,19 +260,17 @@ class Engine:
             raise WorkflowNotFoundError(msg)
         self._check_open()
         keep = [] if from_start else before_failure(self._store.reader.checkpoints(run_id))
-        live = Live(anew(run, self._clock.now()), workflow)
+        live = ActiveRun(anew(run, self._clock.now()), workflow)
         stored = self._store.queue_again(run_id, keep, live.run.due)
         return live.run if await self._store_arrival(live, stored) else self.get(run_id)
 
-    # ------------------------------------------------------------ arriving
-
-    async def _store_arrival(self, live: Live, stored: asyncio.Future[int]) -> int:
+    async def _store_arrival(self, live: ActiveRun, stored: asyncio.Future[int]) -> int:
         """Admit a run once it is stored, even if whoever brought it does not wait for that."""
         self._arriving[live.run.id] = stored
         stored.add_done_callback(partial(self._admit, live))
         return await asyncio.shield(stored)
 
-    def _admit(self, live: Live, stored: asyncio.Future[int]) -> None:
+    def _admit(self, live: ActiveRun, stored: asyncio.Future[int]) -> None:
         del self._arriving[live.run.id]
         if stored.exception() is None and stored.result():
             self._loop.admit(live)

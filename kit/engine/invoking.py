@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kit.engine.clock import Clock, Timer
-from kit.engine.live import Keeper, Live
+from kit.engine.live import ActiveRun, StoreCheckpointer
 from kit.execution.execute import execute
 from kit.execution.invocation import Send
 from kit.model.delivery import AfterStep, Delivery, Failed, Outcome
@@ -31,7 +31,7 @@ class Invoking:
 
     def __init__(
         self,
-        live: Live,
+        live: ActiveRun,
         store: RunStore,
         clock: Clock,
         after_step: AfterStep,
@@ -44,14 +44,14 @@ class Invoking:
         self._send_on = send
         self._observe = observe
         self._decided: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._keeper = Keeper(live, store, after_step, self._fail)
+        self._checkpointer = StoreCheckpointer(live, store, after_step, self._fail)
         self._timer: Timer | None = None
         assert live.event is not None  # noqa: S101 - a run is woken before it is invoked
         self.execution = asyncio.create_task(
             execute(
                 live.workflow,
                 Delivery(live.event, live.run.attempt, dict(live.checkpoints)),
-                self._keeper,
+                self._checkpointer,
                 now=clock.now,
                 send=self._send,
                 observe=self._tell if observe else None,
@@ -71,7 +71,7 @@ class Invoking:
         try:
             return await self._decided
         finally:
-            self._keeper.closed = True
+            self._checkpointer.closed = True
             if self._timer:
                 self._timer.cancel()
             if not self.execution.done():
@@ -97,7 +97,7 @@ class Invoking:
             self._decided.set_exception(error)
 
     async def _send(self, event: Event) -> None:
-        await self._keeper.stored(lambda: self._send_on(event))
+        await self._checkpointer.stored(lambda: self._send_on(event))
 
     def _set_limit(self) -> None:
         if self._live.deadline is not None:
@@ -117,7 +117,7 @@ class Invoking:
             self._observe(Progress(what, run.id, run.workflow, self._clock.now(), data))
 
 
-def timed_out(live: Live) -> Failure:
+def timed_out(live: ActiveRun) -> Failure:
     """Return the failure of a run whose time is up."""
     msg = f"the run took longer than the timeout of {live.run.workflow!r}: {live.workflow.timeout}"
     return failure_of(RunTimedOut(msg, run_id=live.run.id))

@@ -19,7 +19,7 @@ from kit.store.sqlite.runs import RunStore
 
 
 @dataclass(slots=True, eq=False)
-class Live:
+class ActiveRun:
     """
     An unfinished run. `event` and `checkpoints` are at hand only while it runs, or about to.
 
@@ -70,7 +70,7 @@ def arriving(
     due: int,
     begins: bool,
     key: str | None,
-) -> Live:
+) -> ActiveRun:
     """Return the run that *event*, whose data is the JSON text *data*, starts in *workflow*."""
     run = Run(
         id=event.id,
@@ -85,7 +85,7 @@ def arriving(
         key=key,
     )
     # read from the text: what the sender does with its data from now on is no business of the run
-    return Live(run, workflow, replace(event, data=load(data)) if begins else None)
+    return ActiveRun(run, workflow, replace(event, data=load(data)) if begins else None)
 
 
 def anew(run: Run, now: int) -> Run:
@@ -94,14 +94,14 @@ def anew(run: Run, now: int) -> Run:
     return replace(queued, ended=None, result=None, failure=None)
 
 
-class Keeper:
+class StoreCheckpointer:
     """The checkpointer of the local engine: commit and go on; or suspend, to rehearse Netlify."""
 
     __slots__ = ("_break_off", "_live", "_store", "after_step", "closed")
 
     def __init__(
         self,
-        live: Live,
+        live: ActiveRun,
         store: RunStore,
         after_step: AfterStep,
         break_off: Callable[[StoreError], None],

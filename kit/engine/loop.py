@@ -16,7 +16,7 @@ from kit.engine.advance import after
 from kit.engine.agenda import Agenda
 from kit.engine.clock import Clock, Timer
 from kit.engine.invoking import Invoking, Watch, timed_out
-from kit.engine.live import Live
+from kit.engine.live import ActiveRun
 from kit.engine.waiting import Waiting
 from kit.execution.invocation import Send
 from kit.model.delivery import AfterStep, Checkpoint, Completed, Outcome
@@ -26,7 +26,7 @@ from kit.store.sqlite.runs import RunStore
 
 
 @dataclass(frozen=True, slots=True)
-class Conduct:
+class LoopOptions:
     """How a loop goes about its runs; see `Engine`."""
 
     clock: Clock
@@ -43,14 +43,14 @@ class Loop:
     *waiting* is told of what has ended, and of a store that failed: nothing begins after that.
     """
 
-    def __init__(self, store: RunStore, waiting: Waiting, send: Send, conduct: Conduct) -> None:
-        self.live: dict[str, Live] = {}
+    def __init__(self, store: RunStore, waiting: Waiting, send: Send, options: LoopOptions) -> None:
+        self.live: dict[str, ActiveRun] = {}
         self.closing = False
         self._store = store
         self._waiting = waiting
         self._send = send
-        self._conduct = conduct
-        self._clock = conduct.clock
+        self._options = options
+        self._clock = options.clock
         self._agenda = Agenda()
         self._running: set[asyncio.Task[None]] = set()
         self._invoking: set[Invoking] = set()
@@ -58,8 +58,6 @@ class Loop:
         self._reserved = 0
         self._timer: Timer | None = None
         self._timer_due: int | None = None
-
-    # ------------------------------------------------------------ coming in
 
     def reserve(self) -> bool:
         """Keep room for a run that is about to be stored; False if it has to queue."""
@@ -73,7 +71,7 @@ class Loop:
         self._reserved -= 1
         self.pump()
 
-    def admit(self, live: Live) -> None:
+    def admit(self, live: ActiveRun) -> None:
         """Take on a run that is stored. One that runs by then has room reserved for it."""
         if self.closing:
             return  # it is on disk, where a later engine finds it
@@ -85,7 +83,7 @@ class Loop:
             self.queue(live)
             self.pump()
 
-    def queue(self, live: Live) -> None:
+    def queue(self, live: ActiveRun) -> None:
         """Put a run on the agenda."""
         now = self._clock.now()
         self._agenda.add(live.run.id, due=live.due, priority=live.run.priority, now=now)
@@ -97,9 +95,7 @@ class Loop:
 
     @property
     def _has_room(self) -> bool:
-        return len(self._running) + self._reserved < self._conduct.concurrency
-
-    # ------------------------------------------------------------ beginning
+        return len(self._running) + self._reserved < self._options.concurrency
 
     def pump(self) -> None:
         """Begin what is due, and set the timer for what is due next."""
@@ -135,7 +131,7 @@ class Loop:
         self._timer = self._timer_due = None
         self.pump()
 
-    def _begin(self, live: Live) -> asyncio.Task[None]:
+    def _begin(self, live: ActiveRun) -> asyncio.Task[None]:
         live.busy = True
         running = asyncio.create_task(self._invoke(live))
         self._running.add(running)
@@ -151,9 +147,7 @@ class Loop:
             self._waiting.fail(error)
         self.pump()
 
-    # ------------------------------------------------------------ what became of a run
-
-    async def _invoke(self, live: Live) -> None:
+    async def _invoke(self, live: ActiveRun) -> None:
         """Carry out one invocation of a run, and store what it came to."""
         if live.stopped:
             return await self._end(live, RunStatus.CANCELLED)
@@ -164,7 +158,7 @@ class Loop:
         if live.event is None:
             live.wake(self._store.reader)
         self._tell(live, "run-started", attempt=live.run.attempt)
-        how = self._conduct
+        how = self._options
         invoking = Invoking(live, self._store, self._clock, how.after_step, self._send, how.observe)
         outcome = await self._outcome(invoking)
         if live.stopped and not isinstance(outcome, Completed):
@@ -183,8 +177,8 @@ class Loop:
                 self._unwinding.add(invoking.execution)
                 invoking.execution.add_done_callback(self._unwinding.discard)
 
-    async def _store_outcome(self, live: Live, outcome: Outcome) -> None:
-        to_store = after(live.run, outcome, self._clock.now(), fast=self._conduct.fast)
+    async def _store_outcome(self, live: ActiveRun, outcome: Outcome) -> None:
+        to_store = after(live.run, outcome, self._clock.now(), fast=self._options.fast)
         first = len(live.checkpoints)
         live.run = to_store.run
         attempt = to_store.attempt
@@ -204,7 +198,7 @@ class Loop:
 
     async def _end(
         self,
-        live: Live,
+        live: ActiveRun,
         status: RunStatus,
         failure: Failure | None = None,
         kept: tuple[Checkpoint, ...] = (),
@@ -213,19 +207,17 @@ class Loop:
         await self._store.end(live.run, len(live.checkpoints), kept)
         self._ended(live)
 
-    def _ended(self, live: Live) -> None:
+    def _ended(self, live: ActiveRun) -> None:
         del self.live[live.run.id]
         self._tell(live, "run-ended", status=live.run.status.value)
         self._waiting.ended(live.run)
 
-    def _tell(self, live: Live, what: str, **data: Any) -> None:
-        if self._conduct.observe is not None:
+    def _tell(self, live: ActiveRun, what: str, **data: Any) -> None:
+        if self._options.observe is not None:
             now = self._clock.now()
-            self._conduct.observe(Progress(what, live.run.id, live.run.workflow, now, data))
+            self._options.observe(Progress(what, live.run.id, live.run.workflow, now, data))
 
-    # ------------------------------------------------------------ coming to an end
-
-    async def stop(self, live: Live) -> None:
+    async def stop(self, live: ActiveRun) -> None:
         """End a run: at once if it waits, at its next step or sleep if it is running."""
         live.stopped = True
         if not live.busy:

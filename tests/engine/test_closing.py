@@ -248,7 +248,7 @@ async def test_tearing_the_loop_down_begins_nothing(path: Any) -> None:
 
     async def life() -> Engine:
         engine = Engine(path, {"flow": flow(handler)}.get, concurrency=1)
-        await engine.__aenter__()
+        await engine.open()
         for _ in range(2):
             await engine.submit(event())
         await turns()

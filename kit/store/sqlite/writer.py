@@ -120,8 +120,6 @@ class Writer:
             self._inbox.put(self._gathered)
             self._gathered = []
 
-    # ------------------------------------------------------------ in the thread
-
     def _work(self) -> None:
         while True:
             batch, ending = self._take()
