@@ -1,45 +1,18 @@
-// Netlify Blobs on loopback: the package's own local server, and a look into all its stores.
+// Netlify Blobs for the rig, and a look into all its stores.
 
-import { createServer } from "node:http";
-import { rm } from "node:fs/promises";
 import { getStore, listStores } from "@netlify/blobs";
-import { BlobsServer } from "@netlify/blobs/server";
 
+import { contextOf, listenForBlobs } from "./listener.mjs";
 import { DEPLOY_ID, SITE_ID } from "./runtime.mjs";
 
-const TOKEN = "rig-blobs-token";
 const STATES = ["pending", "processing", "delayed", "hibernating", "dead-lettered"];
 
-/** Serve blobs from a folder; each request is told to `traffic`. */
-export async function startBlobs(folder, traffic) {
-  const blobs = new BlobsServer({ directory: folder, token: TOKEN, logger: () => {} });
-  // its own start() listens on every interface, so only its request handler is used
-  const server = createServer((incoming, outgoing) => {
-    traffic.follow(outgoing);
-    blobs.handleRequest(incoming, outgoing);
-  });
-  const address = await listen(server);
-  blobs.address = address;
-  return { address, clear: () => rm(folder, { recursive: true, force: true }) };
-}
-
-export async function listen(server) {
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return `http://127.0.0.1:${server.address().port}`;
-}
+/** Serve blobs; each request is told to `traffic`. */
+export const startBlobs = (traffic) =>
+  listenForBlobs({ follow: (outgoing) => traffic.follow(outgoing) });
 
 /** Return what the runtime puts into NETLIFY_BLOBS_CONTEXT. */
-export function blobsContext(address) {
-  const context = {
-    edgeURL: address,
-    uncachedEdgeURL: address,
-    token: TOKEN,
-    siteID: SITE_ID,
-    deployID: DEPLOY_ID,
-    primaryRegion: "rig",
-  };
-  return Buffer.from(JSON.stringify(context)).toString("base64");
-}
+export const blobsContext = (address) => contextOf(address, { siteID: SITE_ID, deployID: DEPLOY_ID });
 
 /** Return everything in the engine's five stores, by state. */
 export async function storedEvents() {

@@ -1,12 +1,12 @@
 // The real engine on loopback: the published @netlify/async-workloads, run as its extension does.
 //
 //   node rig.mjs --functions DIR [--process in-process|one|per-invocation]
-//                [--after run|freeze|end|kill] [--blobs DIR] [--key KEY] [--calm LOOKS]
+//                [--after run|freeze|end|kill] [--key KEY] [--calm LOOKS]
 //
 // Prints one line of JSON when ready: {"url", "key", "pid", "functions": [names]}. Ends when its
 // input closes or on SIGTERM. Serves the router, scheduler, five processors, management API and the
 // functions of DIR (workloads, and plain ones with or without `config.path`) as a site would, over
-// the local server of Netlify Blobs. Nothing goes by time: the scheduler runs when it is told to.
+// blobs of its own (listener.mjs). Nothing goes by time: the scheduler runs when it is told to.
 // Functions get this process's environment, and what the platform would add to it.
 //
 // Where workloads run (--process; the engine's own functions always run in this process):
@@ -30,6 +30,8 @@
 //                       `drop` cuts the connection, `pass` lets the function do its work first
 //   GET  /rig/events    what the five stores hold: {state: [{key, metadata, body}]}
 //   GET  /rig/blobs     what every store of the site holds
+//   POST /rig/store     {"do", …}: spoils requests to Netlify Blobs; listener.mjs has the rules
+//   GET  /rig/store     the requests to Netlify Blobs, in order: {op, key, status, bytes}
 //   GET  /rig/log       the requests in order, without the key
 //   GET  /rig/seen      what workloads have reported (POST adds)
 //   GET  /rig/workers   the functions' processes
@@ -37,16 +39,15 @@
 
 import { Console } from "node:console";
 import { createServer } from "node:http";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
-import { blobsContext, listen, parsed, startBlobs, storedBlobs, storedEvents } from "./blobs.mjs";
+import { blobsContext, parsed, startBlobs, storedBlobs, storedEvents } from "./blobs.mjs";
 import { clockOffset, installClock, setClock } from "./clock.mjs";
 import { PREFIX, ROUTER, SCHEDULER } from "./functions.mjs";
 import { engineFunctions, findFunction, findFunctions } from "./functions.mjs";
+import { listen } from "./listener.mjs";
 import { DEPLOY_ID, SITE_ID, callFunction, installRuntime } from "./runtime.mjs";
 import { Traffic } from "./traffic.mjs";
 import { handedOn, readBody, webRequest, writeHead, writeJson, writeResponse } from "./web.mjs";
@@ -57,7 +58,6 @@ const { values: options } = parseArgs({
     functions: { type: "string" },
     process: { type: "string", default: "in-process" },
     after: { type: "string", default: "run" },
-    blobs: { type: "string" },
     key: { type: "string", default: "rig-key" },
     calm: { type: "string" },
   },
@@ -67,7 +67,6 @@ checkChoice("process", ["in-process", "one", "per-invocation"]);
 checkChoice("after", ["run", "freeze", "end", "kill"]);
 
 globalThis.console = new Console(process.stderr, process.stderr); // stdout is for the ready line
-const folder = options.blobs ?? mkdtempSync(join(tmpdir(), "rig-"));
 const isApart = options.process !== "in-process";
 // code that runs on after its response comes back to us later from another process
 const traffic = new Traffic(Number(options.calm ?? (isApart ? 10 : 4)));
@@ -90,7 +89,7 @@ const server = createServer((incoming, outgoing) => {
 });
 server.keepAliveTimeout = 60_000; // a connection closed under a caller would look like a failure
 const url = await listen(server);
-const blobs = await startBlobs(folder, traffic);
+const { address: blobsAddress, blobs } = await startBlobs(traffic);
 prepareProcess();
 const found = await findFunctions(resolve(options.functions ?? "."));
 functions = [...(await engineFunctions(found.filter((each) => each.isWorkload))), ...found];
@@ -114,14 +113,13 @@ function prepareProcess() {
     DEPLOY_URL: url,
     SITE_ID,
     DEPLOY_ID,
-    NETLIFY_BLOBS_CONTEXT: blobsContext(blobs.address),
+    NETLIFY_BLOBS_CONTEXT: blobsContext(blobsAddress),
   });
 }
 
 async function stop() {
   setTimeout(() => process.exit(1), 5_000).unref();
   await workers?.stop();
-  rmSync(folder, { recursive: true, force: true });
   process.exit(0);
 }
 
@@ -247,6 +245,8 @@ const COMMANDS = {
   "POST /rig/answers": (given) => void answers.push({ ...PLAIN_ANSWER, ...given }),
   "GET /rig/events": storedEvents,
   "GET /rig/blobs": storedBlobs,
+  "POST /rig/store": (given) => void blobs.spoil(given),
+  "GET /rig/store": () => blobs.log,
   "GET /rig/log": () => log,
   "GET /rig/seen": () => seen,
   "POST /rig/seen": (given) => void seen.push(given),
@@ -277,7 +277,7 @@ function moveClock(offset) {
 async function reset() {
   await workers?.stop();
   await settle();
-  await blobs.clear();
+  blobs.clear();
   for (const list of [log, seen, answers]) list.length = 0;
   moveClock(0);
 }

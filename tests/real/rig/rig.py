@@ -74,7 +74,7 @@ class Rig:
 
     def _start(self) -> None:
         command = [_node(), str(HERE / "rig.mjs"), "--functions", str(self._functions)]
-        command += ["--blobs", str(self._folder / "blobs"), *self._options]
+        command += self._options
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
@@ -156,6 +156,14 @@ class Rig:
     def blobs(self) -> dict[str, list[dict[str, Any]]]:
         """Return what every store of the site holds, by store."""
         return self._control("GET", "blobs")
+
+    def spoil(self, do: str, **rule: Any) -> None:
+        """Spoil requests to Netlify Blobs; `listener.mjs` says what there is to *do*, and how."""
+        self._control("POST", "store", {"do": do, **rule})
+
+    def store_log(self) -> list[dict[str, Any]]:
+        """Return the requests to Netlify Blobs, in order: `op`, `key`, `status` and `bytes`."""
+        return self._control("GET", "store")
 
     def log(self, fn: str | None = None) -> list[dict[str, Any]]:
         """Return the requests made so far, in order; those to one function if *fn* is given."""

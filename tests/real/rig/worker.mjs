@@ -6,8 +6,8 @@
 import { createServer } from "node:http";
 import { pathToFileURL } from "node:url";
 
-import { listen } from "./blobs.mjs";
 import { installClock, setClock } from "./clock.mjs";
+import { listen } from "./listener.mjs";
 import { callFunction, installRuntime } from "./runtime.mjs";
 import { readBody, webRequest, writeResponse } from "./web.mjs";
 
