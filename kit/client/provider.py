@@ -7,6 +7,7 @@ What a provider does: take events, and tell what became of their runs as far as 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kit.model.errors import ConfigError
@@ -92,9 +93,7 @@ def resolve(config: Config) -> Provider:
     """
     settings = config.get_workflow()
     if config.provider == "local":
-        from kit.client.local import LocalProvider
-
-        return LocalProvider(config)
+        return _local(config)
     if settings.store == "blobs":
         msg = (
             "store: blobs (WORKFLOW_STORE) is not available in this version of the kit; leave it"
@@ -104,3 +103,20 @@ def resolve(config: Config) -> Provider:
     from kit.client.netlify import NetlifyProvider
 
     return NetlifyProvider(config)
+
+
+def _local(config: Config) -> Provider:
+    try:
+        # by name: what a statement here could import would be bundled into every function
+        module = import_module("kit.client.local")
+    except ModuleNotFoundError as error:
+        if error.name != "kit.client.local":
+            raise
+        msg = (
+            f"the provider is 'local' ({config.origins['provider']}), and a deployed function has"
+            " no engine, nor a file that outlasts it: take the setting away there, and its runs"
+            " live on Netlify"
+        )
+        raise ConfigError(msg) from None
+    provider: Provider = module.LocalProvider(config)
+    return provider

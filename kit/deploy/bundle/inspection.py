@@ -146,6 +146,12 @@ def _failure(errors: Sequence[Mapping[str, str]], place: Place) -> BuildError:
 
 
 def _advice(missing: Sequence[str], place: Place) -> str:
+    own = [name for name in missing if name.startswith("kit.")]
+    if own:
+        return (
+            f"{', '.join(own)} is for development, and no part of a function: import it in tests"
+            " and tools only"
+        )
     names = ", ".join(missing)
     if not place.is_bundle:
         return f"Install {names} here, too: on this machine only its own Python can import them"

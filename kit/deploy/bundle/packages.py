@@ -1,18 +1,20 @@
 """
 The bundle's packages: the project's requirements and the kit's, as Linux wheels, and the kit.
 
-The kit itself is copied from where it runs, without the rooms that only a developer enters.
+The kit itself is copied from where it runs: those of its modules that a function can import.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import kit
 from kit.deploy.bundle import uv
+from kit.deploy.bundle.imports import reached
 from kit.deploy.bundle.prune import unneeded_in_packages
 from kit.deploy.bundle.requirements import KIT, NEEDED, Requirements
 from kit.deploy.bundle.target import PLATFORMS
@@ -20,10 +22,6 @@ from kit.deploy.bundle.tree import copy_file, digest_of, discard, files_in
 from kit.model.errors import BuildError
 
 KIT_SOURCE = Path(kit.__file__).parent
-_NOT_FOR_FUNCTIONS = (
-    *("cli/", "deploy/bundle/", "dev/", "engine/", "store/", "templates/"),
-    *("client/doctor.py", "client/local.py", "project/scaffold.py", "project/schemas.py"),
-)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -47,11 +45,11 @@ def install(
     return owners
 
 
-def kit_files() -> Iterator[str]:
-    """Yield the files of the kit that functions need."""
-    for path in files_in(KIT_SOURCE):
-        if path.endswith(".py") and not path.startswith(_NOT_FOR_FUNCTIONS):
-            yield path
+@cache
+def kit_files() -> tuple[str, ...]:
+    """Return the files of the kit that functions can import."""
+    programs = (KIT_SOURCE / "deploy" / "bundle" / "programs").glob("*.py")
+    return tuple(reached(KIT_SOURCE, programs=programs))
 
 
 def kit_digest() -> str:

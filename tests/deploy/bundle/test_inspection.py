@@ -84,6 +84,15 @@ def test_every_file_that_is_wrong_is_named(place: Place) -> None:
     assert "surely_not_there: put the package that has it into [project] dependencies" in message
 
 
+def test_parts_of_the_kit_that_no_function_has_are_not_taken_for_packages(place: Place) -> None:
+    workflow(place.root, "a", before="import kit.testing.nothing_of_that_name")
+
+    with pytest.raises(BuildError, match="nothing_of_that_name is for development") as caught:
+        inspect(place, [], {})
+
+    assert "dependencies" not in caught.value.message
+
+
 def test_http_modules_are_imported_too(place: Place) -> None:
     write(place.root, "functions/api/good.py", "def get(request): ...")
     write(place.root, "functions/api/asgi.py", "app = 1")

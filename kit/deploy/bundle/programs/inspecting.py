@@ -80,10 +80,11 @@ def _backoff(policy: Any) -> list[int] | None:
 
 
 def _missing(error: BaseException | None) -> str:
-    """Return the top module that an import in the chain of *error* has not found."""
+    """Return what an import in the chain of *error* has not found: a top module, or one of ours."""
     while error is not None and not isinstance(error, ModuleNotFoundError):
         error = error.__cause__ or error.__context__
-    return (error.name or "").split(".")[0] if error is not None else ""
+    name = (error.name or "") if error is not None else ""
+    return name if name.startswith("kit.") else name.split(".")[0]
 
 
 if __name__ == "__main__":
