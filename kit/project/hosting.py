@@ -15,9 +15,6 @@ from urllib.parse import SplitResult, urlsplit
 KIT_ENTRY = "KIT_ENTRY"
 """Set to 1 by the function entry `kit build` writes, in the Python process it starts."""
 
-KIT_REQUEST_ORIGIN = "KIT_REQUEST_ORIGIN"
-"""The origin the request being answered came to; no variable of Netlify's says it."""
-
 MARKS = ("NETLIFY", "NETLIFY_LOCAL", "NETLIFY_DEV", KIT_ENTRY)
 """The variables of which any one says that this is Netlify."""
 
@@ -76,7 +73,7 @@ def is_true(value: str | None) -> bool:
 
 def _urls(environ: Mapping[str, str]) -> Iterator[Found]:
     own = ("URL", "DEPLOY_URL") if environ.get("CONTEXT") == "production" else ("DEPLOY_URL", "URL")
-    for name in (KIT_REQUEST_ORIGIN, *own):
+    for name in own:
         if value := environ.get(name):
             yield Found(name, value)
 

@@ -37,13 +37,9 @@ def test_a_mark_that_says_no_counts_as_absent(value: str) -> None:
         ({"CONTEXT": "dev", "URL": "u"}, Found("URL", "u")),
         ({"CONTEXT": "dev", "URL": "u", "DEPLOY_URL": ""}, Found("URL", "u")),
         ({"URL": "u", "DEPLOY_URL": "d"}, Found("DEPLOY_URL", "d")),
-        (
-            {"KIT_REQUEST_ORIGIN": "r", "CONTEXT": "production", "URL": "u"},
-            Found("KIT_REQUEST_ORIGIN", "r"),
-        ),
     ],
 )
-def test_on_netlify_the_address_is_the_requests_then_the_deploys(
+def test_on_netlify_the_address_is_the_sites_in_production_and_else_the_deploys(
     environ: dict[str, str], expected: Found | None
 ) -> None:
     assert detect({"NETLIFY": "true", **environ}).base_url == expected

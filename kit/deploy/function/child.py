@@ -19,10 +19,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from kit.deploy.function import environment
 from kit.deploy.function.channel import Channel
 from kit.deploy.function.limits import admitted, share_of
+from kit.deploy.function.loading import Loader
 from kit.deploy.function.logs import Logs, running
-from kit.deploy.function.place import Place, read_manifest
+from kit.deploy.function.manifest import read_manifest
 from kit.deploy.function.protocol import Body, Frame, Gone, Invoke, Prepare, Request, Took, decode
 from kit.execution.calling import call
 from kit.execution.execute import Suspending, execute
@@ -57,7 +59,7 @@ async def _serve_and_leave(bundle: Path, end: socket.socket) -> None:
 async def serve(bundle: Path, end: socket.socket) -> None:
     """Serve the calls that come over *end*, until it is closed."""
     channel = Channel(end)
-    child = Child(Place(read_manifest(bundle)), channel, Logs(channel.send))
+    child = Child(Loader(read_manifest(bundle)), channel, Logs(channel.send))
     channel.listen(child.receive)
     channel.send({"type": "ready", "pid": os.getpid()})
     await channel.ended
@@ -66,8 +68,8 @@ async def serve(bundle: Path, end: socket.socket) -> None:
 class Child:
     """The calls under way, each a task of its own."""
 
-    def __init__(self, place: Place, channel: Channel, logs: Logs) -> None:
-        self.place = place
+    def __init__(self, loader: Loader, channel: Channel, logs: Logs) -> None:
+        self.loader = loader
         self._channel = channel
         self._logs = logs
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,7 +84,7 @@ class Child:
                 exchange.receive(frame)
         elif isinstance(frame, Prepare):
             with suppress(Exception):  # if it fails, it will fail again when it counts
-                self.place.workflow(frame.workflow)
+                self.loader.workflow(frame.workflow)
         else:
             if isinstance(frame, Request):
                 self._begin_exchange(frame)
@@ -102,7 +104,7 @@ class Child:
         began = time.monotonic()
         time_left = share_of(frame.time_left)
         try:
-            self.place.enter(frame.environ, frame.unset)
+            environment.change(frame.environ, frame.unset)
             if isinstance(frame, Invoke):
                 said = await self._invoke(frame, time_left)
             else:
@@ -132,7 +134,7 @@ class Child:
         except ValueError as error:
             return Failed(failure_of(error), None)
         try:
-            workflow = self.place.workflow(frame.workflow)
+            workflow = self.loader.workflow(frame.workflow)
         except Exception as error:  # noqa: BLE001 - what a file raises when it is imported
             return Failed(_import_failure(error), timedelta(milliseconds=planned_wait(frame.item)))
         if time_left is not None:
@@ -154,7 +156,9 @@ class Child:
         running.set((request.number, None))
         exchange = self._exchanges[request.number]
         try:
-            return await answer(request, exchange, self.place.function, time_left, self._logs.error)
+            return await answer(
+                request, exchange, self.loader.function, time_left, self._logs.error
+            )
         finally:
             del self._exchanges[request.number]
 

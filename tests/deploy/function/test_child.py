@@ -20,9 +20,11 @@ import pytest
 
 from kit.client import api as client
 from kit.deploy.function import child as child_module
+from kit.deploy.function import environment
 from kit.deploy.function.child import serve
+from kit.deploy.function.loading import Loader
 from kit.deploy.function.logs import Lines, Logs, running
-from kit.deploy.function.place import Place, Surroundings, read_manifest
+from kit.deploy.function.manifest import read_manifest
 from kit.model.errors import WorkflowNotFoundError
 
 ID = "11111111-1111-4111-8111-111111111111"
@@ -307,7 +309,7 @@ def test_a_module_that_is_already_there_under_the_name_is_not_taken(
     (other / "hello.py").write_text("OTHER = True\n")
     monkeypatch.syspath_prepend(bundle / "other")
 
-    module = Place(read_manifest(bundle)).function("hello")
+    module = Loader(read_manifest(bundle)).function("hello")
 
     assert not hasattr(module, "OTHER")
 
@@ -384,37 +386,28 @@ def test_a_manifest_is_read_with_paths_below_the_root(bundle: Path):
     assert manifest.functions["[id]"] == "functions/api/[id].py"
 
 
-def test_a_place_knows_what_it_has_not(bundle: Path):
-    place = Place(read_manifest(bundle))
+def test_a_loader_knows_what_its_bundle_has_not(bundle: Path):
+    loader = Loader(read_manifest(bundle))
 
     with pytest.raises(WorkflowNotFoundError):
-        place.workflow("nope")
+        loader.workflow("nope")
     with pytest.raises(LookupError, match="holds no HTTP function 'nope'"):
-        place.function("nope")
+        loader.function("nope")
 
 
-def test_each_origin_keeps_its_provider(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv("KIT_REQUEST_ORIGIN", raising=False)
-    surroundings = Surroundings()
-    first, second = Collecting(), Collecting()
+def test_settings_are_read_again_when_one_of_theirs_has_changed(monkeypatch: pytest.MonkeyPatch):
+    source = Collecting()
+    monkeypatch.setattr(os, "environ", dict(os.environ))
     try:
-        surroundings.change({"KIT_REQUEST_ORIGIN": "https://one.example"}, ())
-        client.use_provider(first)  # type: ignore[arg-type]
-        surroundings.change({"UNRELATED": "1"}, ())
-        assert client._provider is first
-        surroundings.change({"KIT_REQUEST_ORIGIN": "https://two.example"}, ())
-        assert client._provider is None
-        client.use_provider(second)  # type: ignore[arg-type]
-        surroundings.change({"KIT_REQUEST_ORIGIN": "https://one.example"}, ())
-        assert client._provider is first
-        for number in range(20):
-            surroundings.change({"KIT_REQUEST_ORIGIN": f"https://{number}.example"}, ())
-            client.use_provider(Collecting())  # type: ignore[arg-type]
-        assert len(surroundings._providers) <= 9
+        client.use_provider(source)  # type: ignore[arg-type]
+        environment.change({"UNRELATED": "1"}, ("NOTHING",))
+        assert client.provider() is source
+        environment.change({"WORKFLOW_BASE_URL": "https://other.example", "NETLIFY": "true"})
+        assert client.provider() is not source
+        environment.change({}, ("UNRELATED",))
+        assert "UNRELATED" not in os.environ
     finally:
         client.use_provider(None)
-        for name in ("KIT_REQUEST_ORIGIN", "UNRELATED"):
-            os.environ.pop(name, None)
 
 
 # ---------------------------------------------------------------- output

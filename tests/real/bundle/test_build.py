@@ -22,8 +22,9 @@ from tests.support.binaries import binary
 LIBRARIES = "libc libm libdl libpthread librt libutil libgcc_s libcrypt libresolv"
 START = (
     "import sys; sys.path += sys.argv[1:]; from pathlib import Path;"
-    " from kit.deploy.function.place import Place, read_manifest;"
-    " place = Place(read_manifest(Path(sys.argv[1]).parent));"
+    " from kit.deploy.function.loading import Loader;"
+    " from kit.deploy.function.manifest import read_manifest;"
+    " place = Loader(read_manifest(Path(sys.argv[1]).parent));"
     " import asyncio, ssl, zoneinfo, ctypes, decimal, hashlib, lzma, bz2, uuid, kit.client.api;"
     " print(place.workflow('PUBLISH-draft').event_name, place.function('publish').__name__)"
 )

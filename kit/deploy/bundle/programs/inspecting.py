@@ -50,14 +50,15 @@ def _workflows(root: Path, folder: str) -> tuple[list[dict[str, Any]], list[dict
 
 
 def _modules(root: Path, folder: str, modules: Mapping[str, str]) -> list[dict[str, str]]:
-    from kit.deploy.function.place import Manifest, Place
+    from kit.deploy.function.loading import Loader
+    from kit.deploy.function.manifest import Manifest
     from kit.deploy.function.serve import METHODS
 
     errors = []
-    place = Place(Manifest(root, root / folder, {}, modules))
+    loader = Loader(Manifest(root, root / folder, {}, modules))
     for name, path in modules.items():
         try:
-            module = place.function(name)
+            module = loader.function(name)
         except BaseException as error:  # noqa: BLE001 - also what ends programs
             why = f"{path} cannot be imported: {type(error).__name__}: {error}"
             trace = "".join(traceback.format_exc())

@@ -8,19 +8,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { environment } from "./environment.mjs";
+
 const MANIFEST = "manifest.json";
 const BUNDLE = join(".kit", "bundle");
 const ENDINGS = new Set(["completed", "suspended", "failed", "end"]);
 const TAIL = 2_000; // characters of what a process said last, to be told when it dies
-
-// what is set for Node, or for a Python elsewhere, and would lead ours astray
-const NOT_FOR_PYTHON = /^(NODE_OPTIONS|PYTHON.*|LD_PRELOAD|LD_LIBRARY_PATH.*)$/;
-const CERTIFICATES = [
-  "/etc/ssl/certs/ca-certificates.crt",
-  "/etc/pki/tls/certs/ca-bundle.crt",
-  "/etc/ssl/ca-bundle.pem",
-  "/etc/ssl/cert.pem",
-];
 
 // after Python's own folders, so that a package cannot stand in for a part of Python
 const BOOTSTRAP =
@@ -67,9 +60,9 @@ class Bridge {
   }
 
   /** Start Python if it is not running; it boots, and imports `workflow`, while others do other things. */
-  start(request, context, workflow) {
+  start(context, workflow) {
     if (!this.#child?.isUsable) {
-      const environ = environment(request, context, this.#folder);
+      const environ = environment(context, this.#folder);
       this.#child = new Child(this.#folder, this.#manifest, environ);
       if (workflow) this.#child.prepare(workflow);
     }
@@ -81,34 +74,11 @@ class Bridge {
    * case: `failed` after `deadline` ms, or if Python dies. `what` is called, and what `advice` there is
    * if it takes too long, goes into errors. Returns how to send further frames.
    */
-  call(frame, { request, context, ...how }) {
-    const child = this.start(request, context);
-    return child.call(frame, environment(request, context, this.#folder), how);
+  call(frame, { context, ...how }) {
+    const child = this.start(context);
+    return child.call(frame, environment(context, this.#folder), how);
   }
 }
-
-/** What the environment of a call is: the function's own, and what the platform says of the request. */
-function environment(request, context, folder) {
-  const { deploy, site } = context ?? {};
-  const told = {
-    CONTEXT: deploy?.context,
-    DEPLOY_ID: deploy?.id,
-    SITE_ID: site?.id,
-    SITE_NAME: site?.name,
-    URL: site?.url,
-    SSL_CERT_FILE: certificates(),
-    ...process.env,
-    KIT_ENTRY: "1",
-    KIT_BUNDLE: folder,
-    KIT_REQUEST_ORIGIN: new URL(request.url).origin,
-  };
-  return Object.fromEntries(
-    Object.entries(told).filter(([name, value]) => value != null && !NOT_FOR_PYTHON.test(name)),
-  );
-}
-
-let found; // the platform's own roots: a Python from elsewhere looks for them at other places
-const certificates = () => (found ??= CERTIFICATES.find((file) => existsSync(file)));
 
 /** One Python process. */
 class Child {

@@ -47,7 +47,6 @@ class Exchange {
     this.#send = bridgeOf(metaUrl).call(
       { type: "request", function: name, method, url, headers: [...headers], params, client: ip, hasBody },
       {
-        request: this.#request,
         context: this.#context,
         deadline: limit,
         what: `the function ${name}`,

@@ -25,7 +25,7 @@ export function workflow(library, { metaUrl }) {
     arrived.set(request, { copy: request.clone(), context });
     try {
       // it boots while the library writes its first blob
-      bridgeOf(metaUrl).start(request, context, expected(request));
+      bridgeOf(metaUrl).start(context, expected(request));
     } catch {
       // told as the failure of an attempt: a failed request would cost the run its steps
     }
@@ -38,7 +38,7 @@ function invoke(bridge, frame, { request, context }) {
   const what = `the workflow ${frame.workflow}`;
   const advice = "make its steps shorter, or define it with background=True (15 minutes)";
   return new Promise((receive) =>
-    bridge.call(frame, { request, context, deadline, what, advice, receive }),
+    bridge.call(frame, { context, deadline, what, advice, receive }),
   );
 }
 

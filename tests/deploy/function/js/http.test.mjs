@@ -183,16 +183,16 @@ test("requests side by side are told apart", async () => {
 
 test("the environment is that of the request", async () => {
   const read = async (context) => {
-    const names = ["CONTEXT", "DEPLOY_ID", "KIT_ENTRY", "KIT_REQUEST_ORIGIN", "CHANGED", "NODE_OPTIONS"];
+    const names = ["CONTEXT", "DEPLOY_ID", "KIT_ENTRY", "CHANGED", "NODE_OPTIONS"];
     const query = names.map((name) => `name=${name}`).join("&");
     return Object.values(await (await ask(`methods?what=environment&${query}`, {}, { context })).json());
   };
   process.env.CHANGED = "once";
   process.env.NODE_OPTIONS ??= "--no-warnings";
   const deploy = { context: "production", id: "d1" };
-  assert.deepEqual(await read({ deploy }), ["production", "d1", "1", "https://shop.example", "once", null]);
+  assert.deepEqual(await read({ deploy }), ["production", "d1", "1", "once", null]);
   delete process.env.CHANGED;
-  assert.deepEqual(await read({}), [null, null, "1", "https://shop.example", null, null]);
+  assert.deepEqual(await read({}), [null, null, "1", null, null]);
 });
 
 test("a crash of Python is 500, and the next request has another Python", async () => {
@@ -204,7 +204,18 @@ test("a crash of Python is 500, and the next request has another Python", async 
   assert.notEqual(await (await ask("methods?what=pid")).json(), before);
 });
 
-test("workflows are started at the request's own site, deferred ones before the response", async () => {
+test("a deploy has an address of its own, if what is told of it can be one", async () => {
+  const address = async (context) => (await ask("methods?what=environment&name=DEPLOY_URL", {}, { context })).json();
+  const site = { name: "my-shop" };
+  const id = "0123456789abcdef01234567";
+  assert.deepEqual(await address({ deploy: { id }, site }), { DEPLOY_URL: `https://${id}--my-shop.netlify.app` });
+  for (const wrong of ["0", "evil.example/", `${id}.evil.example/`]) {
+    assert.deepEqual(await address({ deploy: { id: wrong }, site }), { DEPLOY_URL: null });
+  }
+  assert.deepEqual(await address({ deploy: { id }, site: { name: "evil.example/" } }), { DEPLOY_URL: null });
+});
+
+test("workflows are started at the site, whatever a request's Host says, deferred ones before the response", async () => {
   const events = [];
   const server = createServer(async (incoming, outgoing) => {
     const chunks = [];
@@ -214,11 +225,11 @@ test("workflows are started at the request's own site, deferred ones before the 
     outgoing.writeHead(200, { "x-awl-ack": "ack" }).end("ack");
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const origin = `http://127.0.0.1:${server.address().port}`;
+  const site = { url: `http://127.0.0.1:${server.address().port}` };
   const before = { ...process.env };
   Object.assign(process.env, { AWL_API_KEY: "the-key", NO_PROXY: "127.0.0.1" });
   try {
-    const there = makeAsk(bundle, { origin });
+    const there = makeAsk(bundle, { origin: "https://evil.example", context: { site } });
     const run = await (await there("starting", { method: "POST" })).json();
     assert.equal(run.status, "queued");
     assert.equal((await there("starting", { method: "PUT" })).status, 204);
