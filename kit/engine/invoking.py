@@ -14,7 +14,7 @@ from kit.model.delivery import AfterStep, Delivery, Failed, Outcome
 from kit.model.errors import RunTimedOut
 from kit.model.event import Event
 from kit.model.failure import Failure, failure_of
-from kit.model.run import Progress
+from kit.model.run import Progress, ProgressKind
 from kit.store.sqlite.runs import RunStore
 
 Watch = Callable[[Progress], None]
@@ -114,7 +114,8 @@ class Invoking:
     def _tell(self, what: str, data: Mapping[str, Any]) -> None:
         run = self._live.run
         if self._observe:
-            self._observe(Progress(what, run.id, run.workflow, self._clock.now(), data))
+            kind, now = ProgressKind(what), self._clock.now()
+            self._observe(Progress(kind, run.id, run.workflow, now, data))
 
 
 def timed_out(live: ActiveRun) -> Failure:

@@ -21,7 +21,7 @@ from kit.engine.waiting import Waiting
 from kit.execution.invocation import Send
 from kit.model.delivery import AfterStep, Checkpoint, Completed, Outcome
 from kit.model.failure import Failure
-from kit.model.run import Progress, RunStatus
+from kit.model.run import Progress, ProgressKind, RunStatus
 from kit.store.sqlite.runs import RunStore
 
 
@@ -157,7 +157,7 @@ class Loop:
             return await self._end(live, RunStatus.FAILED, timed_out(live))
         if live.event is None:
             live.wake(self._store.reader)
-        self._tell(live, "run-started", attempt=live.run.attempt)
+        self._tell(live, ProgressKind.RUN_STARTED, attempt=live.run.attempt)
         how = self._options
         invoking = Invoking(live, self._store, self._clock, how.after_step, self._send, how.observe)
         outcome = await self._outcome(invoking)
@@ -184,13 +184,13 @@ class Loop:
         attempt = to_store.attempt
         if attempt is not None:
             told = {"attempt": attempt.number, "error": attempt.failure.message}
-            self._tell(live, "attempt-failed", retryIn=attempt.retry_in, **told)
+            self._tell(live, ProgressKind.ATTEMPT_FAILED, retryIn=attempt.retry_in, **told)
         if live.run.status.is_final:
             await self._store.end(live.run, first, to_store.checkpoints, attempt)
             return self._ended(live)
         await self._store.wait(live.run, first, to_store.checkpoints, attempt)
         if live.run.status is RunStatus.SLEEPING:
-            self._tell(live, "run-sleeps", dueAt=live.run.due, asleep=to_store.asleep)
+            self._tell(live, ProgressKind.RUN_SLEEPS, dueAt=live.run.due, asleep=to_store.asleep)
         if live.stopped:
             return await self._end(live, RunStatus.CANCELLED)
         live.rest()
@@ -209,10 +209,10 @@ class Loop:
 
     def _ended(self, live: ActiveRun) -> None:
         del self.live[live.run.id]
-        self._tell(live, "run-ended", status=live.run.status.value)
+        self._tell(live, ProgressKind.RUN_ENDED, status=live.run.status.value)
         self._waiting.ended(live.run)
 
-    def _tell(self, live: ActiveRun, what: str, **data: Any) -> None:
+    def _tell(self, live: ActiveRun, what: ProgressKind, **data: Any) -> None:
         if self._options.observe is not None:
             now = self._clock.now()
             self._options.observe(Progress(what, live.run.id, live.run.workflow, now, data))

@@ -33,16 +33,25 @@ class RunStatus(StrEnum):
         return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
 
 
+class ProgressKind(StrEnum):
+    """What may happen in a run; and what `Progress.data` then has."""
+
+    RUN_STARTED = "run-started"  # attempt
+    STEP_STARTED = "step-started"  # stepId
+    STEP_FINISHED = "step-finished"  # stepId
+    STEP_FAILED = "step-failed"  # stepId, error, type
+    SLEPT = "slept"  # stepId; said when the sleep begins
+    RUN_SLEEPS = "run-sleeps"  # dueAt, asleep
+    EVENT_SENT = "event-sent"  # name, eventId
+    ATTEMPT_FAILED = "attempt-failed"  # attempt, error, retryIn
+    RUN_ENDED = "run-ended"  # status
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """
-    Something happened in a run, told to whoever watches.
+    """Something happened in a run, told to whoever watches; `data` is JSON-ready."""
 
-    `what` is one of: run-started, step-started, step-finished, step-failed, slept, run-sleeps,
-    event-sent, attempt-failed, run-ended. `data` depends on it and is JSON-ready.
-    """
-
-    what: str
+    what: ProgressKind
     run_id: str
     workflow: str
     at: int

@@ -23,6 +23,7 @@ from kit.model.duration import due_at, to_milliseconds
 from kit.model.event import Event, derived_id
 from kit.model.failure import Failure
 from kit.model.payload import check_travels, to_input
+from kit.model.run import ProgressKind
 from kit.model.workflow import Workflow
 
 START = 1_767_225_600_000
@@ -120,9 +121,9 @@ class _Stage:
         self.played.sent.append(event)
 
     def observe(self, what: str, data: Mapping[str, Any]) -> None:
-        if what == "step-started":
+        if what == ProgressKind.STEP_STARTED:
             self.played.steps.append(data["stepId"])
-        elif what == "slept":
+        elif what == ProgressKind.SLEPT:
             self.played.sleeps.append(data["stepId"])
 
     async def act(self, workflow: Workflow[..., Any]) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 from kit.cli.screen.times import countdown, span
-from kit.model.run import Progress
+from kit.model.run import Progress, ProgressKind
 
 Kind = Literal["run", "done", "failed", "waits", "note", "ended"]
 
@@ -50,16 +50,16 @@ class Story:
 
     def tell(self, progress: Progress) -> Line | None:
         """Take note of *progress*, and return what is to be said about it, if anything."""
-        run_id, about = progress.run_id, _ABOUT.get(progress.what)
+        run_id, about = progress.run_id, _ABOUT[progress.what]
         self.ids.add(run_id)
         seen = self._seen.get(run_id)
         if seen is None:
             attempt = progress.data.get("attempt", 0)
             seen = self._seen[run_id] = _Seen(progress.workflow, progress.at, attempt)
-            if progress.what == "run-started":
+            if progress.what is ProgressKind.RUN_STARTED:
                 again = f", attempt {attempt}" if attempt else ""
                 return Line("run", progress.workflow, f"{run_id}{again}")
-        line = about(self, progress, seen) if about else None
+        line = about(self, progress, seen)
         if line is None:
             return None
         prefix = "" if run_id == self._main else f"{progress.workflow} {run_id[:8]}: "
@@ -131,16 +131,16 @@ class Story:
         return Line("ended", progress.data["status"], f"after {span(progress.at - seen.since)}")
 
 
-_ABOUT = {
-    "run-started": Story._run_started,
-    "step-started": Story._step_started,
-    "step-finished": Story._step_finished,
-    "step-failed": Story._step_failed,
-    "slept": Story._slept,
-    "run-sleeps": Story._run_sleeps,
-    "event-sent": Story._event_sent,
-    "attempt-failed": Story._attempt_failed,
-    "run-ended": Story._run_ended,
+_ABOUT: dict[ProgressKind, Callable[[Story, Progress, _Seen], Line | None]] = {
+    ProgressKind.RUN_STARTED: Story._run_started,
+    ProgressKind.STEP_STARTED: Story._step_started,
+    ProgressKind.STEP_FINISHED: Story._step_finished,
+    ProgressKind.STEP_FAILED: Story._step_failed,
+    ProgressKind.SLEPT: Story._slept,
+    ProgressKind.RUN_SLEEPS: Story._run_sleeps,
+    ProgressKind.EVENT_SENT: Story._event_sent,
+    ProgressKind.ATTEMPT_FAILED: Story._attempt_failed,
+    ProgressKind.RUN_ENDED: Story._run_ended,
 }
 
 
