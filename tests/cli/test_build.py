@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kit.deploy.bundle.findings import Finding
-from kit.deploy.bundle.order import Order
+from kit.deploy.bundle.options import BuildOptions
 from kit.deploy.bundle.plan import WorkflowEntry, WorkflowFacts
 from kit.deploy.bundle.report import Report
 from kit.deploy.bundle.tree import Size
@@ -25,11 +25,11 @@ REPORT = Report(
 
 
 @pytest.fixture(name="orders")
-def _orders(monkeypatch: pytest.MonkeyPatch) -> list[Order]:
+def _orders(monkeypatch: pytest.MonkeyPatch) -> list[BuildOptions]:
     """Every order that was given; nothing is built."""
-    orders: list[Order] = []
+    orders: list[BuildOptions] = []
 
-    def build(order: Order) -> Report:
+    def build(order: BuildOptions) -> Report:
         orders.append(order)
         order.observe("site", "")
         order.observe("site", "5.0 MB")
@@ -40,7 +40,7 @@ def _orders(monkeypatch: pytest.MonkeyPatch) -> list[Order]:
 
 
 def test_functions_go_to_standard_output_and_progress_to_standard_error(
-    kit: Kit, orders: list[Order]
+    kit: Kit, orders: list[BuildOptions]
 ) -> None:
     said = kit("build")
 
@@ -54,28 +54,28 @@ def test_functions_go_to_standard_output_and_progress_to_standard_error(
     assert (order.check, order.measure, order.use_running) == (False, False, False)
 
 
-def test_on_a_terminal_progress_is_live(kit: Kit, orders: list[Order]) -> None:
+def test_on_a_terminal_progress_is_live(kit: Kit, orders: list[BuildOptions]) -> None:
     said = kit("build", terminal=True)
 
     assert said.out.splitlines()[0] == "functions/kit-workflows.mjs: workflow a"
     assert "✓ Packages  5.0 MB" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.err)
 
 
-def test_options_are_handed_on(kit: Kit, orders: list[Order]) -> None:
+def test_options_are_handed_on(kit: Kit, orders: list[BuildOptions]) -> None:
     kit("build", "--report", "--check", "--python", "running")
 
     (order,) = orders
     assert (order.check, order.measure, order.use_running) == (True, True, True)
 
 
-def test_a_report_has_sizes_and_import_times(kit: Kit, orders: list[Order]) -> None:
+def test_a_report_has_sizes_and_import_times(kit: Kit, orders: list[BuildOptions]) -> None:
     lines = kit("build", "--report").out.splitlines()
 
     assert lines[4].split() == ["numpy", "2", "5.0", "MB", "1.0", "MB"]
     assert lines[-1].split() == ["a", "150", "ms"]
 
 
-def test_json_is_all_there_is_on_standard_output(kit: Kit, orders: list[Order]) -> None:
+def test_json_is_all_there_is_on_standard_output(kit: Kit, orders: list[BuildOptions]) -> None:
     said = kit("build", "--json")
 
     assert said.json == REPORT.to_json()
@@ -85,7 +85,7 @@ def test_json_is_all_there_is_on_standard_output(kit: Kit, orders: list[Order]) 
 def test_what_cannot_be_deployed_is_exit_status_1(
     kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def build(order: Order) -> Report:
+    def build(order: BuildOptions) -> Report:
         raise BuildError("too large", code="BUILD_TOO_LARGE")
 
     monkeypatch.setattr("kit.deploy.bundle.build.build", build)

@@ -350,7 +350,7 @@ def test_built_on_a_mac_it_runs_just_so(
     built: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     from kit.deploy.bundle.build import build
-    from kit.deploy.bundle.order import Order
+    from kit.deploy.bundle.options import BuildOptions
     from kit.deploy.bundle.target import Machine
     from kit.project.config import load
 
@@ -364,7 +364,7 @@ def test_built_on_a_mac_it_runs_just_so(
     python = next(iter(cached.glob("python/cpython-*/bin")))
     monkeypatch.setenv("PATH", str(python), prepend=os.pathsep)
     environ = {**os.environ, **boot.cpython_downloads(tmp_path)}
-    build(Order(load(project, environ=environ), environ, machine=Machine("Darwin", "arm64")))
+    build(BuildOptions(load(project, environ=environ), environ, machine=Machine("Darwin", "arm64")))
     task = _tasks(project, tmp_path, "kit-api-*")["kit-api-publish"]
 
     with boot.Booted(task, built.jail) as booted:

@@ -13,7 +13,7 @@ import typer
 from kit.cli.screen.terminal import print_json, say
 
 if TYPE_CHECKING:
-    from kit.deploy.bundle.order import Observe, Order
+    from kit.deploy.bundle.options import BuildOptions, Observe
     from kit.deploy.bundle.report import Report
 
 _STAGES = {
@@ -40,7 +40,7 @@ def build(
 ) -> None:
     """Build the functions: find what is wrong before it is deployed, write what Netlify needs."""
     from kit.deploy.bundle.build import build, clear
-    from kit.deploy.bundle.order import Order
+    from kit.deploy.bundle.options import BuildOptions
     from kit.project.config import load
 
     if python not in (None, "running"):
@@ -48,7 +48,7 @@ def build(
         raise typer.BadParameter(msg)
     with _progress() as observe:
         config = load()
-        order = Order(
+        options = BuildOptions(
             config,
             os.environ,
             use_running=python == "running",
@@ -57,14 +57,14 @@ def build(
             observe=observe,
         )
         if not config.enabled:
-            _say_off(order, clear(order), as_json=as_json)
+            _say_off(options, clear(options), as_json=as_json)
             return
-        built = build(order)
+        built = build(options)
     _print(built, detailed=report, as_json=as_json)
 
 
-def _say_off(order: Order, removed: list[str], *, as_json: bool) -> None:
-    origin = order.config.origins["workflow"]
+def _say_off(options: BuildOptions, removed: list[str], *, as_json: bool) -> None:
+    origin = options.config.origins["workflow"]
     if as_json:
         print_json({"disabled": str(origin), "functions": [], "changed": removed})
     else:

@@ -15,12 +15,12 @@ from typing import Any
 from kit.deploy.bundle import app, interpreter, packages
 from kit.deploy.bundle.bytecode import compile_tree, python_for
 from kit.deploy.bundle.checks import megabytes, unfit_binaries
-from kit.deploy.bundle.inspection import Place
+from kit.deploy.bundle.inspection import PythonEnvironment
 from kit.deploy.bundle.interpreter import EXECUTABLE, Interpreter
-from kit.deploy.bundle.order import Order
+from kit.deploy.bundle.options import BuildOptions
 from kit.deploy.bundle.prune import mentions
 from kit.deploy.bundle.requirements import Requirements, find_requirements
-from kit.deploy.bundle.stage import Done, Facts, Stages
+from kit.deploy.bundle.stage import Facts, StageResult, Stages
 from kit.deploy.bundle.target import PLATFORMS
 from kit.deploy.bundle.tree import Size, digest_of, files_in, sizes
 from kit.model.errors import BuildError
@@ -31,7 +31,7 @@ _NODES_SIZE = Size(1_300_000, 350_000)
 """What Netlify puts into every function, measured with zip-it-and-ship-it 16.2.3."""
 
 
-class Bundling:
+class Bundler:
     """
     Makes the bundle of one project.
 
@@ -39,14 +39,14 @@ class Bundling:
         BuildError: If there is no interpreter to put into it.
     """
 
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        kit = order.root / KIT_FOLDER
-        self.stages = Stages(kit / "bundle", kit / "build", order.moment)
-        order.observe("python", "")
-        self.python = _interpreter(order, kit / "cache" / "python")
+    def __init__(self, options: BuildOptions) -> None:
+        self.options = options
+        kit = options.root / KIT_FOLDER
+        self.stages = Stages(kit / "bundle", kit / "build", options.moment)
+        options.observe("python", "")
+        self.python = _interpreter(options, kit / "cache" / "python")
 
-    def make(self, *, has_http: bool) -> dict[str, Done]:
+    def make(self, *, has_http: bool) -> dict[str, StageResult]:
         """
         Make what has changed, and return what came of each stage.
 
@@ -62,27 +62,29 @@ class Bundling:
     @property
     def import_paths(self) -> tuple[str, ...]:
         """Folders of the project, besides its own, that modules are imported from."""
-        return app.import_paths(self.order.root)
+        return app.import_paths(self.options.root)
 
-    def place(self) -> Place:
+    def environment(self) -> PythonEnvironment:
         """Return where to import the project's modules from: the bundle, if it can run here."""
-        order, bundle = self.order, self.stages.bundle
-        if not order.machine.runs_bundle:
-            places = (*(order.root / path for path in self.import_paths), order.root)
-            return Place(Path(sys.executable), places, order.root, order.folder, is_bundle=False)
+        options, bundle = self.options, self.stages.bundle
+        if not options.machine.runs_bundle:
+            places = (*(options.root / path for path in self.import_paths), options.root)
+            return PythonEnvironment(
+                Path(sys.executable), places, options.root, options.folder, is_bundle=False
+            )
         paths = (bundle / "site", *(bundle / "app" / path for path in self.import_paths))
         python, root = bundle / "python" / EXECUTABLE, bundle / "app"
-        return Place(python, (*paths, root), root, order.folder)
+        return PythonEnvironment(python, (*paths, root), root, options.folder)
 
-    def _site(self, *, has_http: bool) -> Done:
-        root, version = self.order.root, self.python.version
+    def _site(self, *, has_http: bool) -> StageResult:
+        root, version = self.options.root, self.python.version
         wanted = find_requirements(root, has_http=has_http)
         given = [wanted.needed, wanted.wanted, wanted.content]
         inputs = [given, version, PLATFORMS, packages.kit_digest()]
         return self._stage("site", inputs, lambda target: self._make_site(target, wanted))
 
     def _make_site(self, target: Path, wanted: Requirements) -> Facts:
-        root, environ = self.order.root, self.order.environ
+        root, environ = self.options.root, self.options.environ
         owners = packages.install(wanted, self.python.minor, target, root=root, environ=environ)
         brought = packages.brought_by_kit(target)
         bare = {top for top, title in owners.items() if title in brought}
@@ -91,8 +93,8 @@ class Bundling:
         self._compile(target, bare=lambda path: path.split("/", 1)[0] in bare)
         return {**_facts(target, owners, "other files"), "mentions": mentioned}
 
-    def _app(self) -> Done:
-        root, settings = self.order.root, self.order.settings
+    def _app(self) -> StageResult:
+        root, settings = self.options.root, self.options.settings
         sources = app.find_sources(root)
         contents = digest_of((path, (root / path).read_bytes()) for path in sources.paths)
 
@@ -104,7 +106,7 @@ class Bundling:
 
         return self._stage("app", [contents, settings, self.python.version], make)
 
-    def _python(self, mentioned: set[str]) -> Done:
+    def _python(self, mentioned: set[str]) -> StageResult:
         python = self.python
         # discovery tells the frames of `importlib` by its file, which must be the one compiled
         sourced = f"lib/python{python.minor}/importlib/__init__.py"
@@ -121,26 +123,26 @@ class Bundling:
         self, target: Path, *, bare: Callable[[str], bool], without_docs: bool = False
     ) -> None:
         minor, own = self.python.minor, interpreter.executable_of(self.python)
-        compiler = own if self.order.machine.runs_bundle else python_for(minor)
+        compiler = own if self.options.machine.runs_bundle else python_for(minor)
         compile_tree(target, compiler, minor, bare=bare, without_docs=without_docs)
 
-    def _stage(self, name: str, inputs: Any, make: Callable[[Path], Facts]) -> Done:
-        self.order.observe(name, "")
+    def _stage(self, name: str, inputs: Any, make: Callable[[Path], Facts]) -> StageResult:
+        self.options.observe(name, "")
         done = self.stages.run(name, inputs, make)
         size = sum(sizes_of(done).values(), Size())
         told = [megabytes(size.unzipped), *([] if done.fresh else ["unchanged"])]
         if name == "python":
             told.insert(0, self.python.version)
-        self.order.observe(name, ", ".join(told))
+        self.options.observe(name, ", ".join(told))
         return done
 
 
-def sizes_of(done: Done) -> dict[str, Size]:
+def sizes_of(done: StageResult) -> dict[str, Size]:
     """Return how much space each part of a stage's tree takes."""
     return {name: Size(*size) for name, size in done.facts["parts"].items()}
 
 
-def parts_of(done: Mapping[str, Done]) -> dict[str, Size]:
+def parts_of(done: Mapping[str, StageResult]) -> dict[str, Size]:
     """Return how much space each part of a function takes."""
     parts = {NODES_PART: _NODES_SIZE}
     for each in done.values():
@@ -149,14 +151,14 @@ def parts_of(done: Mapping[str, Done]) -> dict[str, Size]:
     return parts
 
 
-def _interpreter(order: Order, cache: Path) -> Interpreter:
-    version = interpreter.wanted_version(order.config.get_workflow().python)
-    if not order.use_running:
-        return interpreter.obtain(version, cache, order.environ)
+def _interpreter(options: BuildOptions, cache: Path) -> Interpreter:
+    version = interpreter.wanted_version(options.config.get_workflow().python)
+    if not options.use_running:
+        return interpreter.obtain(version, cache, options.environ)
     own = interpreter.running()
-    if not order.machine.runs_bundle or interpreter.minor_of(version) != own.minor:
+    if not options.machine.runs_bundle or interpreter.minor_of(version) != own.minor:
         msg = (
-            f"the running Python is {own.version} on {order.machine}; the bundle needs {version}"
+            f"the running Python is {own.version} on {options.machine}; the bundle needs {version}"
             " on Linux x86-64. Build without --python running"
         )
         raise BuildError(msg, code="BUILD_NO_PYTHON")

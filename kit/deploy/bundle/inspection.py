@@ -26,7 +26,7 @@ _STARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PythonEnvironment:
     """
     Where to import from: the interpreter, folders before the project's own, the project.
 
@@ -41,7 +41,7 @@ class Place:
 
 
 def inspect(
-    place: Place, modules: Iterable[HttpModule], environ: Mapping[str, str]
+    environment: PythonEnvironment, modules: Iterable[HttpModule], environ: Mapping[str, str]
 ) -> list[WorkflowFacts]:
     """
     Import every workflow and HTTP module, and return what there is to know of the workflows.
@@ -50,24 +50,28 @@ def inspect(
         BuildError: If one of them cannot be imported there, or a file is wrong: all that are.
     """
     wanted = {
-        "root": str(place.root),
-        "folder": place.folder,
+        "root": str(environment.root),
+        "folder": environment.folder,
         "modules": {module.name: module.path for module in modules},
     }
-    found = _ask(place, "inspecting.py", wanted, environ)
+    found = _ask(environment, "inspecting.py", wanted, environ)
     if found["errors"]:
-        raise _failure(found["errors"], place)
+        raise _failure(found["errors"], environment)
     return [WorkflowFacts(**_from_json(each)) for each in found["workflows"]]
 
 
 def import_times(
-    place: Place, workflows: Iterable[WorkflowFacts], environ: Mapping[str, str]
+    environment: PythonEnvironment, workflows: Iterable[WorkflowFacts], environ: Mapping[str, str]
 ) -> dict[str, int]:
     """Return how many ms each workflow takes to be imported by a new process, the kit included."""
     times = {}
     for workflow in workflows:
-        wanted = {"root": str(place.root), "folder": place.folder, "file": workflow.path}
-        tries = [_ask(place, "timing.py", wanted, environ)["ms"] for _ in range(_STARTS)]
+        wanted = {
+            "root": str(environment.root),
+            "folder": environment.folder,
+            "file": workflow.path,
+        }
+        tries = [_ask(environment, "timing.py", wanted, environ)["ms"] for _ in range(_STARTS)]
         times[workflow.name] = round(min(tries))
     return times
 
@@ -88,18 +92,21 @@ def _from_json(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ask(
-    place: Place, program: str, wanted: Mapping[str, Any], environ: Mapping[str, str]
+    environment: PythonEnvironment,
+    program: str,
+    wanted: Mapping[str, Any],
+    environ: Mapping[str, str],
 ) -> dict[str, Any]:
     source = files("kit.deploy.bundle").joinpath("programs", program).read_text(encoding="utf-8")
     # in the bundle, as functions start it; else with all that is installed here
-    flags = ["-s", "-P"] if place.is_bundle else ["-P"]
-    command = [str(place.python), *flags, "-B", "-c", source, *map(str, place.paths)]
+    flags = ["-s", "-P"] if environment.is_bundle else ["-P"]
+    command = [str(environment.python), *flags, "-B", "-c", source, *map(str, environment.paths)]
     try:
         done = subprocess.run(  # noqa: S603 - the bundle's interpreter, our own program
             command,
             input=json.dumps(wanted),
-            cwd=place.root,
-            env={**(clean(environ) if place.is_bundle else environ), KIT_ENTRY: "1"},
+            cwd=environment.root,
+            env={**(clean(environ) if environment.is_bundle else environ), KIT_ENTRY: "1"},
             capture_output=True,
             text=True,
             errors="replace",
@@ -112,31 +119,33 @@ def _ask(
             " it is imported. Move that into the handler"
         )
         raise BuildError(msg, code="BUILD_IMPORT_FAILED") from error
-    return _answer(done, place)
+    return _answer(done, environment)
 
 
-def _answer(done: subprocess.CompletedProcess[str], place: Place) -> dict[str, Any]:
+def _answer(
+    done: subprocess.CompletedProcess[str], environment: PythonEnvironment
+) -> dict[str, Any]:
     try:
         found = json.loads(done.stdout.rsplit("\n", 2)[-2])
     except (IndexError, ValueError):
         said = "\n".join(done.stderr.strip().splitlines()[-15:])
         msg = (
-            f"{place.python.name} of the bundle ended with status {done.returncode} while it"
+            f"{environment.python.name} of the bundle ended with status {done.returncode} while it"
             f" imported the workflows:\n{said}"
         )
         raise BuildError(msg, code="BUILD_IMPORT_FAILED") from None
     return dict(found)
 
 
-def _failure(errors: Sequence[Mapping[str, str]], place: Place) -> BuildError:
-    where = "in the bundle's own interpreter" if place.is_bundle else f"in {sys.executable}"
+def _failure(errors: Sequence[Mapping[str, str]], environment: PythonEnvironment) -> BuildError:
+    where = "in the bundle's own interpreter" if environment.is_bundle else f"in {sys.executable}"
     lines = []
     for error in errors:
         trace = error.get("traceback", "").rstrip()
         lines += [trace] * bool(trace) + [error["message"]]
     missing = sorted({error["missing"] for error in errors if error.get("missing")})
     if missing:
-        lines.append(_advice(missing, place))
+        lines.append(_advice(missing, environment))
     head = f"{len(errors)} file{'s' * (len(errors) > 1)} cannot be used {where}:"
     return BuildError(
         "\n".join([head, *lines]),
@@ -145,7 +154,7 @@ def _failure(errors: Sequence[Mapping[str, str]], place: Place) -> BuildError:
     )
 
 
-def _advice(missing: Sequence[str], place: Place) -> str:
+def _advice(missing: Sequence[str], environment: PythonEnvironment) -> str:
     own = [name for name in missing if name.startswith("kit.")]
     if own:
         return (
@@ -153,7 +162,7 @@ def _advice(missing: Sequence[str], place: Place) -> str:
             " and tools only"
         )
     names = ", ".join(missing)
-    if not place.is_bundle:
+    if not environment.is_bundle:
         return f"Install {names} here, too: on this machine only its own Python can import them"
     return (
         f"{names}: put the package that has it into [project] dependencies of pyproject.toml or"

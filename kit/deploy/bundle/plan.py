@@ -19,7 +19,7 @@ from typing import Literal
 from kit.model.errors import BuildError
 from kit.model.retry import DEFAULT_MAX_RETRIES
 
-Bundling = Literal["shared", "per-workflow"]
+Grouping = Literal["shared", "per-workflow"]
 
 BACKGROUND = "-background"
 """How a function's name ends if it may run for 15 minutes: Netlify and its library go by it."""
@@ -95,7 +95,7 @@ Entry = WorkflowEntry | HttpEntry
 
 
 def plan(
-    workflows: Iterable[WorkflowFacts], modules: Iterable[HttpModule], bundling: Bundling
+    workflows: Iterable[WorkflowFacts], modules: Iterable[HttpModule], grouping: Grouping
 ) -> tuple[Entry, ...]:
     """
     Return the entries to be written, sorted by name.
@@ -108,9 +108,9 @@ def plan(
     by_name: dict[str, list[WorkflowFacts]] = {}
     owners: dict[str, str] = {}
     for workflow in sorted(workflows, key=lambda workflow: workflow.name):
-        name = shared_name(workflow) if bundling == "shared" else own_name(workflow)
+        name = shared_name(workflow) if grouping == "shared" else own_name(workflow)
         by_name.setdefault(name, []).append(workflow)
-        if bundling == "per-workflow":
+        if grouping == "per-workflow":
             _claim(owners, name, workflow.path)
     entries: list[Entry] = [WorkflowEntry(name, tuple(same)) for name, same in by_name.items()]
     for module in modules:

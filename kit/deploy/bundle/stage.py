@@ -22,7 +22,7 @@ Make = Callable[[Path], Facts]
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class StageResult:
     """What came of a stage: the facts, what they hold for, and whether anything had to be done."""
 
     facts: Mapping[str, Any]
@@ -37,9 +37,9 @@ class Stages:
     bundle: Path
     records: Path
     moment: int = EPOCH
-    made: dict[str, Done] = field(default_factory=dict)
+    made: dict[str, StageResult] = field(default_factory=dict)
 
-    def run(self, name: str, inputs: Any, make: Make) -> Done:
+    def run(self, name: str, inputs: Any, make: Make) -> StageResult:
         """
         Return the stage's facts, making its tree `<bundle>/<name>` where that is needed.
 
@@ -57,28 +57,28 @@ class Stages:
             settle(begun, self.moment)
             move_into_place(begun, place)
             _write(record, {"fingerprint": fingerprint, "stamp": stamp(place), "facts": facts})
-            done = Done(facts, fingerprint, fresh=True)
+            done = StageResult(facts, fingerprint, fresh=True)
         self.made[name] = done
         return done
 
-    def recall(self, name: str, inputs: Any, find_out: Callable[[], Facts]) -> Done:
+    def recall(self, name: str, inputs: Any, find_out: Callable[[], Facts]) -> StageResult:
         """Return facts that need no tree, finding them out where *inputs* have changed."""
         record = self.records / f"{name}.json"
         fingerprint = _digest([_own_code(), inputs])
         known = _read(record)
         if known.get("fingerprint") == fingerprint:
-            return Done(known["facts"], fingerprint, fresh=False)
+            return StageResult(known["facts"], fingerprint, fresh=False)
         facts = find_out()
         _write(record, {"fingerprint": fingerprint, "facts": facts})
-        return Done(facts, fingerprint, fresh=True)
+        return StageResult(facts, fingerprint, fresh=True)
 
-    def _recorded(self, place: Path, record: Path, fingerprint: str) -> Done | None:
+    def _recorded(self, place: Path, record: Path, fingerprint: str) -> StageResult | None:
         known = _read(record)
         if known.get("fingerprint") != fingerprint or not place.is_dir():
             return None
         if known.get("stamp") != stamp(place):
             return None
-        return Done(known["facts"], fingerprint, fresh=False)
+        return StageResult(known["facts"], fingerprint, fresh=False)
 
 
 def _digest(value: Any) -> str:

@@ -63,7 +63,7 @@ def test_pips_indexes_are_told_to_uv(monkeypatch: pytest.MonkeyPatch) -> None:
         ":env:.find-links='/wheels'\n"
         "install.find-links='/w1\\n/w2'\n"
     )
-    done = type("Done", (), {"stdout": listing, "returncode": 0})
+    done = type("StageResult", (), {"stdout": listing, "returncode": 0})
     monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
 
     assert uv.indexes({}) == [
@@ -78,7 +78,7 @@ def test_pips_indexes_are_told_to_uv(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_pip_has_none_uv_is_told_nothing(
     monkeypatch: pytest.MonkeyPatch, listing: str, status: int
 ) -> None:
-    done = type("Done", (), {"stdout": listing, "returncode": status})
+    done = type("StageResult", (), {"stdout": listing, "returncode": status})
     monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
 
     assert uv.indexes({}) == []

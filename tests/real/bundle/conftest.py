@@ -16,7 +16,7 @@ import pytest
 
 from kit.deploy.bundle.build import build
 from kit.deploy.bundle.interpreter import DOWNLOADS, obtain, wanted_version
-from kit.deploy.bundle.order import Order
+from kit.deploy.bundle.options import BuildOptions
 from kit.deploy.bundle.report import Report
 from kit.deploy.bundle.tree import files_in
 from kit.model.errors import BuildError
@@ -41,10 +41,12 @@ class Builder:
     environ: Mapping[str, str]
     use_running: bool = False
 
-    def order(self, root: Path, environ: Mapping[str, str] = {}, **options: Any) -> Order:
+    def build_options(
+        self, root: Path, environ: Mapping[str, str] = {}, **options: Any
+    ) -> BuildOptions:
         given = {**self.environ, **environ}
         config = load(root, environ=given)
-        return Order(config, given, use_running=self.use_running, **options)
+        return BuildOptions(config, given, use_running=self.use_running, **options)
 
 
 @pytest.fixture(scope="session")
@@ -110,11 +112,11 @@ class Project:
     def workflow(self, name: str, policy: str = "") -> Path:
         return self.write(f"functions/workflows/{name}.py", WORKFLOW.format(policy=policy))
 
-    def order(self, environ: Mapping[str, str] = {}, **options: Any) -> Order:
-        return self.builder.order(self.root, environ, **options)
+    def build_options(self, environ: Mapping[str, str] = {}, **options: Any) -> BuildOptions:
+        return self.builder.build_options(self.root, environ, **options)
 
     def build(self, environ: Mapping[str, str] = {}, **options: Any) -> Report:
-        return build(self.order(environ, **options))
+        return build(self.build_options(environ, **options))
 
     def contents(self, tree: str = "") -> dict[str, tuple[str, int]]:
         """Return the digest and mode of every file below *tree* of the bundle."""

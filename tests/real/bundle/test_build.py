@@ -232,7 +232,7 @@ def _build_on_a_mac(new: Any, tmp_path: Path) -> Any:
     if new.builder.use_running:
         pytest.skip("there is no interpreter but the running one")
     cache = new.root / ".kit/cache/python"
-    version = new.order().config.get_workflow().python or "3"
+    version = new.build_options().config.get_workflow().python or "3"
     folder = obtain(version, cache, new.builder.environ).folder / "bin"
     (tmp_path / "packages").mkdir()
     (tmp_path / "packages/numpy.py").write_text("")
@@ -355,23 +355,25 @@ def test_switched_off_entries_are_removed(site: Any) -> None:
     site.write("kit.yaml", "workflow: false\n")
     site.write("functions/mine.mjs", "// mine")
 
-    assert clear(site.order(check=True)) == []
-    assert clear(site.order()) == ["kit-api-publish.mjs", "kit-workflows.mjs"]
+    assert clear(site.build_options(check=True)) == []
+    assert clear(site.build_options()) == ["kit-api-publish.mjs", "kit-workflows.mjs"]
     assert site.functions == ["mine.mjs"]
 
 
 def test_the_running_interpreter_must_have_the_version_that_is_wanted(site: Any) -> None:
-    order = site.order({"WORKFLOW_PYTHON": "3.99"})
+    options = site.build_options({"WORKFLOW_PYTHON": "3.99"})
 
     with pytest.raises(BuildError, match=r"Build without --python running"):
-        build(replace(order, use_running=True))
+        build(replace(options, use_running=True))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the copy is for Linux")
 def test_the_running_interpreter_is_taken_on_request(site: Any) -> None:
-    order = site.order({"WORKFLOW_PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}"})
+    options = site.build_options(
+        {"WORKFLOW_PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    )
 
-    report = build(replace(order, use_running=True))
+    report = build(replace(options, use_running=True))
 
     # what it needs of this machine is told, but is no error: it was asked for
     assert {finding.level for finding in report.findings} == {"warning"}

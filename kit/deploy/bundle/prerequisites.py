@@ -29,7 +29,7 @@ console.log(JSON.stringify([process.version, entry === undefined || entry.path !
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Prerequisites:
     """
     What was found around a project.
 
@@ -51,7 +51,7 @@ class Surroundings:
         return self.declared or DEFAULT_FOLDER
 
 
-def look(root: Path, environ: Mapping[str, str]) -> Surroundings:
+def look(root: Path, environ: Mapping[str, str]) -> Prerequisites:
     """
     Find out what is around the project at *root*.
 
@@ -61,7 +61,7 @@ def look(root: Path, environ: Mapping[str, str]) -> Surroundings:
     hosting = detect(environ)
     node, sees_paths = _node(root, environ)
     toml = root / "netlify.toml"
-    return Surroundings(
+    return Prerequisites(
         is_netlify=hosting.is_netlify,
         has_key=hosting.api_key is not None,
         has_library=any(
@@ -75,7 +75,7 @@ def look(root: Path, environ: Mapping[str, str]) -> Surroundings:
     )
 
 
-def judge(found: Surroundings, *, has_workflows: bool) -> Iterator[Finding]:
+def judge(found: Prerequisites, *, has_workflows: bool) -> Iterator[Finding]:
     """Yield what of *found* would keep the functions from working."""
     depends: Level = "error" if found.is_netlify else "warning"
     if has_workflows:
@@ -96,7 +96,7 @@ def judge(found: Surroundings, *, has_workflows: bool) -> Iterator[Finding]:
         )
 
 
-def _judge_library(found: Surroundings, depends: Level) -> Iterator[Finding]:
+def _judge_library(found: Prerequisites, depends: Level) -> Iterator[Finding]:
     if not found.has_library:
         yield Finding(
             "error",

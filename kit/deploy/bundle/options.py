@@ -22,7 +22,7 @@ def ignore(what: str, outcome: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BuildOptions:
     """
     What to build and how. `environ` is the environment of the build, `machine` what it runs on.
 

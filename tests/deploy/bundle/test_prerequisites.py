@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from kit.deploy.bundle.findings import raise_errors
-from kit.deploy.bundle.surroundings import Surroundings, judge, look
+from kit.deploy.bundle.prerequisites import Prerequisites, judge, look
 from kit.model.errors import BuildError
 
-GOOD = Surroundings(
+GOOD = Prerequisites(
     is_netlify=True, has_key=True, has_library=True, node="22.1.0", declared="functions"
 )
 
 
-def said(found: Surroundings, *, has_workflows: bool = True) -> list[tuple[str, str]]:
+def said(found: Prerequisites, *, has_workflows: bool = True) -> list[tuple[str, str]]:
     return [(each.level, each.code) for each in judge(found, has_workflows=has_workflows)]
 
 
@@ -61,7 +61,7 @@ def test_without_node_one_is_warned() -> None:
 
 
 def test_each_says_what_to_do() -> None:
-    bad = Surroundings(is_netlify=True, has_key=False, has_library=False, sees_paths=False)
+    bad = Prerequisites(is_netlify=True, has_key=False, has_library=False, sees_paths=False)
     texts = " ".join(each.text for each in judge(bad, has_workflows=True))
 
     for advice in (
@@ -74,7 +74,7 @@ def test_each_says_what_to_do() -> None:
 
 
 def test_all_errors_are_told_at_once() -> None:
-    bad = Surroundings(is_netlify=True, has_key=False, has_library=False, node="22")
+    bad = Prerequisites(is_netlify=True, has_key=False, has_library=False, node="22")
 
     with pytest.raises(BuildError) as caught:
         raise_errors(judge(bad, has_workflows=True), strict=False)
@@ -101,7 +101,7 @@ def test_the_project_and_its_environment_are_looked_at(tmp_path: Path) -> None:
 
     found = look(tmp_path / "site", {"PATH": path, "NETLIFY": "true", "AWL_API_KEY_P1": "k"})
 
-    assert found == Surroundings(
+    assert found == Prerequisites(
         is_netlify=True,
         has_key=True,
         has_library=True,
