@@ -6,23 +6,24 @@ The kit itself is copied from where it runs: those of its modules that a functio
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import PathDistribution
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import kit
 from kit.deploy.bundle import uv
 from kit.deploy.bundle.imports import reached
 from kit.deploy.bundle.prune import unneeded_in_packages
 from kit.deploy.bundle.requirements import KIT, NEEDED, Requirements
-from kit.deploy.bundle.target import PLATFORMS
+from kit.deploy.bundle.target import MARKERS, PLATFORMS
 from kit.deploy.bundle.tree import copy_file, digest_of, discard, files_in
 from kit.model.errors import BuildError
 
 KIT_SOURCE = Path(kit.__file__).parent
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def install(
@@ -59,13 +60,14 @@ def kit_digest() -> str:
 
 def brought_by_kit(target: Path) -> set[str]:
     """Return the titles of the packages in *target* that the kit itself needs, however far."""
-    known = {_plain(_name_of(folder)): folder for folder in target.glob("*.dist-info")}
-    pending, found = [_plain(_requirement(text)) for text in NEEDED], set()
+    known = {canonicalize_name(each.name): each for each in _distributions(target)}
+    pending, found = list(NEEDED), set()
     while pending:
-        name = pending.pop()
-        if name in known and name not in found:
+        requirement = Requirement(pending.pop())
+        name = canonicalize_name(requirement.name)
+        if name in known and name not in found and _applies(requirement):
             found.add(name)
-            pending += (_plain(_requirement(text)) for text in _needs(known[name]))
+            pending += known[name].requires or ()
     return {_title(known[name]) for name in found}
 
 
@@ -111,35 +113,26 @@ def _no_wheel(requirements: Requirements, minor: str, said: str) -> BuildError:
 
 def _owners(target: Path) -> dict[str, str]:
     found: dict[str, str] = {}
-    for folder in sorted(target.glob("*.dist-info")):
-        title = _title(folder)
-        record = folder / "RECORD"
-        lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else ()
-        for line in lines:
-            top = line.split(",", 1)[0].strip('"').split("/", 1)[0]
+    for distribution in _distributions(target):
+        title = _title(distribution)
+        for file in distribution.files or ():
+            top = file.parts[0]
             found.setdefault(top, title)
             if top.endswith(".py"):
                 found.setdefault(f"{top}c", title)  # what may be left of it
     return found
 
 
-def _title(folder: Path) -> str:
-    return " ".join(folder.name.removesuffix(".dist-info").rsplit("-", 1))
+def _distributions(target: Path) -> list[Distribution]:
+    """Return what is installed in *target*, in order: whose a shared folder is depends on it."""
+    found = distributions(path=[str(target)])
+    return sorted(found, key=lambda each: canonicalize_name(each.name))
 
 
-def _needs(folder: Path) -> list[str]:
-    needs = PathDistribution(folder).requires or []
-    return [text for text in needs if "extra ==" not in text.replace("extra==", "extra ==")]
+def _title(distribution: Distribution) -> str:
+    return f"{distribution.name} {distribution.version}"
 
 
-def _name_of(folder: Path) -> str:
-    return folder.name.removesuffix(".dist-info").rpartition("-")[0]
-
-
-def _requirement(text: str) -> str:
-    match = _NAME.match(text.strip())
-    return match[0] if match else ""
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _applies(requirement: Requirement) -> bool:
+    """Tell whether a package needs this one where functions run, without any extras."""
+    return requirement.marker is None or requirement.marker.evaluate(MARKERS)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
 from kit.model.errors import BuildError
 
 KIT = "netlify-workflow-kit"
@@ -50,7 +53,8 @@ def find_requirements(root: Path, *, has_http: bool) -> Requirements:
         return Requirements(needed)  # its needs are known
     if "dependencies" in project:
         # as a list: uv would want more of the file than it needs, such as a version
-        return Requirements(needed, tuple(project["dependencies"]), origin="pyproject.toml")
+        wanted = _checked(project["dependencies"], root / "pyproject.toml")
+        return Requirements(needed, wanted, origin="pyproject.toml")
     if file.is_file():
         content = tuple(_contents(file, set()))
         return Requirements(needed, file=file, content=content, origin="requirements.txt")
@@ -65,7 +69,21 @@ def find_requirements(root: Path, *, has_http: bool) -> Requirements:
 
 def is_kit(root: Path) -> bool:
     """Tell whether the project at *root* is the kit itself."""
-    return _plain(_project(root / "pyproject.toml").get("name", "")) == KIT
+    return canonicalize_name(str(_project(root / "pyproject.toml").get("name", ""))) == KIT
+
+
+def _checked(dependencies: object, file: Path) -> tuple[str, ...]:
+    """Return *dependencies* if each is one, as PEP 508 has it; uv would not say where it stands."""
+    if not isinstance(dependencies, list) or not all(isinstance(x, str) for x in dependencies):
+        msg = f'{file}: dependencies must be a list of texts, as in dependencies = ["httpx"]'
+        raise BuildError(msg, code="BUILD_NO_PACKAGES")
+    for each in dependencies:
+        try:
+            Requirement(each)
+        except InvalidRequirement as error:
+            msg = f"{file}: the dependency {each!r} is none: {error}"
+            raise BuildError(msg, code="BUILD_NO_PACKAGES") from error
+    return tuple(dependencies)
 
 
 def _project(file: Path) -> dict[str, Any]:
@@ -89,7 +107,3 @@ def _contents(file: Path, seen: set[Path]) -> list[str]:
     for name in _INCLUDE.findall(text):
         texts += _contents(file.parent / name, seen)
     return texts
-
-
-def _plain(name: object) -> str:
-    return re.sub(r"[-_.]+", "-", str(name)).lower()

@@ -12,6 +12,17 @@ GLIBC = (2, 34)
 PLATFORMS = ("x86_64-manylinux_2_28", "x86_64-manylinux_2_34")
 """Which wheels to take, as uv names them: the first that has them all, never beyond `GLIBC`."""
 
+MARKERS = {
+    "extra": "",
+    "implementation_name": "cpython",
+    "os_name": "posix",
+    "platform_machine": "x86_64",
+    "platform_python_implementation": "CPython",
+    "platform_system": "Linux",
+    "sys_platform": "linux",
+}
+"""What a requirement's conditions (PEP 508) are judged by, apart from Python's version."""
+
 INTERPRETER = "linux-x86_64-gnu"
 """The build of CPython to take, as uv names it. With musl there are no extension modules."""
 

@@ -140,7 +140,9 @@ def test_what_the_kit_brings_is_found_through_what_needs_what(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packages, "NEEDED", ("Pydantic.Settings>=2", "httpx"))
-    distribution(tmp_path, "pydantic_settings", ("pydantic>=2", 'boto3; extra == "aws"'))
+    elsewhere = ('boto3; extra == "aws"', 'colorama; sys_platform == "win32"')
+    distribution(tmp_path, "pydantic_settings", ('pydantic>=2; os_name == "posix"', *elsewhere))
+    distribution(tmp_path, "colorama")
     distribution(tmp_path, "pydantic", ("pydantic-core==2", "pydantic"))
     distribution(tmp_path, "pydantic_core")
     distribution(tmp_path, "boto3")

@@ -69,6 +69,24 @@ def test_the_kits_own_repository_needs_what_the_kit_needs() -> None:
     assert find_requirements(REPOSITORY, has_http=False).file is None
 
 
+@pytest.mark.parametrize(
+    ("dependencies", "said"),
+    [
+        ('["httpx", "not a requirement"]', "the dependency 'not a requirement' is none"),
+        ("[1]", "must be a list of texts"),
+        ('"httpx"', "must be a list"),
+        ("{httpx = 1}", "must be a list"),
+    ],
+)
+def test_a_dependency_that_is_none_is_named(tmp_path: Path, dependencies: str, said: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[project]\ndependencies = {dependencies}\n")
+
+    with pytest.raises(BuildError, match=said) as caught:
+        find_requirements(tmp_path, has_http=False)
+
+    assert str(tmp_path / "pyproject.toml") in caught.value.message
+
+
 def test_an_unreadable_pyproject_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[project")
     with pytest.raises(BuildError, match="no valid TOML"):
