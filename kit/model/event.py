@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -32,7 +32,7 @@ class Event:
 
     `due` is when it may start, in milliseconds since the epoch, or None for at once. `id` is a
     version-4-shaped UUID: Netlify's stores skip any other. `chain` holds the names of the events
-    that led here, oldest first.
+    that led here, oldest first. `text` is `data` as JSON, where it was encoded already.
 
     Raises:
         ValueError: If a field is out of bounds.
@@ -44,11 +44,25 @@ class Event:
     due: int | None = None
     priority: int = 0
     chain: tuple[str, ...] = ()
+    text: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_name(self.name)
         check_id(self.id)
         check_priority(self.priority)
+
+    def encoded(self) -> str:
+        """
+        Return `data` as JSON.
+
+        Raises:
+            PayloadError: If it would not arrive unchanged; the message names the place.
+        """
+        if self.text is not None:
+            return self.text
+        from kit.model.text import check_travels  # defining a workflow needs no JSON
+
+        return check_travels(self.data, f"the data of event {self.name!r}")
 
     def chain_of_sent(self, name: str) -> tuple[str, ...]:
         """

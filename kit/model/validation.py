@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, get_origin, overload
 
+from kit.model.annotations import adapter_for, validated
 from kit.model.errors import PayloadError
-from kit.model.payload import adapter_for, validated
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_type_hints
+from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, get_type_hints
 
 from kit.model.event import check_name
 from kit.model.retry import RetryPolicy
@@ -64,6 +64,10 @@ class Workflow(Generic[P, R]):
         """The first line of the handler's docstring, or nothing."""
         lines = (inspect.getdoc(self.handler) or "").splitlines()
         return lines[0] if lines else ""
+
+
+AnyWorkflow: TypeAlias = Workflow[..., Any]
+"""A workflow whose handler's parameters and result do not matter."""
 
 
 @functools.lru_cache(maxsize=1024)  # looked up in every invocation
