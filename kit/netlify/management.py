@@ -15,7 +15,9 @@ from typing import Any, Literal
 
 from kit.model.errors import RejectedError
 from kit.model.event import check_id, check_name
-from kit.netlify.router import Answer, Flow, Request, Target, key_header, request_flow
+from kit.netlify.flow import Flow, Request, request_flow
+from kit.netlify.responses import Response
+from kit.netlify.site import Site
 
 EVENTS_PATH = "/.netlify/functions/async-workloads-api/events"
 FAILED_EVENTS_PATH = "/.netlify/functions/async-workloads-api/failed-events"
@@ -32,7 +34,7 @@ class Accepted:
 
 
 def delete_flow(
-    target: Target,
+    site: Site,
     *,
     ids: Collection[str] = (),
     states: Collection[str] = (),
@@ -54,11 +56,11 @@ def delete_flow(
         chosen["eventIds"] = [check_id(each) for each in ids]
     if states or everything:
         chosen["states"] = list(STATES) if everything else [_check_state(each) for each in states]
-    return _order_flow("DELETE", EVENTS_PATH, chosen, target, "the order to delete events")
+    return _order_flow("DELETE", EVENTS_PATH, chosen, site, "the order to delete events")
 
 
 def retry_flow(
-    target: Target,
+    site: Site,
     *,
     ids: Collection[str] = (),
     names: Collection[str] = (),
@@ -77,12 +79,12 @@ def retry_flow(
         chosen["eventIds"] = [check_id(each) for each in ids]
     if names:
         chosen["eventNames"] = [check_name(each) for each in names]
-    return _order_flow("POST", FAILED_EVENTS_PATH, chosen, target, "the order to retry events")
+    return _order_flow("POST", FAILED_EVENTS_PATH, chosen, site, "the order to retry events")
 
 
-def management_probe(target: Target) -> Request:
+def management_probe(site: Site) -> Request:
     """Return a request that orders nothing: without a body, the API answers 400 and says so."""
-    return Request("POST", f"{target.origin}{FAILED_EVENTS_PATH}", key_header(target))
+    return Request("POST", f"{site.origin}{FAILED_EVENTS_PATH}", site.key_header())
 
 
 def _check_choice(
@@ -110,36 +112,36 @@ def _order_flow(
     method: Literal["POST", "DELETE"],
     path: str,
     chosen: Mapping[str, Any],
-    target: Target,
+    site: Site,
     what: str,
 ) -> Flow[Accepted]:
-    headers = {**key_header(target), "content-type": "application/json"}
+    headers = {**site.key_header(), "content-type": "application/json"}
     content = json.dumps(chosen).encode()
-    request = Request(method, target.origin + path, headers, content, what, is_taken)
-    return _accepted_flow(request, target)
+    request = Request(method, site.origin + path, headers, content, what, is_taken)
+    return _accepted_flow(request, site)
 
 
-def _accepted_flow(request: Request, target: Target) -> Flow[Accepted]:
-    taken = yield from request_flow(request, target)
-    result = _result(taken.answer) or {}
+def _accepted_flow(request: Request, site: Site) -> Flow[Accepted]:
+    response, _ = yield from request_flow(request, site)
+    result = _result(response) or {}
     if result.get("sendStatus") != "succeeded":
         msg = (
-            f"{request.what} was taken by {target.origin}, but the site could not send the event"
+            f"{request.what} was taken by {site.origin}, but the site could not send the event"
             " that carries it out. Look at the log of its function async-workloads-api"
         )
-        raise RejectedError(msg, status_code=taken.answer.status, provider="netlify")
+        raise RejectedError(msg, status_code=response.status, provider="netlify")
     event_id = result.get("eventId")
     return Accepted(event_id if isinstance(event_id, str) else None)
 
 
-def is_taken(answer: Answer) -> bool:
+def is_taken(response: Response) -> bool:
     """Tell whether an answer is the management API's, and not some page's."""
-    return 200 <= answer.status < 300 and _result(answer) is not None
+    return 200 <= response.status < 300 and _result(response) is not None
 
 
-def _result(answer: Answer) -> dict[str, Any] | None:
+def _result(response: Response) -> dict[str, Any] | None:
     try:
-        found = json.loads(answer.text)
+        found = json.loads(response.text)
     except ValueError:
         return None
     result = found.get("workloadResult") if isinstance(found, dict) else None

@@ -8,10 +8,10 @@ may well repeat.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NoReturn
+from dataclasses import dataclass
 
-from kit.model.errors import ConnectionFailedError, LoopDetectedError, RejectedError
+from kit.model.errors import ConnectionFailedError, LoopDetectedError, RejectedError, SendError
+from kit.netlify.site import Site
 
 WORTH_ANOTHER_TRY = (429, 502, 503, 504)
 """A busy or restarting site; everything else would be answered the same way again."""
@@ -21,22 +21,7 @@ MAY_HAVE_ARRIVED = (502, 504)
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """The site events go to. The key stays out of the repr, and so out of logs and errors."""
-
-    origin: str
-    api_key: str | None = field(default=None, repr=False)
-
-    def clean(self, text: str) -> str:
-        """Return a *text* from outside in one printable line, without the key."""
-        line = " ".join(text.split())
-        if self.api_key:
-            line = line.replace(self.api_key, "(the key)")
-        return "".join(each if each.isprintable() else "?" for each in line)[:200]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What a site answered; header names are in lower case, `text` may be cut."""
 
     status: int
@@ -45,7 +30,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class NoAnswer:
+class NoResponse:
     """No answer came: `why` in words, and whether the request may have arrived all the same."""
 
     why: str
@@ -53,86 +38,72 @@ class NoAnswer:
     timed_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What was tried: what it was about, where, how often, and whether it may have arrived."""
-
-    what: str
-    target: Target
-    times: int
-    may_have_arrived: bool
-
-
-def is_acknowledged(answer: Answer) -> bool:
-    """Tell whether a router has taken the events (as the client of Async Workloads 0.0.97 does)."""
-    return 200 <= answer.status <= 298 and "x-awl-ack" in answer.headers
-
-
-def raise_unreachable(answer: NoAnswer, tried: Tried) -> NoReturn:
-    """Raise the error for a site that gave no answer at all."""
-    times = "once" if tried.times == 1 else f"{tried.times} times"
-    arrived = (
-        "It may have arrived all the same: look at the site's function log before sending it again"
-        if tried.may_have_arrived
-        else "It has not arrived"
-    )
-    msg = (
-        f"{tried.what} was not taken by {tried.target.origin}, tried {times}:"
-        f" {tried.target.clean(answer.why)}. {arrived}"
-    )
-    raise ConnectionFailedError(msg, may_have_arrived=tried.may_have_arrived, provider="netlify")
-
-
-def raise_refused(answer: Answer, tried: Tried) -> NoReturn:
-    """Raise the error for an answer that is no acknowledgement."""
-    status = answer.status
-    times = f", tried {tried.times} times" if tried.times > 1 else ""
-    meaning = meaning_of(answer, tried.target)
-    msg = f"{tried.what} was not taken by {tried.target.origin}{times}: {meaning}"
-    if status == 508:
-        raise LoopDetectedError(msg, provider="netlify")
-    if status in WORTH_ANOTHER_TRY:
-        raise ConnectionFailedError(
+def not_taken(
+    response: Response | NoResponse, site: Site, what: str, *, tries: int, may_have_arrived: bool
+) -> SendError:
+    """Return the error for a request about *what* that was made so often and never taken."""
+    if isinstance(response, NoResponse):
+        return _unreachable(response, site, what, tries, may_have_arrived)
+    times = f", tried {tries} times" if tries > 1 else ""
+    msg = f"{what} was not taken by {site.origin}{times}: {meaning_of(response, site)}"
+    if response.status == 508:
+        return LoopDetectedError(msg, provider="netlify")
+    if response.status in WORTH_ANOTHER_TRY:
+        return ConnectionFailedError(
             msg,
-            may_have_arrived=tried.may_have_arrived,
-            status_code=status,
+            may_have_arrived=may_have_arrived,
+            status_code=response.status,
             provider="netlify",
         )
-    raise RejectedError(msg, status_code=status, provider="netlify")
+    return RejectedError(msg, status_code=response.status, provider="netlify")
 
 
-def meaning_of(answer: Answer, target: Target) -> str:
+def _unreachable(
+    response: NoResponse, site: Site, what: str, tries: int, may_have_arrived: bool
+) -> SendError:
+    times = "once" if tries == 1 else f"{tries} times"
+    arrived = (
+        "It may have arrived all the same: look at the site's function log before sending it again"
+        if may_have_arrived
+        else "It has not arrived"
+    )
+    why = site.clean(response.why)
+    msg = f"{what} was not taken by {site.origin}, tried {times}: {why}. {arrived}"
+    return ConnectionFailedError(msg, may_have_arrived=may_have_arrived, provider="netlify")
+
+
+def meaning_of(response: Response, site: Site) -> str:
     """Return what an answer that is no acknowledgement means, and what to do about it."""
-    status = answer.status
-    reason = target.clean(answer.headers.get("x-awl-reason", ""))
-    if status == 401 and target.api_key is None:
+    status = response.status
+    reason = site.clean(response.headers.get("x-awl-reason", ""))
+    if status == 401 and site.api_key is None:
         return _NO_KEY
     if status in _MEANINGS:
         return _MEANINGS[status] + (f" (it says: {reason})" if reason else "")
     if 300 <= status < 400:
-        return _redirected(answer, target)
+        return _redirected(response, site)
     if status < 300:
-        return _not_a_router(answer, target, reason)
-    says = reason or target.clean(answer.text) or "nothing else"
+        return _not_a_router(response, site, reason)
+    says = reason or site.clean(response.text) or "nothing else"
     advice = _SERVER_ADVICE if status >= 500 else "Check workflow.baseUrl: `kit config` shows it"
     return f"it answered {status} and says: {says}. {advice}"
 
 
-def _redirected(answer: Answer, target: Target) -> str:
-    place = target.clean(answer.headers.get("location", "elsewhere"))
+def _redirected(response: Response, site: Site) -> str:
+    place = site.clean(response.headers.get("location", "elsewhere"))
     return (
-        f"it redirects ({answer.status}) to {place}. Set workflow.baseUrl to the address it"
+        f"it redirects ({response.status}) to {place}. Set workflow.baseUrl to the address it"
         " redirects to; redirects are not followed, since that would hand on the key"
     )
 
 
-def _not_a_router(answer: Answer, target: Target, reason: str) -> str:
+def _not_a_router(response: Response, site: Site, reason: str) -> str:
     if "no workloads" in reason:
         return "the site has no workflows at all. Deploy one, then send again"
-    kind = target.clean(answer.headers.get("content-type", "no content type").split(";")[0])
+    kind = site.clean(response.headers.get("content-type", "no content type").split(";")[0])
     return (
-        f"it answered {answer.status} ({kind}), but not as Async Workloads does: a page or a proxy"
-        " stands in its place. Check workflow.baseUrl, and redirects such as /* in the site's"
+        f"it answered {response.status} ({kind}), but not as Async Workloads does: a page or a"
+        " proxy stands in its place. Check workflow.baseUrl, and redirects such as /* in the site's"
         " netlify.toml"
     )
 

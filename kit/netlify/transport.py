@@ -1,8 +1,8 @@
 """
 The network: the one place that imports httpx. Two drivers for one flow, plain and async.
 
-A connection that fails is told to the flow as `NoAnswer`, in words; nothing of httpx goes further.
-Redirects are not followed, since that would hand the key to another place.
+A connection that fails is told to the flow as `NoResponse`, in words; nothing of httpx goes
+further. Redirects are not followed, since that would hand the key to another place.
 
 The head of an answer is what counts: a router acknowledges at once, and keeps its body open while
 it hands the events on. So the rest is read for `LINGER` seconds, to keep the connection, no longer.
@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from kit.netlify.router import Answer, Flow, NoAnswer, Pause, Received, Request
+from kit.netlify.flow import Flow, Pause, Received, Request
+from kit.netlify.responses import NoResponse, Response
 from kit.version import __version__
 
 TIMEOUT = 30.0
@@ -34,7 +35,7 @@ _HEADERS = {"user-agent": f"netlify-workflow-kit/{__version__}", "accept": "*/*"
 T = TypeVar("T")
 
 
-class Network:
+class Transport:
     """
     Carries out flows, for plain code. Any number of threads may use one.
 
@@ -85,7 +86,7 @@ class Network:
         if self._own is not None:
             self._own.close()
 
-    def _ask(self, request: Request) -> Answer | NoAnswer:
+    def _ask(self, request: Request) -> Response | NoResponse:
         try:
             if self._transport is not None:
                 built = _built(request, self._timeouts)
@@ -95,7 +96,7 @@ class Network:
                 built = _built_by(self._client, request)
                 response = self._client.send(built, stream=True, auth=None, follow_redirects=False)
         except httpx.RequestError as error:
-            return _no_answer(error, built)
+            return _no_response(error, built)
         body = _Body(built)
         try:
             for part in response.stream:  # type: ignore[union-attr] # of a plain transport
@@ -105,11 +106,11 @@ class Network:
             pass  # the head is what counts
         finally:
             response.close()
-        return _answer(response, body)
+        return _response(response, body)
 
 
-class AsyncNetwork:
-    """Carries out flows, for async code on one event loop. See `Network`."""
+class AsyncTransport:
+    """Carries out flows, for async code on one event loop. See `Transport`."""
 
     def __init__(
         self,
@@ -152,7 +153,7 @@ class AsyncNetwork:
         if self._own is not None:
             await self._own.aclose()
 
-    async def _ask(self, request: Request) -> Answer | NoAnswer:
+    async def _ask(self, request: Request) -> Response | NoResponse:
         try:
             if self._transport is not None:
                 built = _built(request, self._timeouts)
@@ -164,7 +165,7 @@ class AsyncNetwork:
                     built, stream=True, auth=None, follow_redirects=False
                 )
         except httpx.RequestError as error:
-            return _no_answer(error, built)
+            return _no_response(error, built)
         body = _Body(built)
         try:
             async for part in response.stream:  # type: ignore[union-attr] # of an async transport
@@ -174,7 +175,7 @@ class AsyncNetwork:
             pass  # the head is what counts
         finally:
             await response.aclose()
-        return _answer(response, body)
+        return _response(response, body)
 
 
 class _Body:
@@ -233,22 +234,22 @@ def _built_by(client: httpx.Client | httpx.AsyncClient, request: Request) -> htt
     )
 
 
-def _answer(response: httpx.Response, body: _Body) -> Answer:
-    is_plain = "content-encoding" not in response.headers
+def _response(given: httpx.Response, body: _Body) -> Response:
+    is_plain = "content-encoding" not in given.headers
     text = body.content.decode(errors="replace") if is_plain else ""
-    return Answer(response.status_code, dict(response.headers), text)
+    return Response(given.status_code, dict(given.headers), text)
 
 
-def _no_answer(error: httpx.RequestError, request: httpx.Request) -> NoAnswer:
+def _no_response(error: httpx.RequestError, request: httpx.Request) -> NoResponse:
     timeouts: dict[str, Any] = request.extensions["timeout"]
     if isinstance(error, httpx.ReadTimeout):
         why = f"it took the connection, but did not answer within {timeouts['read']:g} seconds"
-        return NoAnswer(why, may_have_arrived=True, timed_out=True)
+        return NoResponse(why, may_have_arrived=True, timed_out=True)
     for kind, why, may_have_arrived in _CAUSES:
         if isinstance(error, kind):
             detail = f" ({error})" if str(error) else ""
-            return NoAnswer(f"{why}{detail}", may_have_arrived)
-    return NoAnswer(f"the request failed ({error})", may_have_arrived=True)
+            return NoResponse(f"{why}{detail}", may_have_arrived)
+    return NoResponse(f"the request failed ({error})", may_have_arrived=True)
 
 
 _CAUSES: tuple[tuple[type[httpx.RequestError], str, bool], ...] = (

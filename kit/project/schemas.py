@@ -1,8 +1,8 @@
 """
 JSON Schemas (draft 2020-12) of the configuration, of events, of runs, and of a workflow's input.
 
-Each is made from what the code itself goes by: the settings' model, the `TypedDict`s of `wire`, a
-handler's annotation. The files in `schemas/` are copies for editors and other programs.
+Each is made from what the code itself goes by: the settings' model, the `TypedDict`s of events and
+runs, a handler's annotation. The files in `schemas/` are copies for editors and other programs.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from pydantic import PydanticUserError, TypeAdapter
 
 from kit.model.errors import PayloadError
 from kit.model.workflow import Workflow, annotation_of, input_parameter
-from kit.netlify.wire import EventJson, RunJson
+from kit.netlify.events import EventJson
 from kit.project.files import camel_case
 from kit.project.settings import WorkflowConfig
+from kit.store.json import RunJson
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FOLDER = "schemas"

@@ -7,12 +7,13 @@ import pytest
 from kit.model.errors import RejectedError
 from kit.model.event import derived_id
 from kit.netlify.management import STATES, Accepted, delete_flow, management_probe, retry_flow
-from kit.netlify.responses import Answer, Target
+from kit.netlify.responses import Response
+from kit.netlify.site import Site
 
 KEY = "s3cret-key"
-TARGET = Target("https://site.example", KEY)
+TARGET = Site("https://site.example", KEY)
 ONE, TWO = derived_id("one"), derived_id("two")
-OK = Answer(200, {}, json.dumps({"workloadResult": {"sendStatus": "succeeded", "eventId": ONE}}))
+OK = Response(200, {}, json.dumps({"workloadResult": {"sendStatus": "succeeded", "eventId": ONE}}))
 
 
 def order(flow):
@@ -85,13 +86,13 @@ def test_states_never_mean_everything(states, words):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (Answer(200, {"content-type": "text/html"}, "<html>"), "not as Async Workloads does"),
-        (Answer(200, {}, "[]"), "not as Async Workloads does"),
-        (Answer(200, {}, '{"workloadResult": 5}'), "not as Async Workloads does"),
-        (Answer(204, {}), "not as Async Workloads does"),
-        (Answer(401, {"x-awl-reason": "invalid API key"}), "API key was refused"),
-        (Answer(404, {}), "Install Async Workloads"),
-        (Answer(200, {}, '{"workloadResult": {"sendStatus": "failed"}}'), "could not send the"),
+        (Response(200, {"content-type": "text/html"}, "<html>"), "not as Async Workloads does"),
+        (Response(200, {}, "[]"), "not as Async Workloads does"),
+        (Response(200, {}, '{"workloadResult": 5}'), "not as Async Workloads does"),
+        (Response(204, {}), "not as Async Workloads does"),
+        (Response(401, {"x-awl-reason": "invalid API key"}), "API key was refused"),
+        (Response(404, {}), "Install Async Workloads"),
+        (Response(200, {}, '{"workloadResult": {"sendStatus": "failed"}}'), "could not send the"),
     ],
 )
 def test_anything_but_an_acceptance_is_an_error(answer, words):
@@ -107,7 +108,7 @@ def test_an_acceptance_may_lack_an_id():
     flow = delete_flow(TARGET, everything=True)
     next(flow)
     with pytest.raises(StopIteration) as ended:
-        flow.send(Answer(200, {}, '{"workloadResult": {"sendStatus": "succeeded"}}'))
+        flow.send(Response(200, {}, '{"workloadResult": {"sendStatus": "succeeded"}}'))
     assert ended.value.value == Accepted(None)
 
 

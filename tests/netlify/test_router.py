@@ -10,30 +10,28 @@ from hypothesis import strategies as st
 
 from kit.model.errors import ConnectionFailedError, LoopDetectedError, PayloadError, RejectedError
 from kit.model.event import Event, derived_id
-from kit.netlify.responses import Answer, NoAnswer, Target
+from kit.netlify.flow import Pause, Request, probe_flow, request_flow
+from kit.netlify.responses import NoResponse, Response
 from kit.netlify.router import (
     MAX_BATCH_BYTES,
     MAX_DELAY_MS,
     Acknowledgement,
-    Parcel,
-    Pause,
-    Request,
+    Packed,
     batches,
     events_flow,
     pack,
-    parcels_flow,
-    probe_flow,
-    request_flow,
+    packed_flow,
     router_request,
 )
+from kit.netlify.site import Site
 
 KEY = "s3cret-key"
-TARGET = Target("https://site.example", KEY)
-ACK = Answer(200, {"x-awl-ack": "ack"})
+TARGET = Site("https://site.example", KEY)
+ACK = Response(200, {"x-awl-ack": "ack"})
 NOW = 1_767_225_600_000
-REFUSED = NoAnswer("no connection could be made", may_have_arrived=False)
-BROKEN = NoAnswer("the connection broke", may_have_arrived=True)
-SILENT = NoAnswer("it did not answer", may_have_arrived=True, timed_out=True)
+REFUSED = NoResponse("no connection could be made", may_have_arrived=False)
+BROKEN = NoResponse("the connection broke", may_have_arrived=True)
+SILENT = NoResponse("it did not answer", may_have_arrived=True, timed_out=True)
 
 
 def event(name="publish-draft", data=None, **more):
@@ -45,7 +43,7 @@ def parcel(name="publish-draft", data=None, **more):
 
 
 def carry_out(flow, *answers):
-    """Answer a flow's requests in turn; return what it returns, its requests and its pauses."""
+    """Response a flow's requests in turn; return what it returns, its requests and its pauses."""
     left, requests, pauses = list(answers), [], []
     received = None
     try:
@@ -63,7 +61,7 @@ def carry_out(flow, *answers):
 
 
 def refusal(*answers, target=TARGET):
-    [outcome], requests, _ = carry_out(parcels_flow([parcel()], target), *answers)
+    [outcome], requests, _ = carry_out(packed_flow([parcel()], target), *answers)
     assert isinstance(outcome, Exception)
     assert len(requests) == len(answers)
     assert KEY not in str(outcome)
@@ -118,7 +116,7 @@ def test_a_delay_is_sent_as_an_absolute_time_and_the_chain_with_this_event_last(
 
 
 def test_without_a_key_none_is_sent():
-    assert "authorization" not in router_request([], Target("https://x.example")).headers
+    assert "authorization" not in router_request([], Site("https://x.example")).headers
 
 
 @pytest.mark.parametrize(
@@ -160,7 +158,7 @@ def test_ten_events_share_a_call():
 @given(st.lists(st.integers(1, MAX_BATCH_BYTES), max_size=40))
 def test_groups_keep_order_and_limits_and_are_as_large_as_possible(sizes):
     one = event()
-    parcels = [Parcel(one, b"x" * size) for size in sizes]
+    parcels = [Packed(one, b"x" * size) for size in sizes]
     groups = list(batches(parcels))
 
     assert [each for group in groups for each in group] == parcels
@@ -174,15 +172,15 @@ def test_groups_keep_order_and_limits_and_are_as_large_as_possible(sizes):
 
 @pytest.mark.parametrize("status", [200, 204, 298])
 def test_a_status_up_to_298_with_the_header_is_an_acknowledgement(status):
-    answer = Answer(status, {"x-awl-ack": ""})
-    [outcome], [request], _ = carry_out(parcels_flow([parcel()], TARGET), answer)
+    answer = Response(status, {"x-awl-ack": ""})
+    [outcome], [request], _ = carry_out(packed_flow([parcel()], TARGET), answer)
 
     assert outcome == Acknowledgement(parcel().event.id, "publish-draft", status)
     assert request.what == "event 'publish-draft'"
 
 
 def test_connections_that_fail_are_tried_again_with_the_same_event_and_longer_pauses():
-    flow = parcels_flow([parcel()], TARGET)
+    flow = packed_flow([parcel()], TARGET)
     [outcome], requests, pauses = carry_out(flow, REFUSED, BROKEN, REFUSED, ACK)
 
     assert outcome.tries == 4
@@ -192,7 +190,7 @@ def test_connections_that_fail_are_tried_again_with_the_same_event_and_longer_pa
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_busy_site_is_tried_again_and_given_up_after_the_last(status):
-    busy = Answer(status, {})
+    busy = Response(status, {})
     error = refusal(busy, busy, busy, busy)
 
     assert isinstance(error, ConnectionFailedError)
@@ -229,19 +227,19 @@ def test_a_busy_site_is_tried_again_and_given_up_after_the_last(status):
     ],
 )
 def test_a_busy_site_is_given_the_time_it_asks_for(headers, pause):
-    _, _, pauses = carry_out(parcels_flow([parcel()], TARGET), Answer(503, headers), ACK)
+    _, _, pauses = carry_out(packed_flow([parcel()], TARGET), Response(503, headers), ACK)
 
     assert pauses == [pause]
 
 
 @pytest.mark.parametrize("seconds", ["31", "inf", "86400"])
 def test_a_site_that_asks_for_too_much_time_is_given_up(seconds):
-    assert isinstance(refusal(Answer(503, {"retry-after": seconds})), ConnectionFailedError)
+    assert isinstance(refusal(Response(503, {"retry-after": seconds})), ConnectionFailedError)
 
 
 @pytest.mark.parametrize("status", [200, 299, 302, 400, 401, 403, 404, 413, 418, 500, 508])
 def test_any_other_answer_is_final(status):
-    error = refusal(Answer(status, {}))
+    error = refusal(Response(status, {}))
 
     assert isinstance(error, LoopDetectedError if status == 508 else RejectedError)
     assert error.provider == "netlify"
@@ -260,13 +258,13 @@ def test_a_site_that_never_answers_is_not_asked_twice():
 def test_it_is_said_whether_the_event_may_have_arrived_in_any_of_the_tries():
     assert not refusal(REFUSED, REFUSED, REFUSED, REFUSED).may_have_arrived
     assert refusal(BROKEN, REFUSED, REFUSED, REFUSED).may_have_arrived
-    assert refusal(Answer(502, {}), REFUSED, REFUSED, REFUSED).may_have_arrived
+    assert refusal(Response(502, {}), REFUSED, REFUSED, REFUSED).may_have_arrived
     assert "It has not arrived" in str(refusal(REFUSED, REFUSED, REFUSED, REFUSED))
 
 
 def test_every_event_of_a_group_that_fails_has_an_error_of_its_own():
     parcels = [parcel("one"), parcel("two")]
-    outcomes, _, _ = carry_out(parcels_flow(parcels, TARGET), Answer(401, {}))
+    outcomes, _, _ = carry_out(packed_flow(parcels, TARGET), Response(401, {}))
 
     assert [each.event_id for each in outcomes] == [each.event.id for each in parcels]
     assert outcomes[0] is not outcomes[1]
@@ -289,7 +287,7 @@ def test_nothing_to_send_is_not_sent():
 
 def test_later_groups_go_although_an_earlier_one_failed():
     events = [event("w", n) for n in range(11)]
-    outcomes, requests, _ = carry_out(events_flow(events, TARGET, now=NOW), Answer(500, {}), ACK)
+    outcomes, requests, _ = carry_out(events_flow(events, TARGET, now=NOW), Response(500, {}), ACK)
 
     assert len(requests) == 2
     assert [isinstance(each, Acknowledgement) for each in outcomes] == [False] * 10 + [True]

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from kit.netlify import transport
-from kit.netlify.responses import Answer, NoAnswer
-from kit.netlify.router import Pause, Request, probe_flow
-from kit.netlify.transport import AsyncNetwork, Network
+from kit.netlify.flow import Pause, Request, probe_flow
+from kit.netlify.responses import NoResponse, Response
+from kit.netlify.transport import AsyncTransport, Transport
 
 URL = "https://site.example/.netlify/functions/async-workloads-router"
 
@@ -51,7 +51,7 @@ def ask(request):
     """Make one request, with either driver, and close it again."""
 
     def plain(wanted, **options):
-        network = Network(**options)
+        network = Transport(**options)
         try:
             return network.carry_out(probe_flow(wanted))
         finally:
@@ -59,7 +59,7 @@ def ask(request):
 
     def by_loop(wanted, **options):
         async def asked():
-            network = AsyncNetwork(**options)
+            network = AsyncTransport(**options)
             try:
                 return await network.carry_out(probe_flow(wanted))
             finally:
@@ -113,7 +113,7 @@ def test_a_failure_is_told_in_words(ask, network, error, words, may_have_arrived
 
     told = ask(Request("GET", URL))
 
-    assert isinstance(told, NoAnswer)
+    assert isinstance(told, NoResponse)
     assert words in told.why
     assert (told.may_have_arrived, told.timed_out) == (may_have_arrived, timed_out)
 
@@ -138,8 +138,8 @@ def test_pauses_are_taken_between_requests(network):
     async def pause(seconds):
         paused.append(seconds)
 
-    assert Network(pause=paused.append).carry_out(flow()) == "done"
-    assert asyncio.run(AsyncNetwork(pause=pause).carry_out(flow())) == "done"
+    assert Transport(pause=paused.append).carry_out(flow()) == "done"
+    assert asyncio.run(AsyncTransport(pause=pause).carry_out(flow())) == "done"
     assert paused == [0.25, 0.5] * 2
 
 
@@ -148,13 +148,13 @@ def test_pauses_pass_in_real_time_unless_told_otherwise(network):
         yield Pause(0.001)
 
     begun = time.monotonic()
-    Network().carry_out(flow())
-    asyncio.run(AsyncNetwork().carry_out(flow()))
+    Transport().carry_out(flow())
+    asyncio.run(AsyncTransport().carry_out(flow()))
     assert time.monotonic() - begun >= 0.002
 
 
 def test_a_closed_network_says_so():
-    network = Network()
+    network = Transport()
     network.close()
     with pytest.raises(RuntimeError, match="closed: make a new one"):
         network.carry_out(probe_flow(Request("GET", URL)))
@@ -170,14 +170,14 @@ def handler(request):
 
 def test_a_given_transport_is_used_and_left_open():
     given = httpx.MockTransport(handler)
-    network = Network(transport=given)
+    network = Transport(transport=given)
 
     assert network.carry_out(probe_flow(Request("GET", URL))).text == "none,netlify"
     network.close()
 
 
 async def test_a_given_async_transport_is_used_and_left_open():
-    network = AsyncNetwork(transport=httpx.MockTransport(handler))
+    network = AsyncTransport(transport=httpx.MockTransport(handler))
 
     assert (await network.carry_out(probe_flow(Request("GET", URL)))).text == "none,netlify"
     await network.close()
@@ -185,7 +185,7 @@ async def test_a_given_async_transport_is_used_and_left_open():
 
 def test_a_given_client_adds_its_headers_and_is_left_open():
     with httpx.Client(transport=httpx.MockTransport(handler), headers={"x-team": "a"}) as client:
-        network = Network(client)
+        network = Transport(client)
         assert network.carry_out(probe_flow(Request("GET", URL))).text == "a,netlify"
         network.close()
         assert not client.is_closed
@@ -194,7 +194,7 @@ def test_a_given_client_adds_its_headers_and_is_left_open():
 async def test_a_given_async_client_adds_its_headers_and_is_left_open():
     given = httpx.MockTransport(handler)
     async with httpx.AsyncClient(transport=given, headers={"x-team": "a"}) as client:
-        network = AsyncNetwork(client)
+        network = AsyncTransport(client)
         assert (await network.carry_out(probe_flow(Request("GET", URL)))).text == "a,netlify"
         await network.close()
         assert not client.is_closed
@@ -209,7 +209,7 @@ def test_neither_the_auth_nor_the_redirects_of_a_given_client_count():
 
     given = httpx.MockTransport(answer)
     with httpx.Client(transport=given, auth=("u", "p"), follow_redirects=True) as client:
-        told = Network(client).carry_out(
+        told = Transport(client).carry_out(
             probe_flow(Request("GET", URL, {"authorization": "Bearer k"}))
         )
 
@@ -235,7 +235,7 @@ def test_a_router_that_keeps_its_body_open_has_answered(ask, monkeypatch):
         begun = time.monotonic()
         answer = ask(Request("POST", url, {}, b"[]"))
     assert time.monotonic() - begun < 5
-    assert answer == Answer(200, answer.headers, "ack")
+    assert answer == Response(200, answer.headers, "ack")
 
 
 @pytest.mark.usefixtures("real")

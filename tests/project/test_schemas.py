@@ -18,7 +18,7 @@ from kit.model.event import Event
 from kit.model.failure import Failure
 from kit.model.run import Attempt, Run, RunStatus
 from kit.model.workflow import Workflow
-from kit.netlify.wire import event_to_json, run_to_json
+from kit.netlify.events import event_to_json
 from kit.project.config import load
 from kit.project.files import camel_case
 from kit.project.schemas import (
@@ -33,6 +33,7 @@ from kit.project.schemas import (
     write,
 )
 from kit.project.settings import WorkflowConfig
+from kit.store.json import run_to_json
 
 PROJECT = Path(__file__).parents[2]
 ID = "0b5c2f5e-6a4e-4c1d-9f43-5d0c9e1a7b11"

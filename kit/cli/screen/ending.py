@@ -11,13 +11,13 @@ from kit.model.run import RunStatus
 
 if TYPE_CHECKING:
     from kit.model.run import Run
-    from kit.netlify.wire import RunJson
+    from kit.store.json import RunJson
     from kit.store.sqlite.reader import Reader
 
 
 def run_json(reader: Reader, run: Run) -> RunJson:
     """Return *run* with its steps and failed attempts, as JSON."""
-    from kit.netlify.wire import run_to_json
+    from kit.store.json import run_to_json
 
     return run_to_json(run, reader.checkpoints(run.id).values(), reader.attempts(run.id))
 
@@ -33,7 +33,7 @@ def finish(reader: Reader, run_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json(run_json(reader, run))
     elif run.status is RunStatus.COMPLETED:
-        from kit.model.payload import load
+        from kit.model.text import load
 
         print_json(load(run.result))
     else:

@@ -15,7 +15,7 @@ from kit.model.run import RunStatus
 
 if TYPE_CHECKING:
     from kit.model.run import Run
-    from kit.netlify.wire import AttemptJson, RunJson, StepJson
+    from kit.store.json import AttemptJson, RunJson, StepJson
     from kit.store.sqlite.reader import Reader
 
 _HEAD = ("ID", "WORKFLOW", "STATUS", "AGE", "FAILED", "STEPS")

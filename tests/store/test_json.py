@@ -1,42 +1,13 @@
-"""Records as JSON."""
+"""Runs as JSON."""
 
 from __future__ import annotations
 
 from kit.model.delivery import Checkpoint, CheckpointKind
-from kit.model.event import Event
 from kit.model.failure import Failure
 from kit.model.run import Attempt, Run, RunStatus
-from kit.netlify.wire import event_to_json, run_to_json
+from kit.store.json import run_to_json
 
 ID = "0b5c2f5e-6a4e-4c1d-9f43-5d0c9e1a7b11"
-
-
-def test_an_event_leaves_out_what_was_not_given_but_for_its_data() -> None:
-    assert event_to_json(Event(name="publish-draft", data=None, id=ID)) == {
-        "eventName": "publish-draft",
-        "eventId": ID,
-        "data": None,
-        "eventChain": ["publish-draft"],
-    }
-
-
-def test_an_event_ends_its_own_chain() -> None:
-    event = Event(name="c", data={"a": 1}, id=ID, due=5, priority=-3, chain=("a", "b"))
-
-    assert event_to_json(event, base_url="https://x.example") == {
-        "eventName": "c",
-        "eventId": ID,
-        "data": {"a": 1},
-        "delayUntil": 5,
-        "priority": -3,
-        "baseUrl": "https://x.example",
-        "eventChain": ["a", "b", "c"],
-    }
-    assert event.chain == ("a", "b")
-
-
-def test_falsy_data_is_data() -> None:
-    assert event_to_json(Event(name="a", data=0, id=ID))["data"] == 0
 
 
 def test_a_completed_run_shows_its_steps_and_result() -> None:

@@ -1,5 +1,5 @@
 """
-Events and runs as JSON: records in, dictionaries out. camelCase lives and dies here.
+Runs as JSON: records in, dictionaries out, as `kit runs show --json` and the runs API have them.
 
 The `TypedDict`s say what each key means and what else holds of it; the JSON Schemas are made from
 them, so that the two cannot drift. Times are milliseconds since the epoch.
@@ -12,37 +12,9 @@ from collections.abc import Iterable
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from kit.model.delivery import Checkpoint, CheckpointKind
-from kit.model.event import MAX_NAME_LENGTH, MAX_PRIORITY, Event
 from kit.model.failure import Failure
 from kit.model.run import Attempt, Run, RunStatus
-
-_HEX = "[0-9a-fA-F]"
-_UUID = {"pattern": f"^{_HEX}{{8}}-{_HEX}{{4}}-4{_HEX}{{3}}-[89abAB]{_HEX}{{3}}-{_HEX}{{12}}$"}
-_NAME = {"minLength": 1, "maxLength": MAX_NAME_LENGTH}
-_PRIORITY = {"minimum": -MAX_PRIORITY, "maximum": MAX_PRIORITY}
-_COUNT = {"minimum": 0}
-
-
-class EventJson(TypedDict):
-    """An event as Async Workloads takes it: one item of the array sent to its router."""
-
-    eventName: Annotated[
-        str, "The workflow's name; Netlify compares it without regard to case.", _NAME
-    ]
-    eventId: NotRequired[
-        Annotated[str, "A version-4 UUID; the run's id. Made up if absent.", _UUID]
-    ]
-    data: NotRequired[Annotated[Any, "The workflow's input: any JSON."]]
-    delayUntil: NotRequired[
-        Annotated[int, "Not before this moment, in ms since the epoch.", _COUNT]
-    ]
-    priority: NotRequired[Annotated[int, "Higher goes first; 0 when absent.", _PRIORITY]]
-    baseUrl: NotRequired[Annotated[str, "The origin it was sent to; not read by the router."]]
-    eventChain: NotRequired[
-        Annotated[
-            list[str], "The events that led here, oldest first, this one last.", {"maxItems": 19}
-        ]
-    ]
+from kit.netlify.events import COUNT, NAME, PRIORITY, UUID
 
 
 class ErrorJson(TypedDict):
@@ -61,8 +33,8 @@ class StepJson(TypedDict):
     id: Annotated[str, "The step's id, unique in its run."]
     kind: Annotated[CheckpointKind, "What it is."]
     status: Annotated[str, "How it stands.", {"enum": ["completed", "failed", "sleeping"]}]
-    startedAt: Annotated[int | None, "When it began.", _COUNT]
-    endedAt: Annotated[int | None, "When it ended; of a sleep, when it ends.", _COUNT]
+    startedAt: Annotated[int | None, "When it began.", COUNT]
+    endedAt: Annotated[int | None, "When it ended; of a sleep, when it ends.", COUNT]
     value: NotRequired[Annotated[Any, "What the step returned; only where it returned."]]
     error: NotRequired[Annotated[Any, "What the step raised; only where it raised."]]
 
@@ -70,47 +42,31 @@ class StepJson(TypedDict):
 class AttemptJson(TypedDict):
     """One failed attempt."""
 
-    number: Annotated[int, "Which, from 0.", _COUNT]
-    endedAt: Annotated[int, "When it failed.", _COUNT]
+    number: Annotated[int, "Which, from 0.", COUNT]
+    endedAt: Annotated[int, "When it failed.", COUNT]
     error: Annotated[ErrorJson, "What it failed with."]
-    retryIn: Annotated[int | None, "The wait after it, in ms; null after the last.", _COUNT]
+    retryIn: Annotated[int | None, "The wait after it, in ms; null after the last.", COUNT]
 
 
 class RunJson(TypedDict):
     """A run as `kit runs show --json` prints it."""
 
-    id: Annotated[str, "The run's id, which is its event's.", _UUID]
-    workflow: Annotated[str, "The workflow's name.", _NAME]
+    id: Annotated[str, "The run's id, which is its event's.", UUID]
+    workflow: Annotated[str, "The workflow's name.", NAME]
     status: Annotated[RunStatus, "Where the run is."]
-    attempt: Annotated[int, "The current or last attempt, from 0.", _COUNT]
+    attempt: Annotated[int, "The current or last attempt, from 0.", COUNT]
     data: Annotated[Any, "The workflow's input."]
     result: Annotated[Any, "What the workflow returned; null until then."]
     error: Annotated[ErrorJson | None, "What the run failed with, or null."]
-    createdAt: Annotated[int, "When the run was asked for, in ms since the epoch.", _COUNT]
-    startedAt: Annotated[int | None, "When its first attempt began.", _COUNT]
-    endedAt: Annotated[int | None, "When it ended.", _COUNT]
+    createdAt: Annotated[int, "When the run was asked for, in ms since the epoch.", COUNT]
+    startedAt: Annotated[int | None, "When its first attempt began.", COUNT]
+    endedAt: Annotated[int | None, "When it ended.", COUNT]
     dueAt: Annotated[
-        int | None, "When it goes on by itself, while it is queued or sleeping.", _COUNT
+        int | None, "When it goes on by itself, while it is queued or sleeping.", COUNT
     ]
-    priority: Annotated[int, "Higher goes first.", _PRIORITY]
+    priority: Annotated[int, "Higher goes first.", PRIORITY]
     steps: Annotated[list[StepJson], "What it has finished, in order."]
     attempts: Annotated[list[AttemptJson], "The attempts that failed, in order."]
-
-
-def event_to_json(event: Event, *, base_url: str | None = None) -> EventJson:
-    """
-    Return *event* as the router takes it. What was not given is absent, as the client has it;
-    but data is always there, so that `None` arrives as null and not as nothing.
-    """
-    found: EventJson = {"eventName": event.name, "eventId": event.id, "data": event.data}
-    if event.due is not None:
-        found["delayUntil"] = event.due
-    if event.priority:
-        found["priority"] = event.priority
-    if base_url is not None:
-        found["baseUrl"] = base_url
-    found["eventChain"] = [*event.chain, event.name]
-    return found
 
 
 def run_to_json(
