@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kit.cli.screen.story import Story
     from kit.engine.engine import Engine
     from kit.model.run import Run
-    from kit.project.catalog import AnyWorkflow
+    from kit.model.workflow import AnyWorkflow
     from kit.project.config import Config
 
 T = TypeVar("T")
@@ -31,16 +31,15 @@ class Project:
     """The project of the current folder, with its workflows; files that are wrong are named."""
 
     def __init__(self) -> None:
-        from kit.project.catalog import Router
+        from kit.project.catalog import Catalog
         from kit.project.config import load
-        from kit.project.discovery import discover
 
         self.config: Config = load()
-        folder = self.config.folder
+        self.config.get_workflow()
+        self.catalog = Catalog.of(self.config)
         # what a workflow file prints while it is imported is no result of ours
         with contextlib.redirect_stdout(sys.stderr):
-            self.discovery = discover(folder, root=self.config.root)
-        self.find = Router(self.discovery.workflows.values()).find
+            self.catalog.names()
 
     @property
     def path(self) -> Path:
@@ -55,15 +54,13 @@ class Project:
             DiscoveryError: If the file that should define it is wrong.
             WorkflowNotFoundError: If there is none; it lists the known names and the nearest one.
         """
-        from kit.project.discovery import get_workflow
-
-        workflow = get_workflow(self.discovery, name)
+        workflow = self.catalog.get(name)
         self.note_errors()
         return workflow
 
     def note_errors(self) -> None:
         """Say which workflow files are wrong, in one line."""
-        paths = [error.path for error in self.discovery.errors]
+        paths = [error.path for error in self.catalog.errors]
         if paths:
             say(f"note: left out, as `kit list` explains: {', '.join(paths)}")
 
@@ -90,7 +87,7 @@ class Project:
         async def acted() -> T:
             async with Engine(
                 self.path,
-                self.find,
+                self.catalog.find,
                 durability=settings.durability,
                 replay=settings.replay,
                 concurrency=settings.concurrency,

@@ -8,14 +8,14 @@ travels with its checkpoints, so a replay does not send it again.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kit.client import background
+from kit.client.default import default, provider
 from kit.client.handle import WorkflowRun
 from kit.client.sending import AnyEvent, Sent, When, checked_input, make_event, make_events, paired
 from kit.model.duration import Duration
@@ -23,9 +23,6 @@ from kit.model.errors import SendError
 from kit.model.event import Event
 from kit.model.running import current
 from kit.model.workflow import Workflow
-
-if TYPE_CHECKING:
-    from kit.client.provider import Provider
 
 _log = logging.getLogger("kit")
 
@@ -49,8 +46,8 @@ async def run_workflow(
         PayloadError: If *input* is invalid, before anything is sent.
         SendError: If the event did not get through.
     """
-    source = provider()
-    name, data = checked_input(source, workflow, input)
+    source, catalog = default()
+    name, data = checked_input(catalog, workflow, input, needs_definition=source.needs_definition)
     if current.get() is not None and id is None:
         event = await _send_from_run(name, data, delay, delay_until, priority)
         return WorkflowRun(event.id, name, source)
@@ -80,8 +77,8 @@ async def defer_workflow(
         return await run_workflow(
             workflow, input, id=id, delay=delay, delay_until=delay_until, priority=priority
         )
-    source = provider()
-    name, data = checked_input(source, workflow, input)
+    source, catalog = default()
+    name, data = checked_input(catalog, workflow, input, needs_definition=source.needs_definition)
     event = make_event(name, data, _when(id, delay, delay_until, priority))
     sending = background.defer(source.send(event, key=id))
     sending.add_done_callback(_log_failure)
@@ -97,7 +94,7 @@ async def get_workflow_run(id: str) -> WorkflowRun | None:
 
 async def list_workflows() -> list[Workflow[..., Any]]:
     """Return the workflows defined in this project, by name."""
-    return sorted(provider().workflows(), key=lambda workflow: workflow.event_name)
+    return default().catalog.workflows()
 
 
 async def send_event(
@@ -131,34 +128,6 @@ async def send_events(events: Sequence[AnyEvent]) -> list[Sent]:
     """
     made, events_to_send = make_events(events)
     return paired(made, await provider().send_all(events_to_send))
-
-
-# ------------------------------------------------------------ which provider
-
-_lock = threading.Lock()
-_provider: Provider | None = None
-
-
-def provider() -> Provider:
-    """Return the provider of this process; the settings are read at the first use."""
-    global _provider
-    with _lock:
-        if _provider is None:
-            from kit.client.provider import resolve
-            from kit.project.config import load as load_settings
-
-            _provider = resolve(load_settings())
-        return _provider
-
-
-def use_provider(chosen: Provider | None) -> None:
-    """Use *chosen* from now on; with None, read the settings again at the next use."""
-    global _provider
-    with _lock:
-        _provider = chosen
-
-
-# ------------------------------------------------------------ within a run
 
 
 async def _send_from_run(

@@ -14,14 +14,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.client.netlify import target_of
+from kit.client.netlify import site_of
 from kit.model.errors import ConfigError, WorkflowError
+from kit.netlify.flow import Request, probe_flow
 from kit.netlify.management import management_probe
-from kit.netlify.responses import Answer, NoAnswer, Target, meaning_of
-from kit.netlify.router import Request, probe_flow, router_request
-from kit.netlify.transport import Network
+from kit.netlify.responses import NoResponse, Response, meaning_of
+from kit.netlify.router import router_request
+from kit.netlify.site import Site
+from kit.netlify.transport import Transport
+from kit.project.catalog import Catalog
 from kit.project.config import Config, load
-from kit.project.discovery import discover
 
 NODE_VERSION = 20
 PACKAGE = "@netlify/async-workloads"
@@ -70,12 +72,12 @@ def check_settings(config: Config) -> Iterator[Check]:
     if config.provider == "local":
         return
     try:
-        target = target_of(config)
+        site = site_of(config)
     except ConfigError as error:
         yield Check("base URL", False, "not set", error.message)
         return
-    yield Check("base URL", True, f"{target.origin} ({config.origins['base_url']})")
-    if target.api_key is None:
+    yield Check("base URL", True, f"{site.origin} ({config.origins['base_url']})")
+    if site.api_key is None:
         todo = "set WORKFLOW_API_KEY to one of the site's AWL_API_KEY values"
         yield Check("API key", False, "not set", todo)
     else:
@@ -84,13 +86,13 @@ def check_settings(config: Config) -> Iterator[Check]:
 
 def check_workflows(config: Config) -> Check:
     """Tell whether every workflow file can be imported."""
-    found = discover(config.folder, root=config.root)
+    found = Catalog.of(config)
     if found.errors:
         broken = ", ".join(error.path for error in found.errors[:5])
         return Check("workflows", False, f"cannot be used: {broken}", "`kit list` says why")
-    if not found.workflows:
+    if not found.names():
         return Check("workflows", None, f"none in {config.get_workflow().folder}")
-    return Check("workflows", True, ", ".join([*found.workflows][:8]))
+    return Check("workflows", True, ", ".join(found.names()[:8]))
 
 
 def check_building(root: Path) -> Iterator[Check]:
@@ -102,48 +104,48 @@ def check_building(root: Path) -> Iterator[Check]:
     yield _check_package(root)
 
 
-def check_router(answer: Answer | NoAnswer, target: Target) -> Iterator[Check]:
+def check_router(response: Response | NoResponse, site: Site) -> Iterator[Check]:
     """Tell whether the router is there and the key good, by its answer to an empty list."""
-    if isinstance(answer, NoAnswer):
-        yield Check("router", False, target.clean(answer.why), "see above")
-    elif answer.status == 400 and "no valid events" in answer.headers.get("x-awl-reason", ""):
+    if isinstance(response, NoResponse):
+        yield Check("router", False, site.clean(response.why), "see above")
+    elif response.status == 400 and "no valid events" in response.headers.get("x-awl-reason", ""):
         yield Check("router", True, "present")
         yield Check("key accepted", True, "by the router")
-    elif answer.status == 401 and "x-awl-reason" in answer.headers:
+    elif response.status == 401 and "x-awl-reason" in response.headers:
         yield Check("router", True, "present")
-        yield Check("key accepted", False, *_halves(meaning_of(answer, target)))
+        yield Check("key accepted", False, *_halves(meaning_of(response, site)))
     else:
-        yield Check("router", False, *_halves(meaning_of(answer, target)))
+        yield Check("router", False, *_halves(meaning_of(response, site)))
 
 
-def check_management(answer: Answer | NoAnswer, target: Target) -> Check:
+def check_management(response: Response | NoResponse, site: Site) -> Check:
     """Tell whether the management API is there, by its answer to a request without a body."""
-    if isinstance(answer, NoAnswer):
-        return Check("management API", False, target.clean(answer.why), "see above")
-    reason = answer.headers.get("x-awl-reason", "")
-    if answer.status == 400 and "missing valid JSON body" in reason:
+    if isinstance(response, NoResponse):
+        return Check("management API", False, site.clean(response.why), "see above")
+    reason = response.headers.get("x-awl-reason", "")
+    if response.status == 400 and "missing valid JSON body" in reason:
         return Check("management API", True, "present")
-    return Check("management API", False, *_halves(meaning_of(answer, target)))
+    return Check("management API", False, *_halves(meaning_of(response, site)))
 
 
 def _check_site(config: Config, timeout: float) -> Iterator[Check]:
     if config.provider == "local" or config.base_url is None:
         yield Check("site", None, "runs live on this machine; no site is needed")
         return
-    target = target_of(config)
-    network = Network(timeout=timeout)
+    site = site_of(config)
+    transport = Transport(timeout=timeout)
     try:
-        answer = network.carry_out(probe_flow(Request("GET", f"{target.origin}/")))
-        if isinstance(answer, NoAnswer):
-            yield Check("site", False, target.clean(answer.why), "check workflow.baseUrl")
+        response = transport.carry_out(probe_flow(Request("GET", f"{site.origin}/")))
+        if isinstance(response, NoResponse):
+            yield Check("site", False, site.clean(response.why), "check workflow.baseUrl")
             return
-        yield Check("site", True, f"answers at {target.origin}")
-        answer = network.carry_out(probe_flow(router_request([], target)))
-        yield from check_router(answer, target)
-        answer = network.carry_out(probe_flow(management_probe(target)))
-        yield check_management(answer, target)
+        yield Check("site", True, f"answers at {site.origin}")
+        response = transport.carry_out(probe_flow(router_request([], site)))
+        yield from check_router(response, site)
+        response = transport.carry_out(probe_flow(management_probe(site)))
+        yield check_management(response, site)
     finally:
-        network.close()
+        transport.close()
 
 
 def _check_node() -> Check:

@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from kit.model.errors import RunCancelled, RunFailed, RunTimedOut
-from kit.model.payload import load
 from kit.model.run import Run, RunDetails, RunStatus
+from kit.model.text import load
 
 if TYPE_CHECKING:
     from kit.client.provider import Provider

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from kit.client import background
 from kit.engine.engine import Engine
-from kit.model.errors import WorkflowNotFoundError
 from kit.model.event import Event
 from kit.model.run import Run, RunDetails
-from kit.model.workflow import Workflow
+from kit.project.catalog import Catalog
 from kit.project.config import Config
-from kit.project.discovery import Discovery, discover, get_workflow
 from kit.store.sqlite.reader import Reader
 
 
@@ -25,28 +22,14 @@ class LocalProvider:
     """The provider `local`."""
 
     name = "local"
+    needs_definition = True
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, catalog: Catalog) -> None:
         self._config = config
         self._settings = config.get_workflow()
-        self._admitted: dict[str, Workflow[..., Any]] = {}
-        self._discovery: Discovery | None = None
+        self._catalog = catalog
         self._engine: Engine | None = None
         self._opening: asyncio.Lock | None = None
-
-    def workflows(self) -> Sequence[Workflow[..., Any]]:
-        """Return every workflow found by file, and those made known since."""
-        found = {name.lower(): each for name, each in self._found().workflows.items()}
-        return [*{**found, **self._admitted}.values()]
-
-    def find_workflow(self, name: str) -> Workflow[..., Any] | None:
-        """Return a workflow's definition; raises `WorkflowNotFoundError` if there is none."""
-        admitted = self._admitted.get(name.lower())
-        return admitted or get_workflow(self._found(), name)
-
-    def admit(self, workflow: Workflow[..., Any]) -> None:
-        """Make a definition known that was not found by file."""
-        self._admitted[workflow.event_name.lower()] = workflow
 
     async def send(self, event: Event, *, key: str | None = None) -> Run:
         """Store the event's run; it begins when it is due."""
@@ -78,16 +61,13 @@ class LocalProvider:
         """Break off what is running, which a later process continues, and close the file."""
         await background.run(self._close())
 
-    # ------------------------------------------------------------ on the background loop
-
     async def _open(self) -> Engine:
         self._opening = self._opening or asyncio.Lock()
         async with self._opening:
             if self._engine is None:
-                self._found()
                 engine = Engine(
                     self._config.path,
-                    self._known,
+                    self._catalog.find,
                     durability=self._settings.durability,
                     replay=self._settings.replay,
                     concurrency=self._settings.concurrency,
@@ -96,6 +76,7 @@ class LocalProvider:
             return self._engine
 
     async def _send(self, event: Event, key: str | None) -> Run:
+        self._catalog.get(event.name)  # says more about a name that nobody has
         engine = await self._open()
         return await engine.submit(event, key=key)
 
@@ -118,8 +99,6 @@ class LocalProvider:
         if engine is not None:
             await engine.close()
 
-    # ------------------------------------------------------------ anywhere
-
     def _details(self, run_id: str) -> RunDetails:
         reader = Reader(self._config.path)
         try:
@@ -128,14 +107,3 @@ class LocalProvider:
             return RunDetails(run, steps, tuple(reader.attempts(run.id)))
         finally:
             reader.close()
-
-    def _found(self) -> Discovery:
-        if self._discovery is None:
-            self._discovery = discover(self._config.folder, root=self._config.root)
-        return self._discovery
-
-    def _known(self, name: str) -> Workflow[..., Any] | None:
-        try:
-            return self.find_workflow(name)
-        except WorkflowNotFoundError:
-            return None

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kit.model.errors import ConfigError
 from kit.model.event import Event
 from kit.model.run import Run, RunDetails
-from kit.model.workflow import Workflow
 
 if TYPE_CHECKING:
+    from kit.project.catalog import Catalog
     from kit.project.config import Config
 
 
@@ -26,20 +26,9 @@ class Provider(Protocol):
     def name(self) -> str:
         """The provider's name: `local` or `netlify`."""
 
-    def workflows(self) -> Sequence[Workflow[..., Any]]:
-        """Return the workflows whose definitions are at hand here; there may be none."""
-
-    def find_workflow(self, name: str) -> Workflow[..., Any] | None:
-        """
-        Return the definition of a workflow, if it is at hand here.
-
-        Raises:
-            WorkflowNotFoundError: If there is none, and this provider needs it.
-            DiscoveryError: If there is one, and its file is wrong.
-        """
-
-    def admit(self, workflow: Workflow[..., Any]) -> None:
-        """Make a definition known that was not found by file."""
+    @property
+    def needs_definition(self) -> bool:
+        """Whether a workflow must be defined here to be started."""
 
     async def send(self, event: Event, *, key: str | None = None) -> Any:
         """
@@ -83,9 +72,9 @@ class Provider(Protocol):
         """Let go of connections and files."""
 
 
-def resolve(config: Config) -> Provider:
+def resolve(config: Config, catalog: Catalog) -> Provider:
     """
-    Return the provider the settings choose.
+    Return the provider the settings choose; *catalog* is where a local one finds workflows.
 
     Raises:
         WorkflowDisabledError: If workflows are switched off.
@@ -93,7 +82,7 @@ def resolve(config: Config) -> Provider:
     """
     settings = config.get_workflow()
     if config.provider == "local":
-        return _local(config)
+        return _local(config, catalog)
     if settings.store == "blobs":
         msg = (
             "store: blobs (WORKFLOW_STORE) is not available in this version of the kit; leave it"
@@ -105,7 +94,7 @@ def resolve(config: Config) -> Provider:
     return NetlifyProvider(config)
 
 
-def _local(config: Config) -> Provider:
+def _local(config: Config, catalog: Catalog) -> Provider:
     try:
         # by name: what a statement here could import would be bundled into every function
         module = import_module("kit.client.local")
@@ -118,5 +107,5 @@ def _local(config: Config) -> Provider:
             " live on Netlify"
         )
         raise ConfigError(msg) from None
-    provider: Provider = module.LocalProvider(config)
+    provider: Provider = module.LocalProvider(config, catalog)
     return provider

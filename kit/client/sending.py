@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
 
+from kit.model.annotations import Encoded, encode_data, encode_input
 from kit.model.duration import Duration
-from kit.model.errors import WorkflowError
+from kit.model.errors import WorkflowError, WorkflowNotFoundError
 from kit.model.event import Event, check_name, check_priority, derived_id, event_due
-from kit.model.payload import check_travels, to_input
 from kit.model.running import current
-from kit.model.workflow import Workflow
+from kit.model.workflow import AnyWorkflow, Workflow
 
 if TYPE_CHECKING:
-    from kit.client.provider import Provider
+    from kit.project.catalog import Catalog
 
 AnyEvent: TypeAlias = "Mapping[str, Any] | tuple[str, Any]"
 """A pair of name and data, or a mapping with the arguments of `send_event`."""
@@ -55,23 +55,35 @@ class Sent:
 
 
 def checked_input(
-    source: Provider, workflow: str | Workflow[..., Any], input: Any
-) -> tuple[str, Any]:
+    catalog: Catalog, workflow: str | AnyWorkflow, input: Any, *, needs_definition: bool
+) -> tuple[str, Encoded]:
     """
-    Return the event's name and data, valid for the workflow if its definition is at hand.
+    Return the event's name and its data, valid for the workflow if its definition is at hand.
 
     Raises:
-        WorkflowNotFoundError: If the provider needs the definition and there is none.
-        PayloadError: If the input is invalid.
+        WorkflowNotFoundError: If there is none, and one *needs_definition*.
+        DiscoveryError: If the file that should define it is wrong.
+        PayloadError: If the input is invalid, or would not arrive unchanged.
     """
     if isinstance(workflow, Workflow):
-        source.admit(workflow)
-        return workflow.event_name, to_input(workflow, input)
-    found = source.find_workflow(workflow)
+        catalog.admit(workflow)
+        return workflow.event_name, encode_input(workflow, input)
+    found = _definition(catalog, workflow, needs_definition=needs_definition)
     if found is None:
-        check_name(workflow)
-        return workflow, input.model_dump(mode="json") if hasattr(input, "model_dump") else input
-    return found.event_name, to_input(found, input)
+        return check_name(workflow), encode_data(input, f"the input of {workflow!r}")
+    return found.event_name, encode_input(found, input)
+
+
+def _definition(catalog: Catalog, name: str, *, needs_definition: bool) -> AnyWorkflow | None:
+    if not isinstance(name, str):
+        msg = f"a workflow or its name is needed, not {name!r}"
+        raise TypeError(msg)
+    try:
+        return catalog.get(name)
+    except WorkflowNotFoundError:
+        if needs_definition:
+            raise
+        return None
 
 
 def make_event(name: str, data: Any, when: When) -> Event:
@@ -84,15 +96,16 @@ def make_event(name: str, data: Any, when: When) -> Event:
         LoopDetectedError: If the run that sends it stands at the end of too long a chain.
     """
     check_name(name)
-    priority = when.get("priority") or 0
-    check_priority(priority)
-    check_travels(data, f"the data of event {name!r}")
+    encoded = (
+        data if isinstance(data, Encoded) else encode_data(data, f"the data of event {name!r}")
+    )
+    priority = check_priority(when.get("priority") or 0)
     key, now = when.get("id"), time.time_ns() // 1_000_000
     event_id = str(uuid.uuid4()) if key is None else derived_id("run", name.lower(), key)
     due = event_due(when.get("delay"), when.get("delay_until"), now)
     running = current.get()
     chain = running[0].delivery.event.chain_of_sent(name) if running else ()
-    return Event(name, data, event_id, due, priority, chain)
+    return Event(name, encoded.data, event_id, due, priority, chain, encoded.text)
 
 
 def make_events(given: Sequence[AnyEvent]) -> tuple[list[Made], list[Event]]:

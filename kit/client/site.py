@@ -7,19 +7,22 @@ they try again, is decided in `sending` and `management`; here it is only carrie
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from kit.client import blocking, handle
-from kit.client.netlify import NetlifyProvider, now
+from kit.client.netlify import NetlifyProvider
 from kit.client.sending import AnyEvent, Sent, When, checked_input, make_event, make_events, paired
 from kit.model.event import Event
-from kit.model.workflow import Workflow
+from kit.model.workflow import AnyWorkflow
 from kit.netlify.management import Accepted, delete_flow, retry_flow
 from kit.netlify.router import Acknowledgement, events_flow
-from kit.netlify.transport import TIMEOUT, AsyncNetwork, Network
+from kit.netlify.sender import Sender, now
+from kit.netlify.transport import TIMEOUT, AsyncTransport, Transport
+from kit.project.catalog import Catalog
 from kit.project.config import load
 
 if TYPE_CHECKING:
@@ -27,24 +30,21 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncWorkflowClient", "WorkflowClient"]
 
-AnyWorkflow = Workflow[..., Any]
-
 
 class _Client:
     """What both clients do before anything is sent."""
 
-    def __init__(
-        self, base_url: str | None, api_key: str | None, network: Any = AsyncNetwork
-    ) -> None:
+    def __init__(self, base_url: str | None, api_key: str | None) -> None:
         config = load(base_url=base_url, api_key=api_key, provider="netlify")
-        self._source = NetlifyProvider(config, network)
-        self._target = self._source.target
+        self._source = NetlifyProvider(config)  # for what a handle is asked
+        self._site = self._source.site
+        self._catalog = Catalog.of(config)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._target.origin!r})"
+        return f"{type(self).__name__}({self._site.origin!r})"
 
     def _start_of(self, workflow: str | AnyWorkflow, input: Any, when: When) -> Event:
-        name, data = checked_input(self._source, workflow, input)
+        name, data = checked_input(self._catalog, workflow, input, needs_definition=False)
         return make_event(name, data, when)
 
 
@@ -68,8 +68,12 @@ class AsyncWorkflowClient(_Client):
         transport: httpx.AsyncBaseTransport | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
-        network = functools.partial(AsyncNetwork, client, transport=transport, timeout=timeout)
-        super().__init__(base_url, api_key, network)
+        super().__init__(base_url, api_key)
+        self._transport = functools.partial(
+            AsyncTransport, client, transport=transport, timeout=timeout
+        )
+        self._sender: Sender | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # the sender's
         self._closed = False
 
     async def run_workflow(
@@ -95,19 +99,22 @@ class AsyncWorkflowClient(_Client):
         self, *, ids: Collection[str] = (), states: Collection[str] = (), everything: bool = False
     ) -> Accepted:
         """Have the site delete events; accepted is not done. See `kit.management.delete_flow`."""
-        flow = delete_flow(self._target, ids=ids, states=states, everything=everything)
+        flow = delete_flow(self._site, ids=ids, states=states, everything=everything)
         return await self._open().carry_out(flow)
 
     async def retry_events(
         self, *, ids: Collection[str] = (), names: Collection[str] = (), everything: bool = False
     ) -> Accepted:
         """Have the site retry dead letters; see `kit.management.retry_flow`."""
-        flow = retry_flow(self._target, ids=ids, names=names, everything=everything)
+        flow = retry_flow(self._site, ids=ids, names=names, everything=everything)
         return await self._open().carry_out(flow)
 
     async def aclose(self) -> None:
         """Finish what is under way, and close the connections."""
         self._closed = True
+        sender, self._sender = self._sender, None
+        if sender is not None and self._loop is asyncio.get_running_loop():
+            await sender.close()
         await self._source.close()
 
     async def __aenter__(self) -> Self:
@@ -121,11 +128,21 @@ class AsyncWorkflowClient(_Client):
     ) -> None:
         await self.aclose()
 
-    def _open(self) -> NetlifyProvider:
+    def _open(self) -> Sender:
         if self._closed:
             msg = "this client is closed: make a new one"
             raise RuntimeError(msg)
-        return self._source
+        loop = asyncio.get_running_loop()
+        if self._sender is None or (self._loop is not loop and _has_ended(self._loop)):
+            self._sender, self._loop = Sender(self._site, self._transport()), loop
+        elif self._loop is not loop:
+            msg = "this client is used on another event loop: make one for each loop"
+            raise RuntimeError(msg)
+        return self._sender
+
+
+def _has_ended(loop: asyncio.AbstractEventLoop | None) -> bool:
+    return loop is None or loop.is_closed()
 
 
 class WorkflowClient(_Client):
@@ -149,7 +166,7 @@ class WorkflowClient(_Client):
         timeout: float = TIMEOUT,
     ) -> None:
         super().__init__(base_url, api_key)
-        self._network = Network(client, transport=transport, timeout=timeout)
+        self._transport = Transport(client, transport=transport, timeout=timeout)
 
     def run_workflow(
         self, workflow: str | AnyWorkflow, input: Any = None, **when: Unpack[When]
@@ -168,31 +185,31 @@ class WorkflowClient(_Client):
     def send_events(self, events: Sequence[AnyEvent]) -> list[Sent]:
         """Send several events, and tell of each whether it went. See `kit.send_events`."""
         made, whole = make_events(events)
-        return paired(made, self._network.carry_out(events_flow(whole, self._target, now=now())))
+        return paired(made, self._transport.carry_out(events_flow(whole, self._site, now=now())))
 
     def list_workflows(self) -> list[AnyWorkflow]:
         """Return the workflows defined in this project, by name; the site may have others."""
-        return sorted(self._source.workflows(), key=lambda workflow: workflow.event_name)
+        return self._catalog.workflows()
 
     def delete_events(
         self, *, ids: Collection[str] = (), states: Collection[str] = (), everything: bool = False
     ) -> Accepted:
         """Have the site delete events; accepted is not done. See `kit.management.delete_flow`."""
-        return self._network.carry_out(
-            delete_flow(self._target, ids=ids, states=states, everything=everything)
+        return self._transport.carry_out(
+            delete_flow(self._site, ids=ids, states=states, everything=everything)
         )
 
     def retry_events(
         self, *, ids: Collection[str] = (), names: Collection[str] = (), everything: bool = False
     ) -> Accepted:
         """Have the site retry dead letters; see `kit.management.retry_flow`."""
-        return self._network.carry_out(
-            retry_flow(self._target, ids=ids, names=names, everything=everything)
+        return self._transport.carry_out(
+            retry_flow(self._site, ids=ids, names=names, everything=everything)
         )
 
     def close(self) -> None:
         """Close the connections."""
-        self._network.close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -206,7 +223,7 @@ class WorkflowClient(_Client):
         self.close()
 
     def _send(self, event: Event) -> Acknowledgement:
-        [outcome] = self._network.carry_out(events_flow([event], self._target, now=now()))
+        [outcome] = self._transport.carry_out(events_flow([event], self._site, now=now()))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome

@@ -25,7 +25,6 @@ from kit.engine.waiting import Waiting
 from kit.model.delivery import AfterStep
 from kit.model.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
 from kit.model.event import Event
-from kit.model.payload import check_travels
 from kit.model.run import Run, RunStatus
 from kit.model.workflow import Workflow
 from kit.store.sqlite.lease import Lease
@@ -159,7 +158,7 @@ class Engine:
         if workflow is None:
             msg = f"no workflow is called {event.name!r}"
             raise WorkflowNotFoundError(msg)
-        data = check_travels(event.data, f"the data of event {event.name!r}")
+        data = event.encoded()
         await self._arrived(event.id)
         self._check_open()
         now = self._clock.now()

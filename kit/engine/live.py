@@ -11,8 +11,8 @@ from kit.model.delivery import AfterStep, Checkpoint
 from kit.model.duration import to_milliseconds
 from kit.model.errors import StoreError, Suspend
 from kit.model.event import Event
-from kit.model.payload import load
 from kit.model.run import Run, RunStatus
+from kit.model.text import load
 from kit.model.workflow import Workflow
 from kit.store.sqlite.reader import Reader
 from kit.store.sqlite.runs import RunStore

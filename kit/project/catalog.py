@@ -1,67 +1,112 @@
-"""Which workflow answers to a name. Names are compared without regard to case, as Netlify does."""
+"""
+The workflows at hand: which one answers to a name, and what is wrong with a file that should.
+
+Names are compared without regard to case, as Netlify does. Files are looked for once, when
+somebody first asks; what a program defines elsewhere and starts itself is admitted.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-from typing import Any
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from kit.model.errors import WorkflowNotFoundError
-from kit.model.workflow import Workflow
+from kit.model.errors import DiscoveryError, WorkflowNotFoundError
+from kit.model.workflow import AnyWorkflow
 
-AnyWorkflow = Workflow[..., Any]
-"""A workflow whose handler's parameters and result do not matter here."""
+if TYPE_CHECKING:
+    from kit.project.config import Config
+    from kit.project.discovery import Discovery
 
 
-class Router:
+class Catalog:
     """
     The workflows of a project, by the name of the event that starts each.
 
-    Raises:
-        ValueError: If two of them have one name.
+    *discover* finds those that have files; without it there are none but those admitted. Any
+    number of threads may use one catalog.
     """
 
-    __slots__ = ("_workflows",)
+    def __init__(self, discover: Callable[[], Discovery] | None = None) -> None:
+        self._discover = discover
+        self._discovery: Discovery | None = None
+        self._admitted: dict[str, AnyWorkflow] = {}
+        self._lock = threading.RLock()  # a workflow file may ask for workflows while it is found
 
-    def __init__(self, workflows: Iterable[AnyWorkflow] = ()) -> None:
-        self._workflows: dict[str, AnyWorkflow] = {}
-        for workflow in workflows:
-            self._add(workflow)
+    @classmethod
+    def of(cls, config: Config) -> Catalog:
+        """Return the catalog of the project the settings describe."""
+
+        def discover() -> Discovery:
+            from kit.project.discovery import discover
+
+            return discover(config.folder, root=config.root)
+
+        return cls(discover)
+
+    @property
+    def errors(self) -> tuple[DiscoveryError, ...]:
+        """What is wrong with files, in order of path."""
+        return self._found().errors
+
+    @property
+    def paths(self) -> Mapping[str, str]:
+        """The files of workflows by their names, relative to the project's root."""
+        return self._found().paths
+
+    def admit(self, workflow: AnyWorkflow) -> None:
+        """Make a definition known that was not found by file; it comes before one that was."""
+        self._admitted[workflow.event_name.lower()] = workflow
+
+    def workflows(self) -> list[AnyWorkflow]:
+        """Return every workflow, sorted by name."""
+        return sorted(self._by_name().values(), key=lambda workflow: workflow.event_name)
+
+    def names(self) -> tuple[str, ...]:
+        """Return every name as it was given, sorted."""
+        return tuple(workflow.event_name for workflow in self.workflows())
 
     def find(self, name: str) -> AnyWorkflow | None:
         """Return the workflow called *name*, in any case, or None."""
-        return self._workflows.get(name.lower())
+        key = name.lower()
+        return self._admitted.get(key) or self._found().by_name.get(key)
 
     def get(self, name: str) -> AnyWorkflow:
         """
         Return the workflow called *name*, in any case.
 
         Raises:
+            DiscoveryError: If the file that should define it is wrong: the file's own error.
             WorkflowNotFoundError: If there is none; it lists the known names and the nearest one.
         """
         workflow = self.find(name)
-        if workflow is None:
-            raise WorkflowNotFoundError(_not_found(name, self.names()), known=self.names())
-        return workflow
+        if workflow is not None:
+            return workflow
+        if error := self._found().broken.get(name.lower()):
+            raise error.with_traceback(None)  # it may be raised many times
+        raise WorkflowNotFoundError(_not_found(name, self.names()), known=self.names())
 
-    def names(self) -> tuple[str, ...]:
-        """Return every name as it was given, sorted."""
-        return tuple(sorted(workflow.event_name for workflow in self._workflows.values()))
+    def _by_name(self) -> dict[str, AnyWorkflow]:
+        return {**self._found().by_name, **self._admitted}
 
-    def _add(self, workflow: AnyWorkflow) -> None:
-        name = workflow.event_name
-        known = self._workflows.setdefault(name.lower(), workflow)
-        if known is not workflow:
-            msg = (
-                f"two workflows are called {name!r} (names are compared without regard to case);"
-                " give one of them another name: define_workflow(name=…)"
-            )
-            raise ValueError(msg)
+    def _found(self) -> Discovery:
+        with self._lock:
+            if self._discovery is None:
+                self._discovery = self._discover() if self._discover else _nothing()
+            return self._discovery
+
+
+def _nothing() -> Discovery:
+    from kit.project.discovery import Discovery
+
+    return Discovery()
 
 
 def _not_found(name: str, known: tuple[str, ...]) -> str:
     if not known:
         return f"no workflow is called {name!r}: there are none"
+    import difflib  # only mistakes need it
+
     spelled = {one.lower(): one for one in known}
     nearest = difflib.get_close_matches(name.lower(), spelled, n=1)
     hint = f"; did you mean {spelled[nearest[0]]!r}?" if nearest else "."

@@ -25,8 +25,7 @@ from types import ModuleType
 
 from kit.model.errors import DiscoveryError, DuplicateWorkflowError, WorkflowImportError
 from kit.model.event import check_name
-from kit.model.workflow import Workflow
-from kit.project.catalog import AnyWorkflow, Router
+from kit.model.workflow import AnyWorkflow, Workflow
 from kit.project.importing import exclusively, load_module
 
 _NOT_THE_USERS = (f"{Path(__file__).parents[1]}{os.sep}", importlib.__file__, "<frozen importlib")
@@ -45,6 +44,11 @@ class Discovery:
     paths: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[DiscoveryError, ...] = ()
     broken: Mapping[str, DiscoveryError] = field(default_factory=dict)
+
+    @property
+    def by_name(self) -> dict[str, AnyWorkflow]:
+        """The workflows by their names in lower case."""
+        return {name.lower(): workflow for name, workflow in self.workflows.items()}
 
 
 def name_of(relative_path: PurePath) -> str:
@@ -112,21 +116,6 @@ def load_workflow(file: Path, *, folder: Path, root: Path) -> AnyWorkflow:
     project = _Project(root, folder)
     with exclusively():
         return project.load(Path(os.path.realpath(file.parent)) / file.name)
-
-
-def get_workflow(discovery: Discovery, name: str) -> AnyWorkflow:
-    """
-    Return the workflow called *name*, in any case.
-
-    Raises:
-        DiscoveryError: If the file that should define it is wrong: the file's own error.
-        WorkflowNotFoundError: If there is none; it lists the known names and the nearest one.
-    """
-    router = Router(discovery.workflows.values())
-    error = discovery.broken.get(name.lower())
-    if error is not None and router.find(name) is None:
-        raise error.with_traceback(None)  # it may be raised many times
-    return router.get(name)
 
 
 class _Project:

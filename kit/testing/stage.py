@@ -18,11 +18,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from kit.execution.execute import execute
+from kit.model.annotations import encode_input
 from kit.model.delivery import AfterStep, Checkpoint, Completed, Delivery, Failed, Outcome
 from kit.model.duration import due_at, to_milliseconds
 from kit.model.event import Event, derived_id
 from kit.model.failure import Failure
-from kit.model.payload import check_travels, to_input
 from kit.model.run import ProgressKind
 from kit.model.workflow import Workflow
 
@@ -91,7 +91,7 @@ async def aplay(
     max_invocations: int = 1000,
 ) -> Played:
     """Run *workflow* to its end on the running loop; see `play`."""
-    text = check_travels(to_input(workflow, input))
+    text = encode_input(workflow, input).text
     event_id = derived_id("play", workflow.event_name, text)
     stage = _Stage(Event(workflow.event_name, text, event_id), replay)
     for _ in range(max_invocations):

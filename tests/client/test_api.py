@@ -22,15 +22,9 @@ from kit import (
     send_event,
     send_events,
 )
-from kit.client import (
-    api as client,
-)
-from kit.client import (
-    background,
-)
-from kit.client.provider import resolve
+from kit.client import background
+from kit.client.default import default, use
 from kit.model.run import RunDetails
-from kit.project.config import load
 
 FILE = """
 from kit import Context, define_workflow
@@ -42,16 +36,13 @@ async def shout(input: str, context: Context) -> str:
 
 
 @pytest.fixture
-async def project(tmp_path):
+async def project(tmp_path, using):
     folder = tmp_path / "functions" / "workflows"
     folder.mkdir(parents=True)
     (folder / "shout_it.py").write_text(FILE)
     (tmp_path / "kit.yaml").write_text("workflow:\n  durability: normal\n")
-    provider = resolve(load(tmp_path, environ={}))
-    client.use_provider(provider)
-    yield tmp_path
-    client.use_provider(None)
-    await provider.close()
+    async with using(tmp_path):
+        yield tmp_path
 
 
 @define_workflow
@@ -209,7 +200,7 @@ async def test_an_event_starts_the_workflow_of_its_name(project):
 
 
 async def test_of_several_events_each_goes_or_says_why_not(project):
-    client.provider().admit(echo)
+    default().catalog.admit(echo)
     sent = await send_events(
         [
             ("echo", {"a": 1}),
@@ -233,7 +224,7 @@ async def test_of_several_events_each_goes_or_says_why_not(project):
 async def test_switched_off_workflows_raise_wherever_they_are_used(tmp_path, monkeypatch):
     (tmp_path / "kit.yaml").write_text("workflow: false\n")
     monkeypatch.chdir(tmp_path)
-    client.use_provider(None)
+    use(None)
     with pytest.raises(WorkflowDisabledError):
         await run_workflow("anything")
 
@@ -277,3 +268,36 @@ async def test_a_started_run_with_a_key_within_a_run_continues_its_chain(project
     child = await (await run_workflow(parent)).result(10)
 
     assert (await (await get_workflow_run(child)).details()).run.chain == ("parent",)
+
+
+async def test_twenty_events_of_one_workflow_all_go_and_a_circle_ends(project):
+    hops = []
+    last = []
+
+    @define_workflow
+    async def target(input: int, context: Context):
+        return input
+
+    @define_workflow
+    async def spread(input: None, context: Context):
+        return [(await run_workflow(f"target-{n}", n)).id for n in range(20)]
+
+    @define_workflow(max_retries=0)
+    async def around(input: int, context: Context):
+        last.append(context.event_id)
+        hops.append(input)
+        await run_workflow("around", input + 1)
+
+    for n in range(20):
+        default().catalog.admit(define_workflow(target.handler, name=f"target-{n}"))
+    default().catalog.admit(around)
+    ids = await (await run_workflow(spread)).result(10)
+    assert [await (await get_workflow_run(each)).result(10) for each in ids] == list(range(20))
+
+    await run_workflow(around, 1)
+    async with asyncio.timeout(10):
+        while len(hops) < 19:
+            await asyncio.sleep(0)
+    with pytest.raises(RunFailed, match=r"number 20 in a chain .* break the circle"):
+        await (await get_workflow_run(last[-1])).result(10)
+    assert hops == list(range(1, 20))

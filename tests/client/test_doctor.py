@@ -7,16 +7,17 @@ import httpx
 import pytest
 
 from kit.client.doctor import Check, check_building, check_management, check_router, examine
-from kit.netlify.responses import Answer, NoAnswer, Target
+from kit.netlify.responses import NoResponse, Response
+from kit.netlify.site import Site
 from kit.project.config import load
 
 SITE = "https://site.example"
 FUNCTIONS = f"{SITE}/.netlify/functions"
 KEY = "s3cret-key"
 ENVIRON = {"WORKFLOW_BASE_URL": SITE, "WORKFLOW_API_KEY": KEY}
-TARGET = Target(SITE, KEY)
-EMPTY = Answer(400, {"x-awl-reason": "body contained no valid events to process"})
-BODYLESS = Answer(400, {"x-awl-reason": "missing valid JSON body"})
+TARGET = Site(SITE, KEY)
+EMPTY = Response(400, {"x-awl-reason": "body contained no valid events to process"})
+BODYLESS = Response(400, {"x-awl-reason": "missing valid JSON body"})
 
 
 @pytest.fixture
@@ -139,11 +140,11 @@ def test_a_site_that_cannot_be_reached_is_asked_once(root, network):
     ("answer", "expected"),
     [
         (EMPTY, {"router": True, "key accepted": True}),
-        (Answer(401, {"x-awl-reason": "x"}), {"router": True, "key accepted": False}),
-        (Answer(401, {}), {"router": False}),
-        (Answer(404, {}), {"router": False}),
-        (Answer(200, {"content-type": "text/html"}), {"router": False}),
-        (NoAnswer("no", may_have_arrived=False), {"router": False}),
+        (Response(401, {"x-awl-reason": "x"}), {"router": True, "key accepted": False}),
+        (Response(401, {}), {"router": False}),
+        (Response(404, {}), {"router": False}),
+        (Response(200, {"content-type": "text/html"}), {"router": False}),
+        (NoResponse("no", may_have_arrived=False), {"router": False}),
     ],
 )
 def test_the_routers_answer_tells_whether_it_is_there_and_takes_the_key(answer, expected):
@@ -154,9 +155,9 @@ def test_the_routers_answer_tells_whether_it_is_there_and_takes_the_key(answer, 
     ("answer", "ok", "words"),
     [
         (BODYLESS, True, "present"),
-        (Answer(404, {}), False, "no Async Workloads router (404)"),
-        (Answer(204, {}), False, "not as Async Workloads"),
-        (NoAnswer("no", may_have_arrived=False), False, "no"),
+        (Response(404, {}), False, "no Async Workloads router (404)"),
+        (Response(204, {}), False, "not as Async Workloads"),
+        (NoResponse("no", may_have_arrived=False), False, "no"),
     ],
 )
 def test_the_management_apis_answer_tells_whether_it_is_there(answer, ok, words):

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import gc
 import json
 
 import httpx
@@ -14,7 +13,6 @@ from kit import (
     NotSupportedError,
     PayloadError,
     RejectedError,
-    RunFailed,
     RunStatus,
     WorkflowNotFoundError,
     defer_workflow,
@@ -26,16 +24,17 @@ from kit import (
     send_events,
     sync,
 )
-from kit.client import (
-    api as client,
-)
-from kit.client import netlify
-from kit.client.netlify import MAX_CALLS, NetlifyProvider
+from kit.client import background
+from kit.client.default import default
+from kit.client.netlify import NetlifyProvider
 from kit.client.provider import resolve
 from kit.model.event import Event, derived_id
 from kit.netlify.management import delete_flow
 from kit.netlify.router import Acknowledgement
-from kit.netlify.transport import AsyncNetwork
+from kit.netlify.sender import MAX_CALLS, Sender
+from kit.netlify.site import Site
+from kit.netlify.transport import AsyncTransport
+from kit.project.catalog import Catalog
 from kit.project.config import load
 
 ROUTER = "https://site.example/.netlify/functions/async-workloads-router"
@@ -48,17 +47,23 @@ def router(network):
 
 
 @pytest.fixture
-async def provider(tmp_path):
+async def provider(tmp_path, using):
     async def pause(seconds):
         pauses.append(seconds)
 
+    def make(config):
+        return NetlifyProvider(config, lambda: AsyncTransport(pause=pause))
+
     pauses = []
-    made = NetlifyProvider(load(tmp_path, environ=ENVIRON), lambda: AsyncNetwork(pause=pause))
-    client.use_provider(made)
+    async with using(tmp_path, ENVIRON, make) as chosen:
+        yield chosen.provider
+
+
+@pytest.fixture
+async def sender():
+    made = Sender(Site("https://site.example", "s3cret"), AsyncTransport())
     yield made
-    client.use_provider(None)
     await made.close()
-    assert not made._lifetimes
 
 
 def bodies(route):
@@ -86,25 +91,32 @@ async def test_a_run_is_queued_and_that_is_all_there_is_to_tell(provider, router
 @pytest.mark.parametrize(
     ("ask", "what"), [("stop", "STOP"), ("result", "RESULT"), ("details", "DETAILS")]
 )
-async def test_what_netlify_cannot_do_says_what_would_make_it_work(tmp_path, router, ask, what):
-    provider = NetlifyProvider(load(tmp_path, environ=ENVIRON))
-    client.use_provider(provider)
+async def test_what_netlify_cannot_do_says_what_would_make_it_work(provider, router, ask, what):
     run = await run_workflow("publish-draft")
 
     with pytest.raises(NotSupportedError, match="provider: local") as caught:
         await getattr(run, ask)()
-    client.use_provider(None)
-    await provider.close()
     assert caught.value.code == f"NOT_SUPPORTED_{what}"
 
 
-async def test_concurrent_sends_share_calls_of_ten(provider, router):
-    runs = await asyncio.gather(*(run_workflow("w", n) for n in range(23)))
+def event(n):
+    return Event("w", n, derived_id("w", str(n)))
+
+
+async def test_concurrent_sends_share_calls_of_ten(sender, router):
+    taken = await asyncio.gather(*(sender.send(event(n)) for n in range(23)))
 
     sent = bodies(router)
     assert [len(each) for each in sent] == [10, 10, 3]
     assert [one["data"] for each in sent for one in each] == list(range(23))
-    assert [one["eventId"] for each in sent for one in each] == [run.id for run in runs]
+    assert [one["eventId"] for each in sent for one in each] == [each.event_id for each in taken]
+
+
+async def test_several_events_given_together_share_calls_of_ten(provider, router):
+    sent = await send_events([("w", n) for n in range(23)])
+
+    assert all(each.ok for each in sent)
+    assert [len(each) for each in bodies(router)] == [10, 10, 3]
 
 
 async def test_events_sent_one_after_another_go_one_by_one(provider, router):
@@ -114,7 +126,7 @@ async def test_events_sent_one_after_another_go_one_by_one(provider, router):
     assert [len(each) for each in bodies(router)] == [1, 1, 1]
 
 
-async def test_more_than_a_few_calls_wait_for_each_other(provider, network):
+async def test_more_than_a_few_calls_wait_for_each_other(sender, network):
     under_way = most = 0
 
     async def answer(request):
@@ -126,7 +138,7 @@ async def test_more_than_a_few_calls_wait_for_each_other(provider, network):
         return httpx.Response(200, headers={"x-awl-ack": "ack"})
 
     route = network.post(url__startswith=ROUTER).mock(side_effect=answer)
-    await asyncio.gather(*(send_event("w", n) for n in range(10 * MAX_CALLS + 35)))
+    await asyncio.gather(*(sender.send(event(n)) for n in range(10 * MAX_CALLS + 35)))
 
     assert most <= MAX_CALLS
     assert sum(len(each) for each in bodies(route)) == 10 * MAX_CALLS + 35
@@ -200,21 +212,17 @@ async def test_a_deferred_start_goes_through(provider, router):
     assert run.native.event_id == run.id
 
 
-def test_the_plain_functions_go_the_same_way(tmp_path, router):
-    client.use_provider(provider := NetlifyProvider(load(tmp_path, environ=ENVIRON)))
+async def test_the_plain_functions_go_the_same_way(provider, router):
     run = sync.run_workflow("w", {"a": 1})
 
     assert run.status() is RunStatus.QUEUED
     assert sync.get_workflow_run(run.id) is None
     assert [each.ok for each in sync.send_events([("w", 1), ("w", 2)])] == [True, True]
-    client.use_provider(None)
-    asyncio.run(provider.close())
-    assert not provider._lifetimes
 
 
-async def test_whoever_stops_waiting_before_anything_is_sent_wants_nothing_sent(provider, router):
-    await send_event("first")
-    waiting = asyncio.create_task(send_event("second"))
+async def test_whoever_stops_waiting_before_anything_is_sent_wants_nothing_sent(sender, router):
+    await sender.send(Event("first", 1, derived_id("first")))
+    waiting = asyncio.create_task(sender.send(Event("second", 1, derived_id("second"))))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.sleep(0)
@@ -223,19 +231,19 @@ async def test_whoever_stops_waiting_before_anything_is_sent_wants_nothing_sent(
     assert [[one["eventName"] for one in each] for each in bodies(router)] == [["first"]]
 
 
-async def test_whoever_stops_waiting_while_it_is_sent_stops_no_other(provider, network):
-    release = asyncio.Event()
+async def test_whoever_stops_waiting_while_it_is_sent_stops_no_other(sender, network):
+    asked, release = asyncio.Event(), asyncio.Event()
 
     async def answer(request):
+        asked.set()
         await release.wait()
         return httpx.Response(200, headers={"x-awl-ack": "ack"})
 
     network.post(url__startswith=ROUTER).mock(side_effect=answer)
-    one, other = (asyncio.create_task(send_event("w", n)) for n in range(2))
-    while not network.calls and not provider._lifetimes:
-        await asyncio.sleep(0)
-    for _ in range(5):
-        await asyncio.sleep(0)
+    one, other = (
+        asyncio.create_task(sender.send(Event("w", n, derived_id(str(n))))) for n in range(2)
+    )
+    await asked.wait()
     one.cancel()
     release.set()
 
@@ -243,43 +251,65 @@ async def test_whoever_stops_waiting_while_it_is_sent_stops_no_other(provider, n
     assert one.cancelled()
 
 
+async def test_whoever_stops_waiting_for_a_run_to_be_accepted_is_cancelled(provider, network):
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    async def never(request):
+        loop.call_soon_threadsafe(asked.set)
+        await asyncio.Event().wait()
+
+    network.post(url__startswith=ROUTER).mock(side_effect=never)
+    waiting = asyncio.create_task(run_workflow("w"))
+    await asked.wait()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    [call] = await background.run(_under_way(provider))
+    call.cancel()
+
+
+async def _under_way(provider):
+    return list(provider._sender._calls)
+
+
 async def test_a_mistake_while_sending_reaches_whoever_waits(tmp_path):
     async with httpx.AsyncClient() as closed:
         pass
-    network = functools.partial(AsyncNetwork, closed)
-    provider = NetlifyProvider(load(tmp_path, environ=ENVIRON), network)
+    transport = functools.partial(AsyncTransport, closed)
+    provider = NetlifyProvider(load(tmp_path, environ=ENVIRON), transport)
     with pytest.raises(RuntimeError, match="closed"):
         await provider.send_all([Event("w", 1, derived_id("w"))])
     await provider.close()
 
 
-async def test_closing_finishes_what_is_under_way(tmp_path, router):
-    provider = NetlifyProvider(load(tmp_path, environ=ENVIRON))
-    await provider.send(Event("w", 0, derived_id("w")))
-    sending = asyncio.create_task(provider.send(Event("w", 1, derived_id("w"))))
+async def test_closing_finishes_what_is_under_way(sender, router):
+    await sender.send(Event("w", 0, derived_id("w")))
+    sending = asyncio.create_task(sender.send(Event("w", 1, derived_id("w"))))
     await asyncio.sleep(0)
-    await provider.close()
+    await sender.close()
 
     assert sending.done() or await sending
-    await provider.close()
 
 
-async def test_closing_with_only_those_who_stopped_waiting_ends(tmp_path, router):
-    provider = NetlifyProvider(load(tmp_path, environ=ENVIRON))
-    await provider.send(Event("w", 0, derived_id("w")))
-    sending = asyncio.create_task(provider.send(Event("w", 1, derived_id("w"))))
+async def test_closing_with_only_those_who_stopped_waiting_ends(sender, router):
+    await sender.send(Event("w", 0, derived_id("w")))
+    sending = asyncio.create_task(sender.send(Event("w", 1, derived_id("w"))))
     await asyncio.sleep(0)
     sending.cancel()
     await asyncio.wait([sending])
-    await provider.close()
+    await sender.close()
 
     assert router.call_count == 1
 
 
-def test_each_loop_has_connections_of_its_own_which_end_with_it(tmp_path, router):
-    closed = []
+def test_all_loops_send_over_the_same_connections_which_end_when_they_are_closed(tmp_path, router):
+    made, closed = [], []
 
-    class Counted(AsyncNetwork):
+    class Counted(AsyncTransport):
+        def __init__(self):
+            made.append(self)
+            super().__init__()
+
         async def close(self):
             closed.append(self)
             await super().close()
@@ -287,36 +317,30 @@ def test_each_loop_has_connections_of_its_own_which_end_with_it(tmp_path, router
     provider = NetlifyProvider(load(tmp_path, environ=ENVIRON), Counted)
     for n in range(3):
         asyncio.run(provider.send(Event("w", n, derived_id("w", str(n)))))
+    assert len(made) == 1
+    for _ in range(2):
+        asyncio.run(provider.close())
+    assert closed == made
 
-    assert len(closed) == 3
-    assert provider._lifetimes == {}
-
-
-def test_a_loop_that_was_just_dropped_is_forgotten(tmp_path, router):
-    provider = NetlifyProvider(load(tmp_path, environ=ENVIRON))
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(provider.send(Event("w", 1, derived_id("w"))))
-    loop.close()
-    asyncio.run(provider.send(Event("w", 2, derived_id("v"))))
-
-    assert provider._lifetimes == {}
+    asyncio.run(provider.send(Event("w", 3, derived_id("w", "3"))))
+    asyncio.run(provider.close())
+    assert len(closed) == len(made) == 2
 
 
-def test_a_loop_that_ends_while_sending_ends_the_wait(tmp_path, network):
+def test_a_loop_that_ends_while_sending_ends_the_wait(network):
     async def never(request):
         await asyncio.Event().wait()
 
     network.post(url__startswith=ROUTER).mock(side_effect=never)
-    provider = NetlifyProvider(load(tmp_path, environ=ENVIRON))
     tasks = []
 
     async def begin():
-        tasks.append(asyncio.create_task(provider.send(Event("w", 1, derived_id("w")))))
+        sender = Sender(Site("https://site.example"), AsyncTransport())
+        tasks.append(asyncio.create_task(sender.send(Event("w", 1, derived_id("w")))))
         for _ in range(5):
             await asyncio.sleep(0)
 
     asyncio.run(begin())
-    gc.collect()
     assert tasks[0].cancelled()
 
 
@@ -324,12 +348,9 @@ async def test_management_orders_share_the_connections(provider, network):
     network.delete("https://site.example/.netlify/functions/async-workloads-api/events").respond(
         200, json={"workloadResult": {"sendStatus": "succeeded", "eventId": "x"}}
     )
-    accepted = await provider.carry_out(delete_flow(provider.target, everything=True))
+    accepted = await provider.carry_out(delete_flow(provider.site, everything=True))
 
     assert accepted.event_id == "x"
-
-
-# ------------------------------------------------------------ definitions
 
 
 FILE = """
@@ -341,89 +362,46 @@ async def shout(input: str, context: Context) -> str:
 """
 
 
-async def test_input_is_checked_against_a_definition_at_hand_and_other_names_go(tmp_path, router):
+async def test_input_is_checked_against_a_definition_at_hand_and_other_names_go(
+    tmp_path, router, provider
+):
     (tmp_path / "functions/workflows").mkdir(parents=True)
     (tmp_path / "functions/workflows/shout_it.py").write_text(FILE)
-    provider = NetlifyProvider(load(tmp_path, environ=ENVIRON))
-    client.use_provider(provider)
 
     with pytest.raises(PayloadError, match="valid string"):
         await run_workflow("shout-it", 5)
     await run_workflow("somewhere-else", 5)
     await run_workflow(echo, {})
     assert [each.event_name for each in await list_workflows()] == ["echo", "shout-it"]
-    assert provider.find_workflow("ECHO") is echo
-    client.use_provider(None)
-    await provider.close()
-
-
-# ------------------------------------------------------------ choosing it
+    assert default().catalog.find("ECHO") is echo
 
 
 @pytest.mark.parametrize("mark", ["NETLIFY", "NETLIFY_LOCAL", "NETLIFY_DEV"])
 def test_on_netlify_it_is_chosen_without_any_setting(tmp_path, mark):
     environ = {mark: "true", "URL": "https://site.example", "AWL_API_KEY": "k"}
     config = load(tmp_path, environ=environ)
-    provider = resolve(config)
+    provider = resolve(config, Catalog.of(config))
 
     assert isinstance(provider, NetlifyProvider)
-    assert provider.target == netlify.Target("https://site.example", "k")
+    assert provider.site == Site("https://site.example", "k")
     assert mark in str(config.origins["provider"])
 
 
 def test_without_an_address_it_says_how_to_give_one(tmp_path):
     with pytest.raises(ConfigError, match="set WORKFLOW_BASE_URL"):
-        resolve(load(tmp_path, environ={"WORKFLOW_PROVIDER": "netlify"}))
+        resolve(load(tmp_path, environ={"WORKFLOW_PROVIDER": "netlify"}), Catalog())
 
 
-def test_an_unknown_name_is_no_error_here(tmp_path):
-    provider = resolve(load(tmp_path, environ=ENVIRON))
-
-    assert provider.find_workflow("nobody") is None
-    with pytest.raises(WorkflowNotFoundError):
-        resolve(load(tmp_path, environ={})).find_workflow("nobody")
-
-
-# ------------------------------------------------------------ chains, on the local engine
-
-
-async def test_twenty_events_of_one_workflow_all_go_and_a_circle_ends(tmp_path):
-    provider = resolve(load(tmp_path, environ={}))
-    client.use_provider(provider)
-    hops = []
-    last = []
-
-    @define_workflow
-    async def target(input: int, context: Context):
-        return input
-
-    @define_workflow
-    async def spread(input: None, context: Context):
-        return [(await run_workflow(f"target-{n}", n)).id for n in range(20)]
-
-    @define_workflow(max_retries=0)
-    async def around(input: int, context: Context):
-        last.append(context.event_id)
-        hops.append(input)
-        await run_workflow("around", input + 1)
-
-    for n in range(20):
-        provider.admit(define_workflow(target.handler, name=f"target-{n}"))
-    provider.admit(around)
-    ids = await (await run_workflow(spread)).result(10)
-    assert [await (await get_workflow_run(each)).result(10) for each in ids] == list(range(20))
-
-    await run_workflow(around, 1)
-    async with asyncio.timeout(10):
-        while len(hops) < 19:
-            await asyncio.sleep(0)
-    with pytest.raises(RunFailed, match=r"number 20 in a chain .* break the circle"):
-        await (await get_workflow_run(last[-1])).result(10)
-    assert hops == list(range(1, 20))
-    client.use_provider(None)
-    await provider.close()
+async def test_an_unknown_name_is_no_error_here_but_it_is_where_runs_are_local(
+    tmp_path, using, router
+):
+    async with using(tmp_path, ENVIRON):
+        await run_workflow("nobody")
+    async with using(tmp_path):
+        with pytest.raises(WorkflowNotFoundError):
+            await run_workflow("nobody")
 
 
 def test_a_store_that_does_not_exist_yet_is_refused_rather_than_ignored(tmp_path):
     with pytest.raises(ConfigError, match="store: blobs"):
-        resolve(load(tmp_path, environ=ENVIRON, store="blobs"))
+        resolve(load(tmp_path, environ=ENVIRON, store="blobs"), Catalog())

@@ -3,20 +3,17 @@ import asyncio
 import pytest
 
 from kit import define_workflow, sync
-from kit.client import api as client
-from kit.client.provider import resolve
 from kit.model.run import RunStatus
-from kit.project.config import load
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path, using):
     (tmp_path / "kit.yaml").write_text("workflow:\n  durability: normal\n")
-    provider = resolve(load(tmp_path, environ={}))
-    client.use_provider(provider)
-    yield tmp_path
-    client.use_provider(None)
-    asyncio.run(provider.close())
+    with asyncio.Runner() as runner:
+        project = using(tmp_path)
+        runner.run(project.__aenter__())
+        yield tmp_path
+        runner.run(project.__aexit__(None, None, None))
 
 
 @define_workflow

@@ -19,7 +19,8 @@ from kit.model.errors import (
     WorkflowImportError,
     WorkflowNotFoundError,
 )
-from kit.project.discovery import Discovery, discover, get_workflow, load_workflow, name_of
+from kit.project.catalog import Catalog
+from kit.project.discovery import Discovery, discover, load_workflow, name_of
 
 FOLDER = Path("functions/workflows")
 DEFINE = "from kit.client.definition import define_workflow\n"
@@ -577,26 +578,26 @@ def test_one_file_can_be_loaded_alone(tmp_path: Path) -> None:
 
 def test_getting_a_workflow_finds_it_in_any_case(tmp_path: Path) -> None:
     found = find(tmp_path, a_b=ONE)
-    assert get_workflow(found, "A-B") is found.workflows["a-b"]
+    assert Catalog(lambda: found).get("A-B") is found.workflows["a-b"]
 
 
 def test_getting_a_workflow_whose_file_is_broken_raises_the_files_error(tmp_path: Path) -> None:
     found = find(tmp_path, **{"Broken": "(", "two_a": ONE, "two-a": ONE})
     with pytest.raises(WorkflowImportError, match=r"Broken\.py cannot be imported"):
-        get_workflow(found, "broken")
+        Catalog(lambda: found).get("broken")
     with pytest.raises(DuplicateWorkflowError):
-        get_workflow(found, "two-a")
+        Catalog(lambda: found).get("two-a")
 
 
 def test_getting_an_unknown_workflow_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(WorkflowNotFoundError, match="did you mean 'sweep'"):
-        get_workflow(find(tmp_path, sweep=ONE), "sweeps")
+        Catalog(lambda: find(tmp_path, sweep=ONE)).get("sweeps")
 
 
 def test_a_name_taken_by_a_whole_file_is_not_spoiled_by_a_broken_one(tmp_path: Path) -> None:
     named = f"{DEFINE}run = define_workflow(lambda: 1, name='broken')"
     found = find(tmp_path, broken="(", a=named)
-    assert get_workflow(found, "broken") is found.workflows["broken"]
+    assert Catalog(lambda: found).get("broken") is found.workflows["broken"]
 
 
 def test_discovery_imports_light_modules_only() -> None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import respx
 
-from kit.client import api as client
+from kit.client.default import Default, use
 from kit.client.netlify import NetlifyProvider
 from kit.client.site import AsyncWorkflowClient
+from kit.project.catalog import Catalog
 from kit.project.config import load
 
 if TYPE_CHECKING:
@@ -88,9 +89,9 @@ def make_provider(rig: Rig, tmp_path: Path) -> Callable[..., NetlifyProvider]:
 async def site(rig: Rig, make_provider: Callable[..., NetlifyProvider]) -> AsyncIterator[Rig]:
     """The rig, as the place where `kit`'s own functions send to."""
     provider = make_provider()
-    client.use_provider(provider)
+    use(Default(provider, Catalog()))
     yield rig
-    client.use_provider(None)
+    use(None)
     await provider.close()
 
 

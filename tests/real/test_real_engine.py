@@ -17,11 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kit.client import api as client
+from kit.client import default
 from kit.client.api import run_workflow, send_event, send_events
+from kit.client.default import Default
 from kit.client.netlify import NetlifyProvider
 from kit.client.site import AsyncWorkflowClient
 from kit.model.errors import ConnectionFailedError, RejectedError
+from kit.project.catalog import Catalog
 
 if TYPE_CHECKING:
     from tests.real.rig.rig import Rig
@@ -350,7 +352,7 @@ async def test_a_wrong_key_is_refused_with_what_to_do(
     rig: Rig, make_provider: Callable[..., NetlifyProvider], monkeypatch: pytest.MonkeyPatch
 ):
     provider = make_provider(key="wrong-key")
-    monkeypatch.setattr(client, "_provider", provider)
+    monkeypatch.setattr(default, "_default", Default(provider, Catalog()))
 
     with pytest.raises(RejectedError) as caught:
         await run_workflow("publish-draft")

@@ -12,8 +12,8 @@ import typer
 from kit.cli.screen.terminal import print_json, report, say
 
 if TYPE_CHECKING:
-    from kit.project.catalog import AnyWorkflow
-    from kit.project.discovery import Discovery
+    from kit.model.workflow import AnyWorkflow
+    from kit.project.catalog import Catalog
 
 _HEAD = ("NAME", "FILE", "POLICY", "WHAT IT DOES")
 
@@ -22,14 +22,15 @@ def list_workflows(
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
 ) -> None:
     """List the workflows; exit with 1 if a workflow file is wrong."""
+    from kit.project.catalog import Catalog
     from kit.project.config import load
-    from kit.project.discovery import discover
 
     config = load()
     folder = config.get_workflow().folder
     # what a workflow file prints while it is imported is no result of ours
     with contextlib.redirect_stdout(sys.stderr):
-        found = discover(config.folder, root=config.root)
+        found = Catalog.of(config)
+        found.names()
     if as_json:
         print_json(_to_json(found))
     else:
@@ -38,33 +39,36 @@ def list_workflows(
         raise typer.Exit(1)
 
 
-def _to_json(found: Discovery) -> dict[str, Any]:
+def _to_json(found: Catalog) -> dict[str, Any]:
     return {
         "workflows": [
             {
-                "name": name,
-                "path": found.paths[name],
+                "name": workflow.event_name,
+                "path": found.paths[workflow.event_name],
                 "description": workflow.doc,
                 "timeout": workflow.timeout.total_seconds() if workflow.timeout else None,
                 "maxRetries": workflow.retry.max_retries,
                 "background": workflow.background,
                 "checkpoints": workflow.checkpoints,
             }
-            for name, workflow in found.workflows.items()
+            for workflow in found.workflows()
         ],
         "errors": [error.to_json()["error"] for error in found.errors],
     }
 
 
-def _print(found: Discovery, where: str) -> None:
-    if found.workflows:
+def _print(found: Catalog, where: str) -> None:
+    if names := found.names():
         _print_rows(
-            [(n, found.paths[n], _policy(w), w.doc) for n, w in found.workflows.items()],
+            [
+                (name, found.paths[name], _policy(each), each.doc)
+                for name, each in zip(names, found.workflows(), strict=True)
+            ]
         )
     for error in found.errors:
         say("")
         report(error, as_json=False)
-    if not found.workflows and not found.errors:
+    if not names and not found.errors:
         say(f"There are no workflows: looked for Python files in {where}.")
         say("Begin with: kit init DIR")
 

@@ -13,8 +13,9 @@ from kit.cli.screen.terminal import say
 
 if TYPE_CHECKING:
     from kit.cli.project import Project
+    from kit.model.annotations import Encoded
     from kit.model.event import Event
-    from kit.project.catalog import AnyWorkflow
+    from kit.model.workflow import AnyWorkflow
 
 
 def run(
@@ -93,28 +94,26 @@ def _event(project: Project, name: str, given: Any, key: str | None) -> Event:
     from kit.model.event import Event, derived_id
 
     workflow = project.get(name)
-    data = _valid(project, workflow, given)
+    data, text = _valid(project, workflow, given)
     event_name = workflow.event_name
     event_id = str(uuid4()) if key is None else derived_id("run", event_name.lower(), key)
-    return Event(event_name, data, event_id)
+    return Event(event_name, data, event_id, text=text)
 
 
-def _valid(project: Project, workflow: AnyWorkflow, given: Any) -> Any:
+def _valid(project: Project, workflow: AnyWorkflow, given: Any) -> Encoded:
+    from kit.model.annotations import encode_input
     from kit.model.errors import DiscoveryError
-    from kit.model.payload import check_travels, to_input
 
     try:
-        data = to_input(workflow, given)
+        return encode_input(workflow, given)
     except (TypeError, NameError, RuntimeError) as error:  # an annotation that makes no sense
-        path = project.discovery.paths.get(workflow.event_name, workflow.event_name)
+        path = project.catalog.paths.get(workflow.event_name, workflow.event_name)
         raise DiscoveryError(f"{path}: its input's annotation: {error}", path=path) from error  # noqa: EM102
-    check_travels(data)
-    return data
 
 
 def _note_known(project: Project, event: Event, key: str) -> None:
     """Say so if *key* has started a run before: that one counts, with its own input."""
-    from kit.model.payload import load
+    from kit.model.text import load
     from kit.store.sqlite.reader import Reader
 
     known = Reader(project.path).find(event.id)

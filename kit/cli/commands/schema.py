@@ -45,12 +45,11 @@ def schema(
 
 
 def _input(name: str) -> Schema:
+    from kit.project.catalog import Catalog
     from kit.project.config import load
-    from kit.project.discovery import discover, get_workflow
     from kit.project.schemas import input_schema
 
-    config = load()
-    return input_schema(get_workflow(discover(config.folder, root=config.root), name))
+    return input_schema(Catalog.of(load()).get(name))
 
 
 def _write(names: list[str], as_json: bool) -> None:

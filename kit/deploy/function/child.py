@@ -171,7 +171,7 @@ async def _flush(seconds: float) -> None:
 
 
 async def _send(event: Event) -> None:
-    from kit.client.api import provider
+    from kit.client.default import provider
 
     await provider().send(event)
 

@@ -15,6 +15,6 @@ def change(environ: Mapping[str, str], unset: tuple[str, ...] = ()) -> None:
         os.environ.pop(name, None)
     os.environ.update(environ)
     # a function that never sends never imports what sends
-    client = sys.modules.get("kit.client.api")
+    client = sys.modules.get("kit.client.default")
     if client is not None and any(name.startswith(_SETTINGS) for name in (*environ, *unset)):
-        client.use_provider(None)
+        client.use(None)

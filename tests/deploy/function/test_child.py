@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from kit.client import api as client
+from kit.client.default import Default, provider, use
 from kit.deploy.function import child as child_module
 from kit.deploy.function import environment
 from kit.deploy.function.child import serve
@@ -26,6 +26,7 @@ from kit.deploy.function.loading import Loader
 from kit.deploy.function.logs import Lines, Logs, running
 from kit.deploy.function.manifest import read_manifest
 from kit.model.errors import WorkflowNotFoundError
+from kit.project.catalog import Catalog
 
 ID = "11111111-1111-4111-8111-111111111111"
 PROJECT = Path(__file__).parent / "project"
@@ -331,12 +332,12 @@ class Collecting:
 
 async def test_events_go_through_the_provider_with_their_chain(bundle: Path):
     source = Collecting()
-    client.use_provider(source)  # type: ignore[arg-type]
+    use(Default(source, Catalog()))  # type: ignore[arg-type]
     try:
         async with talking(bundle) as node:
             await node.invoke("sends", item={"eventChain": ["first", "sends"]})
     finally:
-        client.use_provider(None)
+        use(None)
 
     assert source.sent == [("other", {"n": 1}, ("first", "sends"))]
 
@@ -399,15 +400,15 @@ def test_settings_are_read_again_when_one_of_theirs_has_changed(monkeypatch: pyt
     source = Collecting()
     monkeypatch.setattr(os, "environ", dict(os.environ))
     try:
-        client.use_provider(source)  # type: ignore[arg-type]
+        use(Default(source, Catalog()))  # type: ignore[arg-type]
         environment.change({"UNRELATED": "1"}, ("NOTHING",))
-        assert client.provider() is source
+        assert provider() is source
         environment.change({"WORKFLOW_BASE_URL": "https://other.example", "NETLIFY": "true"})
-        assert client.provider() is not source
+        assert provider() is not source
         environment.change({}, ("UNRELATED",))
         assert "UNRELATED" not in os.environ
     finally:
-        client.use_provider(None)
+        use(None)
 
 
 # ---------------------------------------------------------------- output
