@@ -129,12 +129,12 @@ def write_lock(path: Path) -> Iterator[None]:
 
 def break_disk(engine: Engine) -> None:
     """Let every write of *engine* fail from now on, as on a disk mounted read-only."""
-    engine._store._writer._connection.execute("PRAGMA query_only = 1")
+    engine._store._writer._connection._sqlite.execute("PRAGMA query_only = 1")
 
 
 def fill_disk(engine: Engine) -> None:
     """Let no more than a few pages of *engine*'s file be written from now on."""
-    writer = engine._store._writer._connection
+    writer = engine._store._writer._connection._sqlite
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
     writer.execute(f"PRAGMA max_page_count = {pages}")
 

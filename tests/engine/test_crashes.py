@@ -84,7 +84,7 @@ async def live(path: Path, image: Path | None, cut: int, parts: list[str], repla
     async with Engine(
         path, workflows.get, clock=clock, durability="normal", replay=replay
     ) as engine:
-        engine._store._writer._connection.set_trace_callback(watch)
+        engine._store._writer._connection._sqlite.set_trace_callback(watch)
         run = await engine.submit(Event("flow", None, RUN))
         while not run.status.is_final:
             await engine.idle()

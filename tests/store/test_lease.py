@@ -1,6 +1,5 @@
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kit.model.errors import StoreError, StoreInUseError
-from kit.store.sqlite.lease import Lease, holder
+from kit.store.sqlite.lease import Lease, holder, is_held, lease_path
 
 HOLD = "import sys; from pathlib import Path; from kit.store.sqlite.lease import Lease\n"
 HOLD += "held = Lease(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
@@ -45,19 +44,59 @@ def test_nobody_is_known_where_there_is_no_lease(path: Path) -> None:
 
 
 def test_a_lease_nobody_has_signed_has_an_unknown_holder(path: Path) -> None:
-    other = sqlite3.connect(path.with_name("runs.db-lease"), isolation_level=None)
-    other.execute("CREATE TABLE holder (pid INTEGER)")
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreInUseError, match=r"process \(unknown\)"):
-        Lease(path)
-    other.close()
+    with Lease(path):
+        lease_path(path).write_text("")
+        with pytest.raises(StoreInUseError, match=r"process \(unknown\)"):
+            Lease(path)
 
 
 def test_a_lease_file_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "runs.db"
-    path.with_name("runs.db-lease").write_bytes(b"not a database, for sure" * 50)
-    with pytest.raises(StoreError, match="not a SQLite file"):
-        Lease(path)
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be opened"):
         Lease(tmp_path / "file" / "runs.db")
+
+
+def test_each_lane_has_a_lease_of_its_own(path: Path) -> None:
+    with Lease(path), Lease(path, 1):
+        assert is_held(path, 1)
+        assert not is_held(path, 2)
+    assert not is_held(path)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_lease_whose_file_was_deleted_or_replaced_is_lost(path: Path, replaced: bool) -> None:
+    with Lease(path) as lease:
+        lease.check()
+        lease_path(path).unlink()
+        if replaced:
+            lease_path(path).touch()
+        with pytest.raises(StoreError, match="deleted or replaced"):
+            lease.check()
+
+
+def test_reading_the_lease_file_in_the_same_process_does_not_lose_it(path: Path) -> None:
+    with Lease(path):
+        lease_path(path).read_bytes()
+        assert is_held(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_does_not_hold_its_parents_lease(path: Path) -> None:
+    lease = Lease(path)
+    alive, tell_alive = os.pipe()
+    ended, tell_end = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(tell_alive, b"x")
+        os.read(ended, 1)  # until the parent says so
+        os._exit(0)
+    try:
+        os.read(alive, 1)
+        assert is_held(path)
+        lease.release()
+        assert not is_held(path), "the child keeps it"
+    finally:
+        os.write(tell_end, b"x")
+        os.waitpid(child, 0)
+        for each in (alive, tell_alive, ended, tell_end):
+            os.close(each)

@@ -64,7 +64,7 @@ def test_the_file_of_another_program_is_refused_and_left_alone(path: Path, openi
 def test_the_file_of_another_version_is_refused(path: Path, opening: object) -> None:
     connect(path).close()
     sql(path, "PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match="format 99, this is 1"):
+    with pytest.raises(StoreError, match="format 99, this is 2"):
         opening(path)  # type: ignore[operator]
 
 
@@ -100,10 +100,51 @@ def test_tables_somebody_makes_at_the_same_moment_are_taken_as_they_are(path: Pa
     connect(path).close()
     _prepare(late, path)  # found nothing when it looked, and something once it had the lock
     sql(path, "PRAGMA application_id = 1")
-    with pytest.raises(StoreError, match="another program"):
+    sql(path, "PRAGMA user_version = 1")
+    with pytest.raises(sqlite3.OperationalError, match="duplicate column"):
         _prepare(late, path)
     assert not late.in_transaction
     late.close()
+
+
+FORMAT_1 = """
+CREATE TABLE runs (
+  id TEXT PRIMARY KEY, workflow TEXT NOT NULL, status TEXT NOT NULL, data TEXT NOT NULL,
+  attempt INTEGER NOT NULL, due INTEGER NOT NULL, priority INTEGER NOT NULL,
+  created INTEGER NOT NULL, started INTEGER, ended INTEGER,
+  result TEXT, failure TEXT, chain TEXT NOT NULL, key TEXT
+) WITHOUT ROWID;
+CREATE TABLE requests (run_id TEXT NOT NULL, what TEXT NOT NULL, at INTEGER NOT NULL);
+INSERT INTO runs VALUES ('a', 'flow', 'queued', 'null', 0, 1, 0, 1, null, null, null, null, '[]',
+  null);
+INSERT INTO requests VALUES ('a', 'stop', 5);
+INSERT INTO requests VALUES ('a', 'stop', 6);
+PRAGMA application_id = 1802073137;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_the_format_before_keeps_its_runs_and_requests(path: Path) -> None:
+    old = sqlite3.connect(path)
+    old.executescript(FORMAT_1)
+    old.close()
+    reader = Reader(path)
+    assert [run.id for run in reader.runs()] == ["a"], "to look at it changes nothing"
+    connect(path).close()
+    connect(path).close()
+    assert [run.id for run in reader.runs()] == ["a"]
+    assert reader.requests() == [("a", "stop")]
+    assert sql(path, "SELECT root, driver FROM runs") == [(None, None)]
+    reader.close()
+
+
+def test_the_files_are_their_owners_alone(path: Path) -> None:
+    opened = connect(path)
+    opened.execute("DELETE FROM requests")
+    opened.execute("INSERT INTO requests (run_id, what, at) VALUES ('a', 'stop', 1)")
+    modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+    opened.close()
+    assert modes == {"runs.db": 0o600, "runs.db-wal": 0o600, "runs.db-shm": 0o600}
 
 
 def test_a_write_the_file_refuses_is_told(path: Path) -> None:
@@ -136,6 +177,6 @@ def test_a_locked_file_is_told(path: Path) -> None:
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(sqlite3.OperationalError) as caught:
         other.execute("BEGIN IMMEDIATE")
-    assert "locked by another program" in explain(caught.value, path).message
+    assert "is locked: another program" in explain(caught.value, path).message
     holder.close()
     other.close()

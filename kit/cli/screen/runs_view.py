@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -77,25 +76,12 @@ def _print_styled_table(rows: Sequence[tuple[str, ...]]) -> None:
 
 def note_undriven(reader: Reader) -> None:
     """Say so if there are unfinished runs, but no process to go on with them."""
-    left = len(reader.unfinished())
-    if left and not _is_driven(reader):
+    from kit.store.sqlite.lease import is_held
+
+    left = reader.count_unfinished()
+    if left and not is_held(reader.path):
         what = "1 run is" if left == 1 else f"{left} runs are"
         say(f"{what} unfinished, and no process is at work on that: kit runs resume")
-
-
-def _is_driven(reader: Reader) -> bool:
-    from kit.store.sqlite.lease import holder
-
-    pid = holder(reader.path)
-    if not pid or os.name != "posix":
-        return bool(pid)
-    try:
-        os.kill(pid, 0)  # asks only
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 # ---------------------------------------------------------------- one

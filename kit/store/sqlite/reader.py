@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kit.model.delivery import Checkpoint
-from kit.model.errors import RunNotFoundError
+from kit.model.errors import RunNotFoundError, StoreError
 from kit.model.run import Attempt, Run, RunStatus
+from kit.store.sqlite.connection import Connection
 from kit.store.sqlite.rows import RUN_COLUMNS, row_to_attempt, row_to_checkpoint, row_to_run
 from kit.store.sqlite.schema import connect_to_read, explain
 
@@ -26,7 +27,8 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._connection = connect_to_read(path)
+        self._connection: Connection | None = None
+        self._connect()
 
     def find(self, run_id: str) -> Run | None:
         """Return the run with *run_id*, or None."""
@@ -62,6 +64,11 @@ class Reader:
         sql = f"SELECT {RUN_COLUMNS} FROM runs WHERE {_UNFINISHED} ORDER BY due"  # noqa: S608
         return [row_to_run(row) for row in self._rows(sql)]
 
+    def count_unfinished(self) -> int:
+        """Return how many runs have not ended."""
+        rows = self._rows(f"SELECT count(*) FROM runs WHERE {_UNFINISHED}")  # noqa: S608
+        return int(rows[0][0]) if rows else 0
+
     def checkpoints(self, run_id: str) -> dict[str, Checkpoint]:
         """Return the run's checkpoints by step id, in the order they were stored."""
         sql = (
@@ -86,10 +93,25 @@ class Reader:
         if self._connection is not None:
             self._connection.close()
 
+    def _connect(self) -> Connection | None:
+        if self._connection is None and (first := connect_to_read(self.path)) is not None:
+            made = [first]
+            self._connection = Connection(lambda: made.pop() if made else self._reopened())
+        return self._connection
+
+    def _reopened(self) -> sqlite3.Connection:
+        again = connect_to_read(self.path)
+        if again is None:
+            msg = f"{self.path} has been deleted"
+            raise StoreError(msg, path=str(self.path), code="STORE_LOST")
+        return again
+
     def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        if self._connection is None:
+        connection = self._connect()
+        if connection is None:
             return []
         try:
-            return self._connection.execute(sql, parameters).fetchall()
+            with connection as sqlite:
+                return sqlite.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise explain(error, self.path) from error

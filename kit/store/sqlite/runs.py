@@ -135,7 +135,10 @@ def request(path: Path, run_id: str, what: Literal["stop", "retry"], now: int) -
     Raises:
         StoreError: If the file cannot be written.
     """
-    _write_once(path, ("INSERT INTO requests VALUES (?, ?, ?)", (run_id, what, now)))
+    _write_once(
+        path,
+        ("INSERT OR IGNORE INTO requests (run_id, what, at) VALUES (?, ?, ?)", (run_id, what, now)),
+    )
 
 
 def delete(path: Path, run_id: str) -> bool:

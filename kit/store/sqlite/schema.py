@@ -4,26 +4,33 @@ The tables of a run file, how it is opened, and what goes wrong then.
     runs         one row a run: where it is and when it goes on
     checkpoints  one row a finished step or sleep
     attempts     one row a failed attempt
-    requests     what another process asks of the one that runs the engine: stop, retry
+    requests     what is asked of the driver, by any process; gone only together with its effect
+    drivers      who holds, or last held, the lease of each lane
+
+In `runs`, `root` is the run whose handler, or whose child's, sent the event; null for itself. In
+`driver` stands who drives the run on the side; see `engine.driving`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import sqlite3
+import tempfile
 from pathlib import Path
 
 from kit.model.errors import StoreError
 
 APPLICATION_ID = 0x6B697431  # "kit1": tells our file from another program's SQLite file
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE runs (
   id TEXT PRIMARY KEY, workflow TEXT NOT NULL, status TEXT NOT NULL, data TEXT NOT NULL,
   attempt INTEGER NOT NULL, due INTEGER NOT NULL, priority INTEGER NOT NULL,
   created INTEGER NOT NULL, started INTEGER, ended INTEGER,
-  result TEXT, failure TEXT, chain TEXT NOT NULL, key TEXT
+  result TEXT, failure TEXT, chain TEXT NOT NULL, key TEXT, root TEXT, driver TEXT
 ) WITHOUT ROWID;
 CREATE INDEX runs_unfinished ON runs (due)
   WHERE status IN ('queued', 'running', 'sleeping');
@@ -37,8 +44,30 @@ CREATE TABLE attempts (
   failure TEXT NOT NULL, retry_in INTEGER
 );
 CREATE INDEX attempts_of_run ON attempts (run_id);
-CREATE TABLE requests (run_id TEXT NOT NULL, what TEXT NOT NULL, at INTEGER NOT NULL);
 """
+_TABLES_OF_2 = """
+CREATE TABLE requests (
+  run_id TEXT NOT NULL, what TEXT NOT NULL, at INTEGER NOT NULL, driver TEXT,
+  fast INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (run_id, what)
+) WITHOUT ROWID;
+CREATE TABLE drivers (
+  lane INTEGER PRIMARY KEY, token TEXT NOT NULL, pid INTEGER NOT NULL,
+  everything INTEGER NOT NULL, since INTEGER NOT NULL
+);
+"""
+_FROM_1_TO_2 = """
+ALTER TABLE runs ADD COLUMN root TEXT;
+ALTER TABLE runs ADD COLUMN driver TEXT;
+ALTER TABLE requests RENAME TO requests_of_1;
+"""
+_KEEP_STOPS = """
+INSERT OR IGNORE INTO requests (run_id, what, at)
+  SELECT run_id, what, at FROM requests_of_1 WHERE what = 'stop';
+DROP TABLE requests_of_1;
+"""
+
+BUSY_SECONDS = 5.0
+"""How long a write waits for another process that is writing."""
 
 
 def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
@@ -50,11 +79,14 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        if not path.exists():
+            _create(path)
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
+        )
     except (OSError, sqlite3.Error) as error:
         raise explain(error, path) from error
     try:
-        connection.execute("PRAGMA busy_timeout = 10000")
         if not _is_empty(connection):
             _check(connection, path)  # before anything is changed in a file that is not ours
         connection.execute("PRAGMA journal_mode = WAL")
@@ -64,6 +96,25 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
         connection.close()
         raise explain(error, path) from error
     return connection
+
+
+def _create(path: Path) -> None:
+    """
+    Make an empty file that only its owner can read; SQLite gives its other files the same mode.
+
+    It is made under another name and closed before it gets its own: to close a file that SQLite
+    has open, in whatever thread, takes SQLite's locks on it away.
+    """
+    file, name = tempfile.mkstemp(prefix=f"{path.name}-", dir=path.parent)
+    os.close(file)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+    except OSError:  # a file system without links
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    finally:
+        os.unlink(name)  # noqa: PTH108 - as mkstemp gave it
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection | None:
@@ -81,11 +132,11 @@ def connect_to_read(path: Path) -> sqlite3.Connection | None:
             uri=True,
             isolation_level=None,
             check_same_thread=False,
+            timeout=BUSY_SECONDS,
         )
     except sqlite3.Error as error:
         raise explain(error, path) from error
     try:
-        connection.execute("PRAGMA busy_timeout = 10000")
         if _is_empty(connection):  # somebody is about to make its tables
             connection.close()
             return None
@@ -101,26 +152,38 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    if not _is_empty(connection) and _version(connection) == VERSION:
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
         if _is_empty(connection):
-            for statement in TABLES.split(";"):
-                connection.execute(statement)
+            _run(connection, TABLES + _TABLES_OF_2)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        _check(connection, path)
+        elif _version(connection) == 1:
+            _run(connection, _FROM_1_TO_2 + _TABLES_OF_2 + _KEEP_STOPS)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 
 
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    """Execute *statements* within the transaction that is open (`executescript` would end it)."""
+    for statement in statements.split(";"):
+        connection.execute(statement)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         msg = f"{path} is a SQLite file of another program; set workflow.path to another file"
         raise StoreError(msg, path=str(path))
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
+    version = _version(connection)
+    if not 1 <= version <= VERSION:
         msg = (
             f"{path} was written by another version of the kit (format {version}, this is"
             f" {VERSION}); use that version, or set workflow.path to another file"
@@ -155,10 +218,11 @@ _SITUATIONS = {
     "SQLITE_CORRUPT": "is damaged; move it away, or set workflow.path to another file",
     "SQLITE_READONLY": "cannot be written: the file, its folder or its disk is read-only; set"
     " workflow.path to a place that is yours",
-    "SQLITE_FULL": "cannot be written: the disk is full. What was accepted before is safe; make"
-    " room and start again",
+    "SQLITE_FULL": "cannot be written: the disk is full. What was accepted before is safe, and goes"
+    " on once there is room",
     "SQLITE_CANTOPEN": "cannot be opened: check that its folder exists and is yours, or set"
     " workflow.path to another",
-    "SQLITE_BUSY": "is locked by another program; close what has it open",
+    "SQLITE_BUSY": "is locked: another program has been writing to it for long and has not ended"
+    " its transaction; close what has it open",
 }
 """What to say of SQLite's result codes, by how they begin."""

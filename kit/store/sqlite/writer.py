@@ -17,7 +17,9 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
 from kit.model.errors import StoreError
+from kit.store.sqlite.connection import Connection
 from kit.store.sqlite.schema import connect, explain
+from kit.store.sqlite.watched_file import WatchedFile
 
 Statement: TypeAlias = "tuple[str, Sequence[Any]]"
 
@@ -38,14 +40,15 @@ class _Write:
         self.changed = 0
 
 
-_Answer: TypeAlias = "tuple[_Write, StoreError | None]"
+_Answer: TypeAlias = "tuple[_Write, Exception | None]"
 
 
 class Writer:
     """
     Writes to the run file at *path*, from a thread of its own.
 
-    *on_foreign* is called on the loop when another process has written to the file.
+    *on_foreign* is called on the loop when another process has written to the file; *check* after
+    each COMMIT, in the thread: what it raises is what becomes of the writes.
 
     Raises:
         StoreError: If the file cannot be opened for writing.
@@ -58,11 +61,14 @@ class Writer:
         synchronous: str,
         loop: asyncio.AbstractEventLoop,
         on_foreign: Callable[[], None],
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._path = path
+        self._check = check
         self._loop = loop
         self._on_foreign = on_foreign
-        self._connection = connect(path, synchronous=synchronous)
+        self._connection = Connection(lambda: connect(path, synchronous=synchronous))
+        self._file = WatchedFile(path)
         self._version = 0
         self._version = self._data_version()
         self._inbox: SimpleQueue[Sequence[_Write] | None] = SimpleQueue()
@@ -124,7 +130,7 @@ class Writer:
         while True:
             batch, ending = self._take()
             if batch:
-                self._on_loop(_resolve, self._commit_all(batch))
+                self._on_loop(_resolve, self._commit_all(batch), self._path)
             version = self._data_version()
             if version != self._version:
                 self._version = version
@@ -148,31 +154,28 @@ class Writer:
         return batch, True
 
     def _commit_all(self, batch: Sequence[_Write]) -> list[_Answer]:
-        """Commit *batch*; if that cannot be done, each alone: one may be what the others suffer."""
+        """Commit *batch*; if one in it may be what the others suffer from, each alone."""
         error = self._commit(batch)
-        if error is None or len(batch) == 1:
+        if error is None or len(batch) == 1 or _is_of_the_file(error):
             return [(write, error) for write in batch]
         return [(write, self._commit([write])) for write in batch]
 
-    def _commit(self, batch: Sequence[_Write]) -> StoreError | None:
-        execute = self._connection.execute
+    def _commit(self, batch: Sequence[_Write]) -> Exception | None:
         try:
-            execute("BEGIN IMMEDIATE")
-            for write in batch:
-                for sql, parameters in write.statements:
-                    write.changed = execute(sql, parameters).rowcount
-            execute("COMMIT")
+            with self._connection as sqlite:
+                _transact(sqlite.execute, batch)
+            self._file.check(self._connection.opened)
+            self._check()
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to go on
-            with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
-                execute("ROLLBACK")
-            return explain(error, self._path)
+            return error
         return None
 
     def _data_version(self) -> int:
         """Return a number that changes when another connection has written (SQLite's own)."""
         try:
-            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-        except sqlite3.Error:
+            with self._connection as sqlite:
+                return int(sqlite.execute("PRAGMA data_version").fetchone()[0])
+        except (sqlite3.Error, StoreError):
             return self._version  # the next write will tell what is wrong
 
     def _on_loop(self, function: Callable[..., None], *args: Any) -> None:
@@ -182,11 +185,31 @@ class Writer:
             return  # the loop is closed: whoever waited has gone with it
 
 
-def _resolve(answers: Sequence[_Answer]) -> None:
+def _transact(execute: Callable[..., sqlite3.Cursor], batch: Sequence[_Write]) -> None:
+    try:
+        execute("BEGIN IMMEDIATE")
+        for write in batch:
+            for sql, parameters in write.statements:
+                write.changed = execute(sql, parameters).rowcount
+        execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
+            execute("ROLLBACK")
+        raise
+
+
+def _is_of_the_file(error: Exception) -> bool:
+    """Tell whether *error* is about the file itself: it would be the same for any other write."""
+    if isinstance(error, sqlite3.OperationalError):
+        return error.sqlite_errorname != "SQLITE_FULL"  # a smaller write may find room
+    return isinstance(error, StoreError)
+
+
+def _resolve(answers: Sequence[_Answer], path: Path) -> None:
     for write, error in answers:
         if write.future is None or write.future.done():
             continue
         if error is None:
             write.future.set_result(write.changed)
         else:
-            write.future.set_exception(error)
+            write.future.set_exception(explain(error, path))

@@ -1,0 +1,89 @@
+"""A process that has a run file open may fork at any moment; neither side spoils the other's."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kit.store.sqlite.connection import Connection
+from kit.store.sqlite.reader import Reader
+from kit.store.sqlite.runs import request
+from kit.store.sqlite.schema import connect
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
+def in_child(act: Callable[[], object]) -> int:
+    """Return the exit status of a forked child that does *act*; 9 if that raises."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    status = 9
+    try:
+        act()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def locks_of_this_process() -> list[str]:
+    lines = Path("/proc/locks").read_text().splitlines()
+    return [line for line in lines if f" {os.getpid()} " in line]
+
+
+def test_parent_and_child_go_on_with_connections_of_their_own(path: Path) -> None:
+    connection = Connection(lambda: connect(path))
+    reader = Reader(path)
+    assert reader.requests() == []
+
+    def act() -> None:
+        request(path, "child", "stop", 1)
+        assert reader.requests() == [("child", "stop")]
+        if Path("/proc/locks").exists():
+            assert locks_of_this_process(), "the child writes without a lock"
+
+    assert in_child(act) == 0
+    with connection as sqlite:
+        sqlite.execute("INSERT INTO requests (run_id, what, at) VALUES ('parent', 'stop', 1)")
+    assert connection.opened == 2
+    assert len(reader.requests()) == 2
+    reader.close()
+    connection.close()
+
+
+def test_a_fork_waits_for_the_transaction_of_another_thread(path: Path) -> None:
+    connection = Connection(lambda: connect(path))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with connection as sqlite:
+            sqlite.execute("BEGIN IMMEDIATE")
+            begun.set()
+            go_on.wait(5)
+            sqlite.execute("INSERT INTO requests (run_id, what, at) VALUES ('a', 'stop', 1)")
+            sqlite.execute("COMMIT")
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    begun.wait(5)
+    later = threading.Timer(0.1, go_on.set)
+    later.start()
+    assert in_child(lambda: request(path, "b", "stop", 1)) == 0
+    writing.join()
+    later.join()
+    reader = Reader(path)
+    assert {run_id for run_id, _ in reader.requests()} == {"a", "b"}
+    reader.close()
+    connection.close()
+
+
+def test_a_closed_connection_stays_closed(path: Path) -> None:
+    connection = Connection(lambda: connect(path))
+    connection.close()
+    connection.close()
+    assert in_child(lambda: None) == 0
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"), connection:
+        pass
