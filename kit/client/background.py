@@ -1,13 +1,22 @@
-"""One event loop in a thread of its own: where work goes on that nobody awaits."""
+"""
+One event loop in a thread of its own: where work goes on that nobody awaits.
+
+A forked child begins afresh: it has none of its parent's threads, so the loop, and whatever lives
+on it, is its parent's. It gets a loop of its own at the first use.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
 import concurrent.futures
+import os
 import threading
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+from weakref import WeakSet
+
+from kit.model.running import current
 
 T = TypeVar("T")
 
@@ -53,3 +62,38 @@ def defer(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
 def flush(seconds: float = EXIT_SECONDS) -> None:
     """Wait for what was deferred, at most so many *seconds*."""
     concurrent.futures.wait(set(_deferred), timeout=seconds)
+
+
+class Afresh(Protocol):
+    """Something that holds what a forked child must not use."""
+
+    def begin_afresh(self) -> None:
+        """Forget all that belongs to the parent process, and touch nothing of it."""
+
+
+_afresh: WeakSet[Afresh] = WeakSet()
+_parents: list[object] = []
+
+
+def begins_afresh(each: Afresh) -> None:
+    """Call `begin_afresh` of *each* in every child this process forks."""
+    _afresh.add(each)
+
+
+def abandon(*belongings: object) -> None:
+    """Keep what is the parent's from being closed by a child that merely drops it."""
+    _parents.extend(belongings)
+
+
+def _in_child() -> None:
+    global _lock, _loop
+    abandon(_loop, set(_deferred))
+    _lock, _loop = threading.Lock(), None
+    _deferred.clear()
+    current.set(None)  # a step that forks is its parent's
+    for each in list(_afresh):
+        each.begin_afresh()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

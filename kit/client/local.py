@@ -30,6 +30,12 @@ class LocalProvider:
         self._catalog = catalog
         self._engine: Engine | None = None
         self._opening: asyncio.Lock | None = None
+        background.begins_afresh(self)
+
+    def begin_afresh(self) -> None:
+        """Leave the engine to the process that forked this one; see `background`."""
+        background.abandon(self._engine, self._opening)
+        self._engine = self._opening = None
 
     async def send(self, event: Event, *, key: str | None = None) -> Run:
         """Store the event's run; it begins when it is due."""

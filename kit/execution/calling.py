@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import Any
 
 _KEPT_IDLE = 32
-_idle: list[SimpleQueue[_Call]] = []
+_idle: list[tuple[threading.Thread, SimpleQueue[_Call]]] = []
 
 
 async def call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -53,13 +53,21 @@ def _in_thread(
     loop = asyncio.get_running_loop()
     future = InThread(loop=loop)
     todo = _Call(loop, future, contextvars.copy_context(), function, args, kwargs)
-    try:
-        inbox = _idle.pop()
-    except IndexError:
-        inbox = SimpleQueue()
-        threading.Thread(target=_work, args=(inbox,), name="kit-plain", daemon=True).start()
-    inbox.put(todo)
+    _worker().put(todo)
     return future
+
+
+def _worker() -> SimpleQueue[_Call]:
+    """Return the inbox of a thread that is waiting for something to do."""
+    while True:
+        try:
+            thread, inbox = _idle.pop()
+        except IndexError:
+            inbox = SimpleQueue()
+            threading.Thread(target=_work, args=(inbox,), name="kit-plain", daemon=True).start()
+            return inbox
+        if thread.is_alive():  # those of a parent process are not
+            return inbox
 
 
 class InThread(asyncio.Future[Any]):
@@ -113,4 +121,4 @@ def _work(inbox: SimpleQueue[_Call]) -> None:
         inbox.get().carry_out()
         if len(_idle) >= _KEPT_IDLE:
             return
-        _idle.append(inbox)
+        _idle.append((threading.current_thread(), inbox))
