@@ -104,13 +104,13 @@ export class Records {
     return [...blocks.flat().filter(({ n }) => !gone.has(n)), ...entries];
   }
 
-  /** Return entries with their texts, as long as these are no more than `most` bytes together. */
+  /** Return entries with their texts; without those that come when `most` bytes are used up. */
   async filled(entries, most = Infinity) {
     let bytes = 0;
     return inOrder(entries, async (entry) => {
-      if (!entry.text?.ref) return entry;
-      bytes += entry.text.bytes;
-      return { ...entry, text: bytes > most ? undefined : await this.text(entry.text) };
+      bytes += entry.text?.bytes ?? entry.text?.length ?? 0;
+      if (bytes > most) return { ...entry, text: undefined };
+      return entry.text?.ref ? { ...entry, text: await this.text(entry.text) } : entry;
     });
   }
 
