@@ -320,9 +320,6 @@ def test_a_terminal_shows_marks_and_what_is_open(root: Path, kit: Kit) -> None:
     assert "noise from the handler\n" in said.err
 
 
-# ---------------------------------------------------------------- the story
-
-
 def told(story: Story, what: str, run_id: str = "r" * 36, at: int = 0, **data: object) -> str:
     line = story.tell(Progress(ProgressKind(what), run_id, "flow", at, data))
     return "" if line is None else plain(line)

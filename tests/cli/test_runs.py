@@ -75,9 +75,6 @@ def failed(kit: Kit, path: Path) -> str:
     return Reader(path).runs()[0].id
 
 
-# ---------------------------------------------------------------- looking
-
-
 @pytest.mark.parametrize("command", [["runs"], ["runs", "resume"]])
 def test_without_a_run_file_there_are_no_runs(path: Path, kit: Kit, command: list[str]) -> None:
     said = kit(*command)
@@ -228,9 +225,6 @@ def test_the_result_is_printed_or_why_there_is_none(path: Path, kit: Kit) -> Non
     assert (said.status, said.out) == (1, "")
     assert "has no result yet: it is running" in said.err
     assert kit("runs", "result", waiting, "--json").json["status"] == "running"
-
-
-# ---------------------------------------------------------------- doing
 
 
 def test_stop_cancels_at_once_when_no_engine_runs(path: Path, kit: Kit) -> None:

@@ -160,9 +160,6 @@ def test_a_name_this_project_lacks_is_sent_with_a_note(kit, root, router):
     assert "note" not in kit("send", "PUBLISH", *TO_SITE).err
 
 
-# ------------------------------------------------------------ each failure has words of its own
-
-
 def failed(said, *words):
     assert said.status == 1
     assert len(said.err.strip().splitlines()) <= 10

@@ -165,9 +165,6 @@ def site(make_site: MakeSite) -> Site:
     return make_site()
 
 
-# ---------------------------------------------------------------- steps run once
-
-
 @pytest.mark.parametrize(("process", "after"), WAYS)
 @pytest.mark.parametrize("name", ["sequence", "plain"])
 def test_each_step_runs_once_however_the_process_is_treated(
@@ -268,9 +265,6 @@ def test_an_http_function_starts_workflows_of_its_own_site(
     assert sorted(site.noted()) == ["answered", "netlify quick", "netlify quick"]
 
 
-# ---------------------------------------------------------------- failing
-
-
 def test_a_failing_step_is_tried_again_with_its_backoff_until_it_is_dead(site: Site):
     event_id = site.send("failing")
     site.rig.settle()
@@ -325,9 +319,6 @@ def test_retry_after_is_honoured(site: Site, data: dict[str, Any], due: int):
     assert site.noted() == ["tried", "tried", "ended"]
 
 
-# ---------------------------------------------------------------- Python dies, or does not stop
-
-
 @pytest.mark.parametrize(("how", "says"), [("exit", "exit status 3"), ("segfault", "SIGSEGV")])
 def test_a_crash_fails_the_attempt_and_the_next_one_has_a_new_python(
     site: Site, how: str, says: str
@@ -360,9 +351,6 @@ def test_what_does_not_end_in_time_fails_with_the_limit_named(make_site: MakeSit
     assert "background=True" in output
 
 
-# ---------------------------------------------------------------- logs
-
-
 def test_output_arrives_in_order_with_the_event_id(site: Site):
     event_id = site.send("speaking")
 
@@ -381,9 +369,6 @@ def test_output_arrives_in_order_with_the_event_id(site: Site):
     assert any("KeyError: 'the last word'" in line for line in lines)
 
 
-# ---------------------------------------------------------------- the JavaScript alone
-
-
 @pytest.mark.parametrize(
     "file", sorted(PROJECT.with_name("js").glob("*.test.mjs")), ids=lambda file: file.name
 )
@@ -395,9 +380,6 @@ def test_the_javascript_passes_its_own_tests(file: Path):
     )
 
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-
-
-# ---------------------------------------------------------------- a warm function, for long
 
 
 def _status(pid: int) -> tuple[int, int]:

@@ -145,9 +145,6 @@ async def crashing(input: dict, context: Context) -> None:
 }
 
 
-# ---------------------------------------------------------------- a function without Python
-
-
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A function in plain JavaScript, zipped and unpacked."""
@@ -240,9 +237,6 @@ def test_there_is_nothing_but_the_function_and_node(hello: Any):
         assert seen["uid"] == 993
 
 
-# ---------------------------------------------------------------- the project
-
-
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The project, built, zipped and unpacked: `project`, `tasks` by function, and a `jail`."""
@@ -311,9 +305,6 @@ def _stored(rig: Any) -> list[Any]:
     return [each["body"] for stored in rig.events().values() for each in stored]
 
 
-# ---------------------------------------------------------------- what Python has there
-
-
 def test_python_and_its_packages_are_the_bundles_own(built: Any, start: MakeBooted):
     told = start("kit-api-publish").invoke("PUT", "/api/publish").json()
 
@@ -371,9 +362,6 @@ def test_built_on_a_mac_it_runs_just_so(
         assert booted.invoke("PUT", "/api/publish").json()["total"] == 3.5
 
 
-# ---------------------------------------------------------------- on the engine
-
-
 def test_an_http_function_starts_a_workflow(engine: Any, start: MakeBooted):
     rig = engine.rig
     http = start("kit-api-publish", env={"URL": rig.url})
@@ -426,9 +414,6 @@ def test_crashes_lose_nothing(engine: Any):
     assert engine.booted.log.count("Python ended with exit status 9") == count
     for step in ("one", "two", "end"):
         assert sorted(event for what, event, _ in noted if what == step) == sorted(sent)
-
-
-# ---------------------------------------------------------------- for a long time
 
 
 def test_a_thousand_invocations_and_twenty_crashes_leave_nothing_behind(start: MakeBooted):

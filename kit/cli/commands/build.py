@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import typer
 
+from kit.cli.screen.build_progress import build_progress
 from kit.cli.screen.terminal import print_json, say
 
 if TYPE_CHECKING:
-    from kit.deploy.bundle.options import BuildOptions, Observe
+    from kit.deploy.bundle.options import BuildOptions
     from kit.deploy.bundle.report import Report
-
-_STAGES = {
-    "python": "Python",
-    "site": "Packages",
-    "app": "Project",
-    "runtime": "Node's part",
-    "workflows": "Workflows",
-    "import times": "Import times",
-}
 
 
 def build(
@@ -46,7 +36,7 @@ def build(
     if python not in (None, "running"):
         msg = "--python takes `running` only; a version is set as workflow.python in kit.yaml"
         raise typer.BadParameter(msg)
-    with _progress() as observe:
+    with build_progress() as observe:
         config = load()
         options = BuildOptions(
             config,
@@ -79,30 +69,3 @@ def _print(built: Report, *, detailed: bool, as_json: bool) -> None:
         say(f"warning: {finding.text}")
     lines = [*built.summary(), *(["", *built.details()] if detailed else [])]
     sys.stdout.writelines(f"{line}\n" for line in lines)
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Observe]:
-    """Show what is going on: live on a terminal, lines in a pipe."""
-    if not sys.stderr.isatty():
-        yield _say_outcome
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(stderr=True, highlight=False)
-    with console.status("") as status:
-
-        def show(what: str, outcome: str) -> None:
-            if outcome:
-                line = Text.assemble(("✓ ", "green"), _STAGES[what], (f"  {outcome}", "dim"))
-                console.print(line, soft_wrap=True)
-            else:
-                status.update(Text(_STAGES[what], "dim"))
-
-        yield show
-
-
-def _say_outcome(what: str, outcome: str) -> None:
-    if outcome:
-        say(f"{_STAGES[what]}: {outcome}")

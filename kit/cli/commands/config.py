@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from kit.cli.screen.table import print_table
 from kit.cli.screen.terminal import print_json
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def config(
     if as_json:
         print_json(_to_json(found))
     else:
-        _print(found)
+        print_table(("SETTING", "VALUE", "FROM"), _rows(found), ("", "bold", "dim"))
 
 
 def _settings(config: Config) -> dict[str, tuple[Any, str]]:
@@ -72,26 +72,3 @@ def _plain(value: object) -> str:
     if value is None:
         return "not set"
     return "false" if value is False else str(value)
-
-
-def _print(config: Config) -> None:
-    rows = [("SETTING", "VALUE", "FROM"), *_rows(config)]
-    if sys.stdout.isatty():
-        _print_table(rows)
-        return
-    name, value = (max(len(row[column]) for row in rows) for column in (0, 1))
-    for row in rows:
-        sys.stdout.write(f"{row[0]:{name}}  {row[1]:{value}}  {row[2]}".rstrip() + "\n")
-
-
-def _print_table(rows: list[tuple[str, str, str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    head, *body = rows
-    table = Table(*head, box=None, pad_edge=False)
-    for name, value, origin in body:
-        # as texts: an address may hold brackets, which rich would take for markup
-        table.add_row(Text(name), Text(value, "bold"), Text(origin, "dim"))
-    Console().print(table)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kit.cli.commands.send import ApiKey, BaseUrl, Timeout
+from kit.cli.options import ApiKey, BaseUrl, Timeout
 from kit.cli.screen.terminal import print_json
 
 if TYPE_CHECKING:

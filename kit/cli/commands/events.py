@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kit.cli.commands.send import ApiKey, BaseUrl, Timeout, site, used_rightly
+from kit.cli.options import ApiKey, BaseUrl, Timeout
 from kit.cli.screen.terminal import print_json, say
+from kit.cli.site import site, used_rightly
 
 if TYPE_CHECKING:
     from kit.netlify.management import Accepted

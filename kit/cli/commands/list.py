@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from kit.cli.screen.table import print_table
 from kit.cli.screen.terminal import print_json, report, say
 
 if TYPE_CHECKING:
@@ -59,12 +59,9 @@ def _to_json(found: Catalog) -> dict[str, Any]:
 
 def _print(found: Catalog, where: str) -> None:
     if names := found.names():
-        _print_rows(
-            [
-                (name, found.paths[name], _policy(each), each.doc)
-                for name, each in zip(names, found.workflows(), strict=True)
-            ]
-        )
+        pairs = zip(names, found.workflows(), strict=True)
+        rows = [(name, found.paths[name], _policy(each), each.doc) for name, each in pairs]
+        print_table(_HEAD, rows)
     for error in found.errors:
         say("")
         report(error, as_json=False)
@@ -84,24 +81,3 @@ def _policy(workflow: AnyWorkflow) -> str:
     if workflow.checkpoints != "each":
         words.append("checkpoints gathered")
     return ", ".join(words)
-
-
-def _print_rows(rows: Sequence[tuple[str, ...]]) -> None:
-    if sys.stdout.isatty():
-        _print_table(rows)
-        return
-    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
-    for row in (_HEAD, *rows):
-        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*_HEAD, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kit.cli.options import Data, parsed
 from kit.cli.screen.terminal import say
 
 if TYPE_CHECKING:
@@ -20,10 +18,7 @@ if TYPE_CHECKING:
 
 def run(
     name: Annotated[str, typer.Argument(help="The workflow's name.", show_default=False)],
-    data: Annotated[
-        str | None,
-        typer.Option("--data", help="Its input: JSON, @file, or - for standard input."),
-    ] = None,
+    data: Data = None,
     key: Annotated[
         str | None,
         typer.Option("--id", help="An idempotency key: the same key never starts a second run."),
@@ -53,38 +48,6 @@ def run(
         resume=() if key is None else (event.id,),
     )
     finish(Reader(project.path), event.id, as_json=as_json)
-
-
-def parsed(data: str | None) -> Any:
-    """Return what `--data` says, wherever it says it."""
-    if data is None:
-        return None
-    try:
-        return json.loads(_read(data), parse_constant=_refuse)
-    except RecursionError:
-        msg = "--data is nested too deeply"
-        raise typer.BadParameter(msg) from None
-    except json.JSONDecodeError as error:
-        msg = f"--data is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
-        raise typer.BadParameter(msg) from None
-    except ValueError as error:
-        msg = f"--data is not JSON: {error}"
-        raise typer.BadParameter(msg) from None
-
-
-def _read(data: str) -> str | bytes:
-    try:
-        if data == "-":
-            return sys.stdin.buffer.read()
-        return Path(data[1:]).read_bytes() if data.startswith("@") else data
-    except OSError as error:
-        msg = f"--data {data}: the file cannot be read: {error.strerror}"
-        raise typer.BadParameter(msg) from None
-
-
-def _refuse(constant: str) -> Any:
-    msg = f"{constant} is not a JSON value"
-    raise ValueError(msg)
 
 
 def _event(project: Project, name: str, given: Any, key: str | None) -> Event:

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kit.cli.commands.run import parsed
+from kit.cli.options import ApiKey, BaseUrl, Data, Timeout, parsed
 from kit.cli.screen.terminal import print_json, say
+from kit.cli.site import site, used_rightly
 
 if TYPE_CHECKING:
     from kit.client.site import WorkflowClient
 
-BaseUrl = Annotated[
-    str | None, typer.Option("--base-url", help="The site, instead of WORKFLOW_BASE_URL.")
-]
-ApiKey = Annotated[
-    str | None,
-    typer.Option("--api-key", help="Its key; others can see it here, unlike WORKFLOW_API_KEY."),
-]
-Timeout = Annotated[
-    float, typer.Option("--timeout", min=0.05, max=3600, help="Seconds to wait for an answer.")
-]
-
 
 def send(
     name: Annotated[str, typer.Argument(help="The workflow's name.", show_default=False)],
-    data: Annotated[
-        str | None,
-        typer.Option("--data", help="Its input: JSON, @file, or - for standard input."),
-    ] = None,
+    data: Data = None,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
     delay: Annotated[
@@ -62,39 +48,6 @@ def send(
         return
     say(f"accepted: {run.name!r} is queued; Netlify does not tell how it ends")
     sys.stdout.write(f"{run.id}\n")
-
-
-@contextmanager
-def site(base_url: str | None, api_key: str | None, timeout: float) -> Iterator[WorkflowClient]:
-    """
-    Give a client of the site that the options or the settings name.
-
-    Raises:
-        ConfigError: If they name none.
-    """
-    from kit.client.site import WorkflowClient
-    from kit.model.errors import ConfigError
-    from kit.project.config import load
-
-    config = load(base_url=base_url, api_key=api_key)
-    if base_url is None and config.enabled and config.provider == "local":
-        msg = (
-            f"there is no site to send to: the provider is 'local' ({config.origins['provider']})."
-            " `kit run` runs a workflow here, `kit runs` shows what ran; for a site, give"
-            " --base-url or set WORKFLOW_BASE_URL"
-        )
-        raise ConfigError(msg)
-    with WorkflowClient(base_url, api_key, timeout=timeout) as client:
-        yield client
-
-
-@contextmanager
-def used_rightly() -> Iterator[None]:
-    """Turn what is wrong with an option's value into a message about how to use the command."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def _check_known(client: WorkflowClient, name: str) -> None:

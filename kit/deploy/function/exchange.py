@@ -11,11 +11,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit
 
 from kit.deploy.function.protocol import (
     Body,
-    Frame,
     Gone,
     Request,
     Took,
@@ -134,28 +132,3 @@ class Exchange:
     async def _change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
-
-
-def scope_of(request: Request, mounted_at: str) -> Frame:
-    """Return the ASGI scope of *request* for an application that is mounted at a path."""
-    address = urlsplit(request.url)
-    headers = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in request.headers]
-    if all(name != b"host" for name, _ in headers):
-        headers.insert(0, (b"host", address.netloc.encode("latin-1")))
-    raw = address.path or "/"
-    if raw == mounted_at:
-        raw += "/"  # an application's own root is "/", which Netlify takes for the same address
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": request.method,
-        "scheme": address.scheme,
-        "path": unquote(raw),
-        "raw_path": raw.encode("latin-1", "replace"),
-        "query_string": address.query.encode("latin-1", "replace"),
-        "root_path": unquote(mounted_at),
-        "headers": headers,
-        "client": (request.client, 0) if request.client else None,
-        "server": (address.hostname, address.port or (443 if address.scheme == "https" else 80)),
-    }

@@ -135,9 +135,6 @@ async def talking(bundle: Path) -> AsyncIterator[Node]:
         await asyncio.wait_for(serving, 10)
 
 
-# ---------------------------------------------------------------- workflows
-
-
 async def test_an_event_is_answered_by_its_workflow(bundle: Path):
     async with talking(bundle) as node:
         item = {"data": {"n": 1}, "attemptContext": {"attempt": 3}}
@@ -253,9 +250,6 @@ async def test_the_environment_is_changed_by_each_call(
     assert json.loads(said["result"]) == ["new", None]
 
 
-# ---------------------------------------------------------------- HTTP functions
-
-
 def asked(function: str, method: str = "GET", **more: Any) -> dict[str, Any]:
     url = f"https://shop.example/api/{more.pop('path', function)}"
     about = {"function": function, "method": method, "url": url, "headers": [], "timeLeft": 20}
@@ -315,9 +309,6 @@ def test_a_module_that_is_already_there_under_the_name_is_not_taken(
     assert not hasattr(module, "OTHER")
 
 
-# ---------------------------------------------------------------- events
-
-
 class Collecting:
     """Stands in for the site: keeps what is sent."""
 
@@ -375,9 +366,6 @@ def test_the_process_ends_when_node_has_gone(bundle: Path):
     assert process.wait(timeout=10) == 0
 
 
-# ---------------------------------------------------------------- where it is
-
-
 def test_a_manifest_is_read_with_paths_below_the_root(bundle: Path):
     manifest = read_manifest(bundle)
 
@@ -409,9 +397,6 @@ def test_settings_are_read_again_when_one_of_theirs_has_changed(monkeypatch: pyt
         assert "UNRELATED" not in os.environ
     finally:
         use(None)
-
-
-# ---------------------------------------------------------------- output
 
 
 def test_lines_are_put_together_by_call_and_thread():

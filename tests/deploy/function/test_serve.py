@@ -15,10 +15,12 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse
 
 from kit.deploy.function import exchange as exchange_module
-from kit.deploy.function.exchange import Exchange, scope_of
+from kit.deploy.function.exchange import Exchange
 from kit.deploy.function.lifespan import Lifespan
+from kit.deploy.function.methods import to_response
 from kit.deploy.function.protocol import Body, Gone, Request, Took
-from kit.deploy.function.serve import answer, mounted_at, path_params, to_response
+from kit.deploy.function.scope import mounted_at, path_params, scope_of
+from kit.deploy.function.serve import answer
 from kit.model.errors import PayloadError, WorkflowNotFoundError
 from kit.model.run import RunStatus
 
@@ -68,9 +70,6 @@ async def ask(
     end = await answer(asked, answered.exchange, lambda _: module, time_left, answered.logs.append)
     answered.frames.append(end)
     return answered
-
-
-# ---------------------------------------------------------------- method functions
 
 
 async def test_a_small_response_is_two_frames():
@@ -198,9 +197,6 @@ async def test_what_takes_too_long_is_504():
     assert "cut off after 0.05 s, its limit" in answered.logs[0]
 
 
-# ---------------------------------------------------------------- applications
-
-
 async def begin(send: Any, status: int = 200) -> None:
     headers = [(b"connection", b"close"), (b"set-cookie", b"a"), (b"set-cookie", b"b")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -314,9 +310,6 @@ async def test_an_empty_body_is_asked_for_once():
     assert await waiting == {"type": "http.disconnect"}
 
 
-# ---------------------------------------------------------------- paths
-
-
 @pytest.mark.parametrize(
     ("function", "path", "mount"),
     [
@@ -357,9 +350,6 @@ def test_a_scope_says_what_asgi_wants():
         "client": None,
         "server": ("shop.example", 81),
     }
-
-
-# ---------------------------------------------------------------- lifespan
 
 
 async def test_a_lifespan_starts_once_and_keeps_its_state():

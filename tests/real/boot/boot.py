@@ -93,8 +93,6 @@ class Booted:
         self._freezes = freeze
         self._turn = threading.Lock()  # a sandbox has one invocation at a time
 
-    # -------------------------------------------------------- life
-
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             self._output = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "output"
@@ -164,8 +162,6 @@ class Booted:
         """What the function has printed."""
         return self._output.read_text(errors="replace")
 
-    # -------------------------------------------------------- calls
-
     def invoke(
         self,
         method: str = "GET",
@@ -231,8 +227,6 @@ class Booted:
             else:
                 _stream(connection, invocation, pieces)
             self._answer(invocation, [])
-
-    # -------------------------------------------------------- looking on
 
     def children(self) -> list[int]:
         """Return the processes the function has started and not ended."""

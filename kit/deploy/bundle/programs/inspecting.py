@@ -52,7 +52,7 @@ def _workflows(root: Path, folder: str) -> tuple[list[dict[str, Any]], list[dict
 def _modules(root: Path, folder: str, modules: Mapping[str, str]) -> list[dict[str, str]]:
     from kit.deploy.function.loading import Loader
     from kit.deploy.function.manifest import Manifest
-    from kit.deploy.function.serve import METHODS
+    from kit.deploy.function.methods import METHODS
 
     errors = []
     loader = Loader(Manifest(root, root / folder, {}, modules))
