@@ -26,7 +26,7 @@ from kit.project.catalog import Catalog
 from kit.project.config import load
 
 if TYPE_CHECKING:
-    import httpx
+    from kit.netlify.transport import httpx
 
 __all__ = ["AsyncWorkflowClient", "WorkflowClient"]
 

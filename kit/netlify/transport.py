@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-import httpx
+import httpx as httpx
 
 from kit.netlify.flow import Flow, Pause, Received, Request
 from kit.netlify.responses import NoResponse, Response
@@ -228,9 +228,11 @@ def _built(request: Request, timeouts: Mapping[str, float | None]) -> httpx.Requ
 
 def _built_by(client: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
     """Return the request with what a given client adds to each: its headers, cookies, time-outs."""
-    headers = {"user-agent": _HEADERS["user-agent"], **request.headers}
     return client.build_request(
-        request.method, request.url, headers=headers, content=request.content
+        request.method,
+        request.url,
+        headers={"user-agent": _HEADERS["user-agent"], **request.headers},  # no name for the key
+        content=request.content,
     )
 
 

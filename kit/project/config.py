@@ -1,7 +1,7 @@
 """
-Settings: where they come from, which one counts, and the one place that reads the environment.
+Settings: where they come from, and which one counts.
 
-Precedence, highest first; `load` builds its sources in this order and nothing else decides:
+Precedence, highest first; `load` merges its sources in this order and nothing else decides:
 
     1. an argument                       load(base_url=…)
     2. an environment variable           WORKFLOW_BASE_URL
@@ -16,7 +16,6 @@ other sources say, except for the argument `workflow=True`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from kit.model.errors import ConfigError, WorkflowDisabledError
+from kit.project.environment import process_environ
 from kit.project.files import (
     Section,
     camel_case,
@@ -39,11 +39,10 @@ from kit.project.settings import (
     FIELDS,
     PREFIX,
     Kind,
-    Layer,
     Origin,
     Provider,
+    Source,
     WorkflowConfig,
-    layers,
 )
 
 __all__ = ["Config", "Origin", "WorkflowConfig", "load"]
@@ -137,22 +136,34 @@ def load(
         ConfigError: If a source is unreadable or a value is wrong: which, where, what to do.
         TypeError: If an argument is no setting.
     """
-    variables = os.environ if environ is None else environ
+    variables = process_environ() if environ is None else environ
+    try:
+        return _load(Path(root or Path.cwd()).absolute(), variables, workflow, arguments)
+    except (ConfigError, TypeError) as error:
+        error.__context__ = None
+        refused: Exception = error.with_traceback(None)
+    # a report that shows the variables of frames must not meet the key in one
+    del root, environ, variables, arguments
+    raise refused
+
+
+def _load(
+    start: Path, variables: Mapping[str, str], workflow: bool | None, arguments: Mapping[str, Any]
+) -> Config:
     hosting = detect(variables)
-    folder, section = find_root(Path(root or Path.cwd()).absolute())
+    folder, section = find_root(start)
     file = section.path if section else None
     if off := _switched_off(section, workflow):
         return Config(folder, None, "local", hosting, {"workflow": off}, file)
-    given = _arguments(arguments)
     sources = (
-        given,
+        _arguments(arguments),
         _variables(variables, "environment"),
         _variables(read_dotenv(folder), ".env"),
         _from_file(section),
         _from_hosting(hosting),
     )
     origins = {name: _origin(name, sources) for name in FIELDS}
-    settings = _validated(sources, origins, section)
+    settings = _validated(_merged(sources), origins, section)
     _check_transport(settings, origins)
     provider, origins["provider"] = _provider(settings, hosting, origins)
     return Config(folder, settings, provider, hosting, origins, file)
@@ -166,26 +177,26 @@ def _switched_off(section: Section | None, workflow: bool | None) -> Origin | No
     return None
 
 
-def _arguments(arguments: Mapping[str, Any]) -> Layer:
+def _arguments(arguments: Mapping[str, Any]) -> Source:
     for name in arguments:
         if name not in FIELDS:
             msg = f"load() takes no argument {name!r}. {nearest(name, FIELDS)}"
             raise TypeError(msg)
     given = {name: value for name, value in arguments.items() if value is not None}
-    return Layer(_hidden(given), {name: Origin("argument", name) for name in given})
+    return Source(_hidden(given), {name: Origin("argument", name) for name in given})
 
 
-def _variables(variables: Mapping[str, str], kind: Kind) -> Layer:
+def _variables(variables: Mapping[str, str], kind: Kind) -> Source:
     names = {name: PREFIX + name.upper() for name in FIELDS}
     given = {
         name: variables[variable] for name, variable in names.items() if variables.get(variable)
     }
-    return Layer(_hidden(given), {name: Origin(kind, names[name]) for name in given})
+    return Source(_hidden(given), {name: Origin(kind, names[name]) for name in given})
 
 
-def _from_file(section: Section | None) -> Layer:
+def _from_file(section: Section | None) -> Source:
     if section is None:
-        return Layer({}, {})
+        return Source({}, {})
     values = check_keys(section, FIELDS)
     for name, value in values.items():
         # strictly, as an editor checks it: YAML has types, unlike variables
@@ -195,13 +206,13 @@ def _from_file(section: Section | None) -> Layer:
             msg = f"{where}: {_mistyped(name, value)}; it must be {_EXPECTED[name]}"
             raise ConfigError(msg)
     origins = {name: Origin("file", section.origin(camel_case(name))) for name in values}
-    return Layer(_hidden(values), origins)
+    return Source(_hidden(values), origins)
 
 
-def _from_hosting(hosting: Hosting) -> Layer:
+def _from_hosting(hosting: Hosting) -> Source:
     found = {"base_url": hosting.base_url, "api_key": hosting.api_key}
     kind: Kind = "hosting" if hosting.is_netlify else "environment"
-    return Layer(
+    return Source(
         _hidden({name: it.value for name, it in found.items() if it}),
         {name: Origin(kind, it.variable) for name, it in found.items() if it},
     )
@@ -213,22 +224,26 @@ def _hidden(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "api_key": SecretStr(key)} if isinstance(key, str) else dict(values)
 
 
-def _origin(name: str, sources: Sequence[Layer]) -> Origin:
+def _origin(name: str, sources: Sequence[Source]) -> Origin:
     found = (source.origins[name] for source in sources if name in source.origins)
     return next(found, Origin("default"))
 
 
+def _merged(sources: Sequence[Source]) -> dict[str, Any]:
+    """Return every value that counts: of each setting, the first source's that says one."""
+    merged: dict[str, Any] = {}
+    for source in sources:
+        merged = {**source.values, **merged}
+    return merged
+
+
 def _validated(
-    sources: Sequence[Layer], origins: Mapping[str, Origin], section: Section | None
+    values: Mapping[str, Any], origins: Mapping[str, Origin], section: Section | None
 ) -> WorkflowConfig:
-    arguments, *others = sources
-    token = layers.set(tuple(others))
     try:
-        return WorkflowConfig(**arguments.values)
+        return WorkflowConfig(**values)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-    finally:
-        layers.reset(token)
     # raised out here, so that pydantic's error, which holds the values, is not its context
     lines = [_problem(dict(problem), origins, section) for problem in problems]
     raise ConfigError("\n".join(lines))

@@ -1,22 +1,19 @@
 """
-The settings' model, and how it is filled from several sources.
+The settings' model: what each may be, and what is said of what it may not.
 
-Variables are named after fields with a plain prefix, and camelCase is undone where files are read:
-aliases on the model would let a bare `BASEURL` of the shell fill a field.
+Variables are named after fields with a plain prefix, and camelCase is undone where files are read,
+so that the model has one spelling.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from kit.project.hosting import origin_of
 
@@ -43,45 +40,21 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class Source:
     """What one source says: values by field name, and where each of them came from."""
 
     values: Mapping[str, Any] = field(repr=False)  # the key may be among them
     origins: Mapping[str, Origin]
 
 
-class LayerSource(PydanticBaseSettingsSource):
-    """Hands one layer to pydantic-settings."""
-
-    def __init__(self, settings_cls: type[BaseSettings], layer: Layer) -> None:
-        super().__init__(settings_cls)
-        self.layer = layer
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the layer's value of one field."""
-        return self.layer.values.get(field_name), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        """Return all the layer holds."""
-        fields = self.settings_cls.model_fields.items()
-        found = {name: self.get_field_value(field, name)[0] for name, field in fields}
-        return {name: value for name, value in found.items() if value is not None}
-
-
-# what the model being made reads besides its arguments, highest precedence first
-layers: ContextVar[tuple[Layer, ...]] = ContextVar("layers", default=())
-
-
-class WorkflowConfig(BaseSettings):
+class WorkflowConfig(BaseModel):
     """
     The settings below `workflow`, each valid by itself.
 
-    Made directly it holds its arguments and the defaults; `load` adds all other sources.
+    It holds what it is given and the defaults; `load` merges the sources first.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     base_url: str | None = Field(
         None,
@@ -187,18 +160,6 @@ class WorkflowConfig(BaseSettings):
             msg = f"{value[:100]!r} is no version the kit runs on: write it as 3.13, from 3.11 up"
             raise ValueError(msg)
         return value
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources in order of precedence: the arguments, then `load`'s layers."""
-        return (init_settings, *(LayerSource(settings_cls, layer) for layer in layers.get()))
 
 
 FIELDS = tuple(WorkflowConfig.model_fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -585,3 +585,36 @@ def test_a_path_may_be_given_as_a_path(root: Path) -> None:
     found = read(root, path=Path("a") / "b.db", folder=Path("flows"))
 
     assert (found.path, found.folder) == (root / "a" / "b.db", root / "flows")
+
+
+def frames_of(error: BaseException | None) -> Iterator[Any]:
+    """Yield what a report with local variables would show of *error* and what led to it."""
+    while error is not None:
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename.startswith(
+                str(Path(config_module.__file__).parent)
+            ):
+                yield from trace.tb_frame.f_locals.values()
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "arguments"),
+    [
+        ("workflow:\n  store: awll\n", {"WORKFLOW_API_KEY": SECRET}, {}),
+        (f"workflow:\n  apiKey: {SECRET}\n  store: awll\n", {}, {}),
+        ("", {"WORKFLOW_BASE_URL": "http://x.example", "AWL_API_KEY": SECRET}, {}),
+        ("", {}, {"api_key": f"{SECRET} "}),
+        ("", {}, {"api_key": SECRET, "concurrency": 0}),
+        ("", {}, {"api_key": SECRET, "nonsense": 1}),
+    ],
+)
+def test_no_frame_of_an_error_holds_the_key(
+    root: Path, text: str, environ: dict[str, str], arguments: dict[str, Any]
+) -> None:
+    with pytest.raises((ConfigError, TypeError)) as caught:
+        read(root, text, environ, **arguments)
+    assert SECRET not in repr(list(frames_of(caught.value)))
+    assert caught.value.__traceback__ is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -32,6 +31,7 @@ def build(
     from kit.deploy.bundle.build import build, clear
     from kit.deploy.bundle.options import BuildOptions
     from kit.project.config import load
+    from kit.project.environment import process_environ
 
     if python not in (None, "running"):
         msg = "--python takes `running` only; a version is set as workflow.python in kit.yaml"
@@ -40,7 +40,7 @@ def build(
         config = load()
         options = BuildOptions(
             config,
-            os.environ,
+            process_environ(),
             use_running=python == "running",
             check=check,
             measure=report,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from kit.deploy.bundle.tree import files_in
 from kit.model.errors import BuildError
+from kit.project.environment import process_environ
 
 _COMPILE = """
 import py_compile, sys
@@ -99,7 +100,7 @@ def _begin(lines: Iterable[str], tree: Path, python: Path, level: int) -> subpro
         return subprocess.Popen(  # noqa: S603 - the bundle's interpreter, a constant program
             [python, "-B", "-s", "-S", "-P", "-X", "utf8", "-c", _COMPILE, str(level)],
             cwd=tree,
-            env=clean(os.environ),
+            env=clean(process_environ()),
             stdin=file,
             text=True,
         )

@@ -33,6 +33,7 @@ from kit.model.errors import WorkflowImportError
 from kit.model.event import Event
 from kit.model.failure import Failure, failure_of
 from kit.netlify.deliveries import delivery_of, error_json, outcome_json, planned_wait
+from kit.project.environment import process_environ
 
 DESCRIPTOR = 3
 
@@ -48,7 +49,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, lambda *_: None)  # at a terminal, Node is told as well
     end = socket.socket(fileno=DESCRIPTOR)
     end.set_inheritable(False)
-    asyncio.run(_serve_and_leave(Path(os.environ["KIT_BUNDLE"]), end))
+    asyncio.run(_serve_and_leave(Path(process_environ()["KIT_BUNDLE"]), end))
 
 
 async def _serve_and_leave(bundle: Path, end: socket.socket) -> None:

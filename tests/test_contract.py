@@ -1,0 +1,53 @@
+"""What the import contract cannot say: who touches the environment and the network."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import kit
+
+ROOT = Path(kit.__file__).parent
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))
+
+
+def touches_environment(tree: ast.Module) -> bool:
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "putenv")
+        and isinstance(node.value, ast.Name) and node.value.id == "os"
+        for node in ast.walk(tree)
+    ) or any(
+        isinstance(node, ast.ImportFrom) and node.module == "os"
+        and any(alias.name in ("environ", "getenv") for alias in node.names)
+        for node in ast.walk(tree)
+    )  # fmt: skip
+
+
+def test_the_environment_is_read_in_one_place_and_changed_in_one() -> None:
+    found = {name for name, tree in modules() if touches_environment(tree)}
+    assert found == {"project/environment.py", "deploy/function/environment.py"}
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+def test_httpx_is_imported_in_one_place() -> None:
+    found = {name for name, tree in modules() if "httpx" in imports(tree)}
+    assert found == {"netlify/transport.py"}
+
+
+def test_every_room_says_what_it_is_and_imports_nothing() -> None:
+    inits = {n: t for n, t in modules() if n.endswith("/__init__.py")}
+    assert len(inits) > 10
+    for name, tree in inits.items():
+        assert ast.get_docstring(tree), name
+        if name != "testing/__init__.py":  # public: it names what is in it, lazily
+            assert len(tree.body) == 1, name
