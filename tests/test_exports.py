@@ -34,32 +34,49 @@ def test_sync_has_the_same_names_where_they_make_sense():
     assert set(dir(kit)) >= functions
 
 
-def test_importing_kit_loads_neither_pydantic_nor_httpx_nor_asyncio():
-    code = (
-        "import sys, kit; kit.__version__; "
-        "print([m for m in ('pydantic','httpx','asyncio','typer','yaml') if m in sys.modules])"
-    )
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout
-    assert shown.strip() == "[]"
+def loaded(code: str, cwd: Path | None = None) -> set[str]:
+    """Return the modules that *code* loads over a bare interpreter."""
+
+    def modules(code: str) -> set[str]:
+        code += "\nimport sys; print('\\n', *sys.modules)"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=cwd
+        )
+        return set(done.stdout.splitlines()[-1].split())
+
+    return modules(code) - modules("")
 
 
-def test_defining_a_workflow_loads_neither_pydantic_nor_httpx():
-    code = (
-        "import sys\nfrom kit import define_workflow, Context, run_workflow\n"
-        "print([m for m in ('pydantic','httpx','sqlite3','yaml') if m in sys.modules])"
-    )
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout
-    assert shown.strip() == "[]"
+def test_importing_kit_loads_next_to_nothing():
+    assert loaded("import kit; kit.__version__") <= {"__future__", "kit", "kit.version"}
+
+
+HEAVY = {"asyncio", "dataclasses", "difflib", "httpx", "inspect", "json", "logging", "pydantic"}
+HEAVY |= {"sqlite3", "subprocess", "uuid", "yaml", "typer"}
+
+
+def test_naming_what_defines_and_starts_workflows_loads_nothing_heavy():
+    found = loaded("from kit import define_workflow, run_workflow, send_event")
+    assert found & HEAVY == set()
+    assert len([name for name in found if name.startswith("kit")]) <= 14
+    assert len(found) <= 60
+
+
+def test_defining_a_workflow_loads_neither_asyncio_nor_what_runs_it():
+    found = loaded("from kit import define_workflow\n@define_workflow\ndef work(input): ...")
+    assert found & (HEAVY - {"inspect"}) == set()
+    assert not {name for name in found if name.startswith(("kit.execution", "kit.project"))}
+
+
+def test_a_handler_that_is_typed_in_full_still_loads_no_library():
+    found = loaded("from kit import Context, WorkflowRun, define_workflow, run_workflow")
+    assert found & {"httpx", "pydantic", "sqlite3", "yaml"} == set()
 
 
 def test_a_plain_input_is_accepted_without_pydantic():
     code = (
         "import sys\nfrom kit.model.workflow import Workflow\n"
-        "from kit.model.payload import validate_input\n"
+        "from kit.model.annotations import validate_input\n"
         "def handler(input: dict): ...\n"
         "validate_input(Workflow(handler), {'a': 1})\n"
         "print('pydantic' in sys.modules)"
@@ -72,15 +89,16 @@ def test_a_plain_input_is_accepted_without_pydantic():
 
 def test_a_program_that_only_sends_never_loads_the_durable_core(tmp_path: Path):
     code = (
-        "import os, sys\n"
+        "import os\n"
         "os.environ['WORKFLOW_BASE_URL'] = 'http://127.0.0.1:9'\n"
-        "import kit, kit.sync\n"
+        "import kit, kit.sync, httpx\n"
+        "async def fail(*_): raise httpx.ReadTimeout('')\n"
+        "httpx.AsyncHTTPTransport.handle_async_request = fail\n"
         "try: kit.sync.run_workflow('nobody', {'a': 1})\n"
-        "except kit.SendError: pass\n"
-        "print(sorted(m for m in sys.modules"
-        " if m.startswith(('kit.execution', 'kit.engine', 'kit.store'))))"
+        "except kit.SendError: print('sent')"
     )
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
-    ).stdout
-    assert shown.strip() == "[]"
+    found = loaded(code, tmp_path)
+    rooms = {name.split(".")[1] for name in found if name.startswith("kit.")}
+    assert {"client", "netlify"} <= rooms
+    assert rooms <= {"client", "netlify", "project", "model", "sync", "version"}
+    assert found & {"sqlite3", "yaml", "inspect_workflow"} == set()

@@ -7,28 +7,29 @@ travels with its checkpoints, so a replay does not send it again.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kit.client import background
-from kit.client.default import default, provider
-from kit.client.handle import WorkflowRun
-from kit.client.sending import AnyEvent, Sent, When, checked_input, make_event, make_events, paired
-from kit.model.duration import Duration
-from kit.model.errors import SendError
-from kit.model.event import Event
 from kit.model.running import current
-from kit.model.workflow import Workflow
 
-_log = logging.getLogger("kit")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Future
+    from datetime import datetime
+
+    from kit.client.handle import WorkflowRun
+    from kit.client.provider import Provider
+    from kit.client.sending import AnyEvent, Sent, When
+    from kit.model.annotations import Encoded
+    from kit.model.duration import Duration
+    from kit.model.event import Event
+    from kit.model.workflow import AnyWorkflow
+
+# what sends is imported when something is sent: a file that defines a workflow names these
+# functions, and need not wait for asyncio
 
 
 async def run_workflow(
-    workflow: str | Workflow[..., Any],
+    workflow: str | AnyWorkflow,
     input: Any = None,
     *,
     id: str | None = None,
@@ -46,17 +47,18 @@ async def run_workflow(
         PayloadError: If *input* is invalid, before anything is sent.
         SendError: If the event did not get through.
     """
-    source, catalog = default()
-    name, data = checked_input(catalog, workflow, input, needs_definition=source.needs_definition)
+    from kit.client.handle import WorkflowRun
+
+    source, name, data = _checked(workflow, input)
+    event = _event(name, data, _when(id, delay, delay_until, priority))
     if current.get() is not None and id is None:
-        event = await _send_from_run(name, data, delay, delay_until, priority)
+        event = await _send_from_run(event)
         return WorkflowRun(event.id, name, source)
-    event = make_event(name, data, _when(id, delay, delay_until, priority))
     return WorkflowRun(event.id, name, source, native=await source.send(event, key=id))
 
 
 async def defer_workflow(
-    workflow: str | Workflow[..., Any],
+    workflow: str | AnyWorkflow,
     input: Any = None,
     *,
     id: str | None = None,
@@ -77,9 +79,11 @@ async def defer_workflow(
         return await run_workflow(
             workflow, input, id=id, delay=delay, delay_until=delay_until, priority=priority
         )
-    source, catalog = default()
-    name, data = checked_input(catalog, workflow, input, needs_definition=source.needs_definition)
-    event = make_event(name, data, _when(id, delay, delay_until, priority))
+    from kit.client import background
+    from kit.client.handle import WorkflowRun
+
+    source, name, data = _checked(workflow, input)
+    event = _event(name, data, _when(id, delay, delay_until, priority))
     sending = background.defer(source.send(event, key=id))
     sending.add_done_callback(_log_failure)
     return WorkflowRun(event.id, name, source, sending=sending)
@@ -87,13 +91,18 @@ async def defer_workflow(
 
 async def get_workflow_run(id: str) -> WorkflowRun | None:
     """Return a handle on a run; None if there is none, or the provider cannot tell."""
+    from kit.client.default import provider
+    from kit.client.handle import WorkflowRun
+
     source = provider()
     run = await source.find(id)
     return None if run is None else WorkflowRun(run.id, run.workflow, source, native=run)
 
 
-async def list_workflows() -> list[Workflow[..., Any]]:
+async def list_workflows() -> list[AnyWorkflow]:
     """Return the workflows defined in this project, by name."""
+    from kit.client.default import default
+
     return default().catalog.workflows()
 
 
@@ -113,9 +122,11 @@ async def send_event(
         PayloadError: If *data* would not arrive unchanged.
         SendError: If the event did not get through.
     """
+    from kit.client.default import provider
+
+    event = _event(name, data, _when(id, delay, delay_until, priority))
     if current.get() is not None and id is None:
-        return (await _send_from_run(name, data, delay, delay_until, priority)).id
-    event = make_event(name, data, _when(id, delay, delay_until, priority))
+        return (await _send_from_run(event)).id
     await provider().send(event, key=id)
     return event.id
 
@@ -126,25 +137,40 @@ async def send_events(events: Sequence[AnyEvent]) -> list[Sent]:
 
     An event is a pair of name and data, or a mapping with the arguments of `send_event`.
     """
+    from kit.client.default import provider
+    from kit.client.sending import make_events, paired
+
     made, events_to_send = make_events(events)
     return paired(made, await provider().send_all(events_to_send))
 
 
-async def _send_from_run(
-    name: str,
-    data: Any,
-    delay: Duration | None,
-    delay_until: datetime | None,
-    priority: int | None,
-) -> Event:
+def _checked(workflow: str | AnyWorkflow, input: Any) -> tuple[Provider, str, Encoded]:
+    """Return where the workflow is started, the name of its event, and its valid input."""
+    from kit.client.default import default
+    from kit.client.sending import checked_input
+
+    source, catalog = default()
+    name, data = checked_input(catalog, workflow, input, needs_definition=source.needs_definition)
+    return source, name, data
+
+
+def _event(name: str, data: Any, when: When) -> Event:
+    from kit.client.sending import make_event
+
+    return make_event(name, data, when)
+
+
+async def _send_from_run(event: Event) -> Event:
+    """Send *event* as the running handler's: with the id that a replay will give it again."""
+    from dataclasses import replace
+
     running = current.get()
     assert running is not None  # noqa: S101 - the callers have looked
-    plain = make_event(name, data, _when(None, delay, delay_until, priority))
 
     def make(event_id: str) -> Event:
-        return replace(plain, id=event_id)
+        return replace(event, id=event_id)
 
-    return await running[0].send(name, data, make=make)
+    return await running[0].send(event.name, event.data, make=make)
 
 
 def _when(
@@ -156,5 +182,11 @@ def _when(
 def _log_failure(sending: Future[Any]) -> None:
     error = None if sending.cancelled() else sending.exception()
     if error is not None:
+        import logging
+
+        from kit.model.errors import SendError
+
         event_id = error.event_id if isinstance(error, SendError) else None
-        _log.error("a deferred event was not sent: %s (event id %s)", error, event_id)
+        logging.getLogger("kit").error(
+            "a deferred event was not sent: %s (event id %s)", error, event_id
+        )

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
-import inspect
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from kit.model.duration import Duration, parse_duration
@@ -16,6 +12,8 @@ from kit.model.retry import DEFAULT_MAX_RETRIES, Backoff, RetryPolicy
 from kit.model.workflow import Checkpoints, Workflow
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from kit.client.handle import WorkflowRun
 
 P = ParamSpec("P")
@@ -26,7 +24,6 @@ _OPTIONS = ("name", "timeout", "max_retries", "backoff", "background", "checkpoi
 _LIKE_THE_FUNCTION = ("__module__", "__name__", "__qualname__", "__doc__")
 
 
-@dataclass(frozen=True, eq=False)
 class DefinedWorkflow(Workflow[P, R], Generic[P, R]):
     """
     A workflow made by `define_workflow`: it can start itself, and looks like its function.
@@ -35,15 +32,16 @@ class DefinedWorkflow(Workflow[P, R], Generic[P, R]):
     of `__name__`, `__doc__` and `__wrapped__`.
     """
 
-    defined_in: str = ""
+    defined_in: str
 
-    def __post_init__(self) -> None:
-        _check_handler(self.handler)
-        super().__post_init__()
+    def __init__(self, handler: Callable[P, R], *, defined_in: str = "", **options: Any) -> None:
+        _check_handler(handler)
+        super().__init__(handler, **options)
+        self.__dict__["defined_in"] = defined_in
         for name in _LIKE_THE_FUNCTION:
-            if hasattr(self.handler, name):
-                self.__dict__[name] = getattr(self.handler, name)
-        self.__dict__["__wrapped__"] = self.handler
+            if hasattr(handler, name):
+                self.__dict__[name] = getattr(handler, name)
+        self.__dict__["__wrapped__"] = handler
 
     @overload
     async def start(
@@ -163,6 +161,8 @@ def _settled(backoff: Backoff) -> Backoff:
 
 def _check_options(unknown: dict[str, Any]) -> None:
     for option in unknown:
+        import difflib  # only mistakes need it
+
         nearest = difflib.get_close_matches(option, _OPTIONS, n=1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
         msg = f"define_workflow has no option {option!r}{hint} It has: {', '.join(_OPTIONS)}"
@@ -176,9 +176,15 @@ def _check_handler(handler: object) -> None:
         msg = f"define_workflow needs a function as its handler, not {handler!r}"
         if isinstance(handler, str):
             msg += f"; as a name, write define_workflow(name={handler!r})"
-    elif inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+    elif _yields(handler):
         where = cast("Any", handler).__name__
         msg = f"{where} yields, but a handler returns its result; remove the yield"
     else:
         return
     raise TypeError(msg)
+
+
+def _yields(handler: Callable[..., Any]) -> bool:
+    import inspect
+
+    return inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler)

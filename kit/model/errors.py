@@ -24,7 +24,7 @@ Every error the kit raises, split by who must act.
        ├─ RunFailed, RunCancelled, RunTimedOut
        └─ RunNotFoundError
 
-Raised by handlers: DoNotRetry, RetryAfter. Private signal: Suspend, a BaseException.
+What handlers raise on purpose is in `signals`.
 
 A message says what happened, with which value, and what to do. Secrets never get into one.
 """
@@ -33,13 +33,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kit.model.duration import parse_duration
+from kit.model.signals import DoNotRetry as DoNotRetry
+from kit.model.signals import RetryAfter as RetryAfter
+from kit.model.signals import Suspend as Suspend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import timedelta
-
-    from kit.model.duration import Duration
 
 
 class WorkflowError(Exception):
@@ -292,33 +291,3 @@ class RunNotFoundError(RunError):
 
     default_code = "RUN_NOT_FOUND"
     default_status = 404
-
-
-class DoNotRetry(Exception):
-    """Raise in a handler or step to give up at once: the run becomes a dead letter."""
-
-
-class RetryAfter(Exception):
-    """
-    Raise in a handler or step to be tried again after *delay*.
-
-    The longer of *delay* and the backoff counts, or *delay* in any case with *force*. At most a
-    year for the first attempt, a week after. Zero or less is ignored, as Netlify does.
-
-    Raises:
-        ValueError: If *delay* is no duration.
-    """
-
-    def __init__(self, delay: Duration, message: str | None = None, *, force: bool = False) -> None:
-        self.delay: timedelta = parse_duration(delay)
-        self.force = force
-        super().__init__(message or f"to be tried again after {delay}")
-
-
-class Suspend(BaseException):
-    """
-    Unwinds a handler whose invocation is over.
-
-    A `BaseException`, so that `except Exception` in a handler does not take it for a failure.
-    What a handler does with it has no influence: the outcome is decided before it is raised.
-    """

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from kit.model.duration import Duration, due_at
 from kit.model.errors import LoopDetectedError
+from kit.model.name import MAX_NAME_LENGTH as MAX_NAME_LENGTH
+from kit.model.name import check_name as check_name
 
 MAX_PRIORITY = 50
 """Priorities run from minus this to this; higher goes first (Async Workloads)."""
-
-MAX_NAME_LENGTH = 381
-"""Characters. Netlify keeps it base64-coded in a key of at most 600 bytes; the rest takes 89."""
 
 CHAIN_LIMIT = 20
 """Events in one chain, from the first on, as Netlify counts: 19 go, the twentieth does not."""
@@ -82,28 +80,6 @@ class Event:
         return chain
 
 
-def check_name(name: str) -> str:
-    """
-    Return *name* if it can name an event: printable Latin-1, no blanks at its ends.
-
-    Raises:
-        ValueError: If it cannot; the message says why.
-    """
-    if not isinstance(name, str):
-        msg = f"an event name must be a text, not {name!r}"
-        raise ValueError(msg)
-    if not name or name != name.strip():
-        msg = f"{name!r} is no event name: it is empty, or begins or ends with a blank"
-        raise ValueError(msg)
-    if len(name) > MAX_NAME_LENGTH:
-        msg = f"an event name of {len(name)} characters is too long: at most {MAX_NAME_LENGTH}"
-        raise ValueError(msg)
-    if not name.isprintable() or any(ord(character) > 0xFF for character in name):
-        msg = f"{name!r} is no event name: Netlify stores printable Latin-1 characters only"
-        raise ValueError(msg)
-    return name
-
-
 def check_id(event_id: str) -> str:
     """
     Return *event_id* if it is a version-4 UUID in its usual spelling.
@@ -146,6 +122,8 @@ def event_due(delay: Duration | None, delay_until: datetime | None, now: int) ->
 
 def derived_id(*parts: str) -> str:
     """Return a version-4-shaped UUID that depends on *parts* only: the same parts, the same id."""
+    from hashlib import sha256  # few need it, and it loads all of OpenSSL's
+
     digest = sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
     variant = "89ab"[int(digest[16], 16) % 4]
     return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"

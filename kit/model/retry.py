@@ -8,12 +8,11 @@ each failure, and becomes a dead letter after the fifth.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
 from kit.model.duration import Duration, parse_duration
-from kit.model.errors import DoNotRetry, ReplayError, RetryAfter, StepUsageError
+from kit.model.frozen import Frozen
 
 Backoff: TypeAlias = "Sequence[Duration] | Callable[[int], Duration] | None"
 """A list of delays (the last one repeats), a function of the coming attempt, or the default."""
@@ -23,23 +22,23 @@ MAX_BACKOFF = timedelta(days=7)
 MAX_FIRST_DELAY = timedelta(milliseconds=31_556_952_000)
 """What Netlify allows as the delay after the very first attempt: 365.2425 days."""
 
-_FINAL = (DoNotRetry, ReplayError, StepUsageError)
 
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Frozen):
     """
-    How often a workflow is tried again, and after what waits.
+    How often a workflow is tried again, and after what waits; not to be changed once made.
 
     Raises:
         ValueError: If `max_retries` is negative, or a delay in a list is malformed or not positive.
     """
 
-    max_retries: int = DEFAULT_MAX_RETRIES
-    backoff: Backoff = None
+    max_retries: int
+    backoff: Backoff
 
-    def __post_init__(self) -> None:
-        retries = self.max_retries
+    __slots__ = ("backoff", "max_retries")
+
+    def __init__(self, max_retries: int = DEFAULT_MAX_RETRIES, backoff: Backoff = None) -> None:
+        self._set(max_retries=max_retries, backoff=backoff)
+        retries = max_retries
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             msg = f"max_retries must be a whole number from 0 up, not {retries!r}"
             raise ValueError(msg)
@@ -76,8 +75,12 @@ class RetryPolicy:
 
         Of several errors in a group, one that is final decides; else the last `RetryAfter`.
         """
+        from kit.model.errors import ReplayError, StepUsageError
+        from kit.model.signals import DoNotRetry, RetryAfter
+
+        final = (DoNotRetry, ReplayError, StepUsageError)
         causes = list(_single(error))
-        if attempt >= self.max_retries or any(isinstance(each, _FINAL) for each in causes):
+        if attempt >= self.max_retries or any(isinstance(each, final) for each in causes):
             return None
         wait = self.wait_after(attempt)
         for each in causes:

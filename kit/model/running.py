@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from kit.model.delivery import Delivery
-from kit.model.event import Event
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kit.model.delivery import Delivery
+    from kit.model.event import Event
 
 
 class Running(Protocol):

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    get_type_hints,
+)
 
-from kit.model.event import check_name
+from kit.model.frozen import Frozen
+from kit.model.name import check_name
 from kit.model.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    import inspect
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,10 +30,9 @@ Checkpoints = Literal["each", "gather"]
 """`each` finished step is stored before the next begins, or they are `gather`ed until a pause."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Workflow(Generic[P, R]):
+class Workflow(Frozen, Generic[P, R]):
     """
-    A definition: the handler, and the policy around it.
+    A definition: the handler, and the policy around it; not to be changed once made.
 
     Calling it calls the plain handler. `timeout` bounds a whole run, from its first attempt to its
     end, sleeps and waits included; Netlify does not enforce it. `name` is None until
@@ -30,13 +40,34 @@ class Workflow(Generic[P, R]):
     """
 
     handler: Callable[P, R]
-    name: str | None = None
-    timeout: timedelta | None = None
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    background: bool = False
-    checkpoints: Checkpoints = "each"
+    name: str | None
+    timeout: timedelta | None
+    retry: RetryPolicy
+    background: bool
+    checkpoints: Checkpoints
 
-    def __post_init__(self) -> None:
+    __slots__ = ("background", "checkpoints", "handler", "name", "retry", "timeout")
+
+    def __init__(
+        self,
+        handler: Callable[P, R],
+        name: str | None = None,
+        timeout: timedelta | None = None,
+        retry: RetryPolicy | None = None,
+        background: bool = False,
+        checkpoints: Checkpoints = "each",
+    ) -> None:
+        self._set(
+            handler=handler,
+            name=name,
+            timeout=timeout,
+            retry=retry or RetryPolicy(),
+            background=background,
+            checkpoints=checkpoints,
+        )
+        self._check()
+
+    def _check(self) -> None:
         if not callable(self.handler):
             msg = f"define_workflow needs a function as its handler, not {self.handler!r}"
             raise TypeError(msg)
@@ -62,6 +93,8 @@ class Workflow(Generic[P, R]):
     @property
     def doc(self) -> str:
         """The first line of the handler's docstring, or nothing."""
+        import inspect  # takes a quarter of the time of all that a definition needs
+
         lines = (inspect.getdoc(self.handler) or "").splitlines()
         return lines[0] if lines else ""
 
@@ -88,6 +121,8 @@ def parameter_count(handler: Callable[..., Any]) -> int:
     Raises:
         TypeError: If it requires more, or a keyword nobody would give.
     """
+    import inspect
+
     taken = 0
     for parameter in inspect.signature(handler).parameters.values():
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
@@ -106,6 +141,8 @@ def parameter_count(handler: Callable[..., Any]) -> int:
 
 def input_parameter(handler: Callable[..., Any]) -> inspect.Parameter | None:
     """Return the handler's input parameter, or None if it takes none."""
+    import inspect
+
     parameters = list(inspect.signature(handler).parameters.values())
     return parameters[0] if parameters and parameter_count(handler) else None
 

@@ -172,8 +172,7 @@ class _Project:
         except ValueError as error:
             why = f"gives no usable name: {error}. Rename it, or use define_workflow(name=…)"
             raise _wrong(shown, why) from error
-        # in place, as the module's own object is what users import and start
-        object.__setattr__(workflow, "name", name)
+        workflow._set(name=name)  # in place: the module's own object is what users import
         return workflow
 
 

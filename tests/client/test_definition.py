@@ -1,13 +1,12 @@
 import functools
 import inspect
-import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from kit.client import api
 from kit.client.definition import DefinedWorkflow, define_workflow
 from kit.model.workflow import Workflow
 
@@ -158,10 +157,7 @@ async def test_start_hands_everything_to_the_client(monkeypatch: pytest.MonkeyPa
         calls.append((args, options))
         return "the run"
 
-    client = ModuleType("kit.client.api")
-    client.run_workflow = run_workflow  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "kit.client.api", client)
-    monkeypatch.setattr("kit.client.api", client)
+    monkeypatch.setattr(api, "run_workflow", run_workflow)
     workflow: DefinedWorkflow[..., Any] = define_workflow(publish)
     run: Any = await workflow.start("x", id="k", delay="1 hour", priority=3)
     assert run == "the run"

@@ -1,0 +1,28 @@
+"""What may name an event, and so a workflow."""
+
+from __future__ import annotations
+
+MAX_NAME_LENGTH = 381
+"""Characters. Netlify keeps it base64-coded in a key of at most 600 bytes; the rest takes 89."""
+
+
+def check_name(name: str) -> str:
+    """
+    Return *name* if it can name an event: printable Latin-1, no blanks at its ends.
+
+    Raises:
+        ValueError: If it cannot; the message says why.
+    """
+    if not isinstance(name, str):
+        msg = f"an event name must be a text, not {name!r}"
+        raise ValueError(msg)
+    if not name or name != name.strip():
+        msg = f"{name!r} is no event name: it is empty, or begins or ends with a blank"
+        raise ValueError(msg)
+    if len(name) > MAX_NAME_LENGTH:
+        msg = f"an event name of {len(name)} characters is too long: at most {MAX_NAME_LENGTH}"
+        raise ValueError(msg)
+    if not name.isprintable() or any(ord(character) > 0xFF for character in name):
+        msg = f"{name!r} is no event name: Netlify stores printable Latin-1 characters only"
+        raise ValueError(msg)
+    return name
