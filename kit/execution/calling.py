@@ -9,7 +9,7 @@ import inspect
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Never
 
 _KEPT_IDLE = 32
 _idle: list[tuple[threading.Thread, SimpleQueue[_Call]]] = []
@@ -122,3 +122,9 @@ def _work(inbox: SimpleQueue[_Call]) -> None:
         if len(_idle) >= _KEPT_IDLE:
             return
         _idle.append((threading.current_thread(), inbox))
+
+
+def stay() -> Never:
+    """Keep the calling thread where it is: its run is over, and its code does not listen."""
+    while True:
+        SimpleQueue[None]().get()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+from kit.execution.calling import stay
 from kit.execution.invocation import Invocation
 from kit.model.delivery import Sleep
 from kit.model.duration import Duration, due_at, parse_duration
@@ -183,6 +185,12 @@ def _pause(duration: Duration | datetime) -> Any:
     return parse_duration(duration)
 
 
+_REFUSALS = 100
+"""How often a thread may ask a loop that has gone: code that swallows it all would spin."""
+
+_thread = threading.local()
+
+
 def _wait(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
     if asyncio._get_running_loop() is loop:  # waiting for itself, for ever
         coroutine.close()
@@ -194,4 +202,8 @@ def _wait(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) ->
         raise Suspend from None  # an Exception there; user code must not take it for a failure
     except RuntimeError:
         coroutine.close()  # the loop has gone; so has whoever would want to know
+        if loop.is_closed():
+            _thread.refused = getattr(_thread, "refused", 0) + 1
+            if _thread.refused > _REFUSALS:
+                stay()
         raise

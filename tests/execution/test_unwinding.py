@@ -110,6 +110,7 @@ async def test_a_handler_that_waits_elsewhere_is_cancelled_at_once(deliver: Deli
     assert isinstance(stage.outcome, Suspended)
 
 
+@pytest.mark.unstoppable
 async def test_an_endless_loop_that_swallows_everything_is_left_behind(deliver: Deliver) -> None:
     async def handler(input: Any, context: Context) -> None:
         number = 0
@@ -129,6 +130,25 @@ async def test_an_endless_loop_that_swallows_everything_is_left_behind(deliver: 
         stage = await asyncio.wait_for(deliver(each), 5)
         assert isinstance(stage.outcome, Suspended)
         assert stage.started == ["s1"]
+
+
+@pytest.mark.unstoppable
+def test_a_plain_loop_that_swallows_everything_rests_once_its_loop_has_gone(
+    deliver: Deliver,
+) -> None:
+    asked = threading.Semaphore(0)
+
+    def handler(input: Any, context: PlainContext) -> None:
+        while True:
+            with contextlib.suppress(BaseException):
+                context.step.run("s", lambda: 1)
+            asked.release()
+
+    asyncio.run(deliver(handler))
+
+    assert asked.acquire(timeout=10)
+    while asked.acquire(timeout=0.1):  # else for ever, with a core fully busy
+        pass
 
 
 SWALLOWER = """
