@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,12 +11,33 @@ from typing import Any
 import pytest
 import respx
 
+from kit.client import background
 from kit.execution.execute import execute
 from kit.model.delivery import AfterStep, Checkpoint, Delivery, Outcome
 from kit.model.event import Event
 from kit.model.workflow import Workflow
+from kit.project import importing
+from tests.support.leaks import UNSTOPPABLE, Guard, strays
 
+pytest_plugins = ["pytester"]
 RUN_ID = "11111111-1111-4111-8111-111111111111"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{UNSTOPPABLE}: its threads and tasks cannot be ended")
+    config.pluginmanager.register(Guard(), "leaks")
+
+
+@pytest.fixture(autouse=True)
+def process() -> Iterator[None]:
+    """What the kit keeps for the life of a process ends with the test."""
+    before, hook = dict(sys.modules), sys.excepthook
+    yield
+    sys.excepthook = hook  # the command line has its own
+    background.end()
+    importing.forget()
+    for name in strays(before, sys.modules):  # a bundle's functions, what a test's code imports
+        del sys.modules[name]
 
 
 @pytest.fixture(autouse=True)

@@ -25,17 +25,39 @@ EXIT_SECONDS = 10.0
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+_thread: threading.Thread | None = None
 _deferred: set[concurrent.futures.Future[Any]] = set()
 
 
 def loop() -> asyncio.AbstractEventLoop:
     """Return the background loop; begin it if it is not running yet."""
-    global _loop
+    global _loop, _thread
     with _lock:
         if _loop is None or _loop.is_closed():
             _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="kit-loop", daemon=True).start()
+            _thread = threading.Thread(target=_work, args=(_loop,), name="kit-loop", daemon=True)
+            _thread.start()
         return _loop
+
+
+def end() -> None:
+    """
+    End the loop, its thread, and what still goes on there, if any of it has begun.
+
+    A test or a program that forks has nothing of the kit running then; the next use begins anew.
+    """
+    global _loop, _thread
+    with _lock:
+        ended, thread = _loop, _thread
+        _loop = _thread = None
+    if ended is not None and thread is not None:
+        ended.call_soon_threadsafe(ended.stop)
+        thread.join()
+
+
+def _work(loop: asyncio.AbstractEventLoop) -> None:
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:  # which cancels and closes
+        runner.get_loop().run_forever()
 
 
 def start(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:

@@ -32,6 +32,10 @@ class _Finder:
     """
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Know no project."""
         self.root: Path | None = None
         self.added = "-"  # our entry on sys.path, to be taken back when the root changes
         self.places: dict[str, Path] = {}
@@ -69,6 +73,19 @@ class _Finder:
                     self.came.discard(name)
                     if _place(sys.modules.get(name)) not in (folder, file):
                         sys.modules.pop(name, None)
+
+    def leave(self) -> None:
+        """Take all of it back: the modules, the entry on `sys.path`, the finder itself."""
+        claimed = {
+            name for name, place in self.places.items() if _place(sys.modules.get(name)) == place
+        }
+        gone = {name.split(".")[0] for name in self.came | claimed}
+        for name in [name for name in sys.modules if name.split(".")[0] in gone]:
+            del sys.modules[name]
+        sys.path[:] = [entry for entry in sys.path if entry != self.added]
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        self.clear()
 
     def claim(self, file: Path, root: Path) -> str:
         """Give *file* and the folders above it their module names; return the file's."""
@@ -116,6 +133,16 @@ def exclusively() -> Iterator[None]:
             )
             raise RuntimeError(msg)
         yield
+
+
+def forget() -> None:
+    """
+    Take back what loading a project's files has done to this process, as if none had been.
+
+    For tests, and for whoever is done with a project. A workflow that is held goes on working.
+    """
+    with _lock:
+        _finder.leave()
 
 
 def load_module(file: Path, root: Path) -> ModuleType:
