@@ -30,6 +30,7 @@ export class Lease {
   #held;
   #token;
   #waiting = []; // commits that are yet to be written: {entries, forget, resolve, reject}
+  #numbers = new Map(); // of entries, by their ids
   #writing = null;
   #broken = null;
 
@@ -44,13 +45,15 @@ export class Lease {
     return this.#held.record;
   }
 
-  /** Return all entries, with their texts. */
+  /** Return all entries, with their texts. To be asked for before anything is forgotten. */
   async entries() {
-    return this.#records.filled(await this.#records.entries(this.record));
+    const entries = await this.#records.filled(await this.#records.entries(this.record));
+    this.#note(entries);
+    return entries;
   }
 
   /**
-   * Store what has been finished. What comes while a write is under way goes with the next one, all of
+   * Store what has been finished; `forget` are ids of entries that no longer count. What comes while a write is under way goes with the next one, all of
    * it together. Returns "ack"; "stopped" if it is stored and the run is to end; or "lost" if it is not
    * and nothing may be run any more.
    *
@@ -68,8 +71,7 @@ export class Lease {
     while (this.#waiting.length) {
       const some = this.#waiting.splice(0);
       try {
-        const change = await this.#gathered(some);
-        const said = await this.#change((record) => committed(record, change));
+        const said = await this.#commit(some);
         for (const each of some) each.resolve(said);
       } catch (error) {
         for (const each of [...some, ...this.#waiting.splice(0)]) each.reject(error);
@@ -78,13 +80,20 @@ export class Lease {
     this.#writing = null;
   }
 
-  async #gathered(some) {
-    const { id } = this.record;
+  async #commit(some) {
     const entries = [];
     for (const entry of some.flatMap((each) => each.entries)) {
-      entries.push({ ...entry, text: await this.#records.kept(id, entry.text) });
+      entries.push({ ...entry, text: await this.kept(entry.text) });
     }
-    return { entries, forget: some.flatMap((each) => each.forget) };
+    const forget = some.flatMap((each) => each.forget).map((id) => this.#numbers.get(id));
+    let next;
+    const said = await this.#change((record) => (next = committed(record, { entries, forget })));
+    if (next) this.#note(next.entries);
+    return said;
+  }
+
+  #note(entries) {
+    for (const { id, n } of entries) this.#numbers.set(id, n);
   }
 
   /**

@@ -145,7 +145,7 @@ export function committed(record, { entries = [], forget = [] }) {
     waits: [],
     seq: record.seq + added.length,
     entries: [...kept, ...added],
-    forgotten: [...record.forgotten, ...forget.filter((n) => n <= sealed)],
+    forgotten: [...record.forgotten, ...[...gone].filter((n) => n <= sealed)],
   };
 }
 

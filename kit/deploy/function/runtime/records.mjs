@@ -104,12 +104,13 @@ export class Records {
     return [...blocks.flat().filter(({ n }) => !gone.has(n)), ...entries];
   }
 
-  /** Return entries with their texts; without those that come when `most` bytes are used up. */
+  /** Return entries with their texts; without those that would make it more than `most` bytes. */
   async filled(entries, most = Infinity) {
-    let bytes = 0;
+    let left = most;
     return inOrder(entries, async (entry) => {
-      bytes += entry.text?.bytes ?? entry.text?.length ?? 0;
-      if (bytes > most) return { ...entry, text: undefined };
+      const bytes = entry.text?.bytes ?? entry.text?.length ?? 0;
+      if (bytes > left) return { ...entry, text: undefined };
+      left -= bytes;
       return entry.text?.ref ? { ...entry, text: await this.text(entry.text) } : entry;
     });
   }

@@ -153,6 +153,19 @@ test("a look finds a stop, and an owner that has changed", async () => {
   assert.equal(await lease.look(), "lost");
 });
 
+test("what is to be forgotten is found by its id, sealed or not, and by the newest of that id", async () => {
+  const event = eventOf();
+  const lease = await taken(event);
+  for (let i = 0; i < 5; i += 1) await lease.commit({ entries: [step(`s${i}`, "x".repeat(10_000))] });
+  await lease.commit({ entries: [step("s1")], forget: ["s1", "s4", "never"] });
+  assert.deepEqual(idsOf(await lease.entries()), ["s0", "s2", "s3", "s1"]);
+  clock.now += 26_000;
+  const next = await taken(event);
+  await next.entries();
+  await next.commit({ forget: ["s1", "s0"] });
+  assert.deepEqual(idsOf(await next.entries()), ["s2", "s3"]);
+});
+
 test("an answer that was lost is no second write", async () => {
   const event = eventOf();
   server.spoil({ op: "PUT", key: "/runs/", do: "lost" });
@@ -194,7 +207,7 @@ test("a stale write is refused even if the record has come back to what it was",
   const lease = await taken(event);
   const stale = await records.read(event.id);
   await lease.commit({ entries: [step("x")] });
-  await lease.commit({ forget: [1] });
+  await lease.commit({ forget: ["x"] });
   const { record } = await records.read(event.id);
   assert.deepEqual([record.entries, record.status], [stale.record.entries, stale.record.status]);
   let decisions = 0;
