@@ -80,15 +80,19 @@ export class Lease {
     this.#writing = null;
   }
 
-  async #commit(some) {
+  #commit(some) {
+    const entries = some.flatMap((each) => each.entries);
+    return this.#add(entries, some.flatMap((each) => each.forget), (record) => record);
+  }
+
+  /** Add to the record, and make of it what `decide` makes of it, in one write. */
+  async #add(given, ids, decide) {
     const entries = [];
-    for (const entry of some.flatMap((each) => each.entries)) {
-      entries.push({ ...entry, text: await this.kept(entry.text) });
-    }
-    const forget = some.flatMap((each) => each.forget).map((id) => this.#numbers.get(id));
-    let next;
-    const said = await this.#change((record) => (next = committed(record, { entries, forget })));
-    if (next) this.#note(next.entries);
+    for (const entry of given) entries.push({ ...entry, text: await this.kept(entry.text) });
+    const forget = ids.map((id) => this.#numbers.get(id));
+    let added;
+    const said = await this.#change((record) => decide((added = committed(record, { entries, forget }))));
+    if (added) this.#note(added.entries);
     return said;
   }
 
@@ -97,12 +101,12 @@ export class Lease {
   }
 
   /**
-   * Make of the record what `decide` makes of it, after all commits under way, and go on holding it
-   * unless that ends it, or `letGo`. Returns as `commit` does.
+   * Make of the record what `decide` makes of it, with what is to be added and forgotten, after all
+   * commits under way; and go on holding it unless that ends it, or `letGo`. Returns as `commit` does.
    */
-  async finish(decide, { letGo = false } = {}) {
+  async finish(decide, { entries = [], forget = [], letGo = false } = {}) {
     await this.#writing;
-    return this.#change((record) => (letGo ? released(decide(record)) : decide(record)));
+    return this.#add(entries, forget, (record) => (letGo ? released(decide(record)) : decide(record)));
   }
 
   /** Keep a text by itself if it is large. */

@@ -17,10 +17,11 @@
 //   owner       {token, until, attempt} of the invocation that has it in its hands, or null
 //   stop        when it was asked to stop, or null
 //   seq         the number of its newest entry
-//   entries     the newest of what it has finished, in order: {n, id, kind, text, startedAt, endedAt}
+//   entries     the newest of what it has finished, in order: {n, id, kind, text, startedAt, endedAt,
+//               sequence}; `n` is the record's own number, never used again, `sequence` Python's
 //   segments    where older entries are, in order: {key, first, last, count}
 //   forgotten   numbers of entries in segments that no longer count
-//   waits       what it waits for: {id, kind, until}
+//   waits       what has begun and is not over: {id, kind, due}
 //   attempts    the failed ones: {number, endedAt, error, retryIn}
 //   result      a text, or null
 //   error       {type, message, traceback, stepId, code}, or null
@@ -137,12 +138,13 @@ export function committed(record, { entries = [], forget = [] }) {
   const gone = new Set(forget);
   const sealed = record.segments.at(-1)?.last ?? 0;
   const kept = record.entries.filter(({ n }) => !gone.has(n));
-  const added = entries.map((entry, index) => ({ n: record.seq + 1 + index, ...entry }));
+  const added = entries.map((entry, index) => ({ ...entry, n: record.seq + 1 + index }));
+  const over = new Set(added.map(({ id }) => id));
   return {
     ...record,
     status: "running",
     due: null,
-    waits: [],
+    waits: record.waits.filter(({ id }) => !over.has(id)),
     seq: record.seq + added.length,
     entries: [...kept, ...added],
     forgotten: [...record.forgotten, ...[...gone].filter((n) => n <= sealed)],

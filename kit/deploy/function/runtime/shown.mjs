@@ -46,7 +46,7 @@ function stepJson({ id, kind, text, startedAt, endedAt }) {
 function pausesOf({ waits }, entries) {
   const known = new Set(entries.map(({ id }) => id));
   const open = waits.filter(({ id }) => !known.has(id));
-  return open.map(({ id, kind, until }) => ({ id, kind, status: "sleeping", startedAt: null, endedAt: until }));
+  return open.map(({ id, kind, due }) => ({ id, kind, status: "sleeping", startedAt: null, endedAt: due }));
 }
 
 /** What is in an envelope, `{"value": …}` or `{"error": …}`: its name and its text, untouched. */

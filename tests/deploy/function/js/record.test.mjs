@@ -40,7 +40,7 @@ test("nothing is left to be done for an ended run, nor for a deleted one", () =>
 });
 
 test("a run that sleeps is left alone until it is due, or its time is over", () => {
-  const asleep = (more) => R.released(R.suspended(running(more), { waits: [{ id: "nap", kind: "sleep", until: now + 60_000 }], due: now + 60_000 }));
+  const asleep = (more) => R.released(R.suspended(running(more), { waits: [{ id: "nap", kind: "sleep", due: now + 60_000 }], due: now + 60_000 }));
   assert.deepEqual(R.taken(asleep(), how()), { until: now + 60_000 });
   assert.deepEqual(R.taken(asleep({ timeout: 30_000 }), how()), { until: now + 30_000 });
   assert.equal(R.taken(asleep(), how({ now: now + 60_000 })).next.status, "running");
@@ -49,11 +49,12 @@ test("a run that sleeps is left alone until it is due, or its time is over", () 
 });
 
 test("one that is due in a moment is taken, and keeps what it waits for until then", () => {
-  const asleep = R.released(R.suspended(running(), { waits: [{ id: "nap", kind: "sleep", until: now + 4_000 }], due: now + 4_000 }));
+  const asleep = R.released(R.suspended(running(), { waits: [{ id: "nap", kind: "sleep", due: now + 4_000 }], due: now + 4_000 }));
   const { next } = R.taken(asleep, how({ token: "you" }));
   assert.deepEqual([next.status, next.due, next.owner.token], ["sleeping", now + 4_000, "you"]);
   const went = R.committed(next, { entries: [step("a")] });
-  assert.deepEqual([went.status, went.due, went.waits], ["running", null, []]);
+  assert.deepEqual([went.status, went.due, went.waits], ["running", null, next.waits]);
+  assert.deepEqual(R.committed(went, { entries: [step("nap")] }).waits, []);
 });
 
 test("entries are numbered in order, and forgotten by number wherever they are", () => {

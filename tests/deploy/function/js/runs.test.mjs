@@ -61,7 +61,7 @@ test("a run is shown with its steps, attempts and what it waits for", async () =
   const inner = { ...step("in"), text: '{"value":{"a":1.0},"inner":true}' };
   const { id, lease } = await started({ workflow: "greet", priority: 7 }, [step("a"), failure, inner]);
   await lease.finish((record) => R.failedOnce(record, { error, wait: 5_000, now: clock.now }));
-  await lease.finish((record) => R.suspended(record, { waits: [{ id: "nap", kind: "sleep", until: clock.now + 60_000 }], due: clock.now + 60_000 }), { letGo: true });
+  await lease.finish((record) => R.suspended(record, { waits: [{ id: "nap", kind: "sleep", due: clock.now + 60_000 }], due: clock.now + 60_000 }), { letGo: true });
   const { status, body, text } = await ask(`/${id.toUpperCase()}`);
   assert.equal(status, 200);
   assert.deepEqual(body, {

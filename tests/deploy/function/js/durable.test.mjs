@@ -1,0 +1,259 @@
+import assert from "node:assert/strict";
+import { after, beforeEach, test } from "node:test";
+
+import { look } from "../../../../kit/deploy/function/runtime/durable.mjs";
+import * as R from "../../../../kit/deploy/function/runtime/record.mjs";
+import { STORE, eventOf, makeStore, step } from "./store.mjs";
+import { listening } from "./site.mjs";
+
+const { server, close, clock, records } = await makeStore();
+after(close);
+beforeEach(() => server.clear());
+
+const workflow = { name: "greet", maxRetries: 2, backoff: [3_000, 9_000], timeout: null };
+const error = { type: "ValueError", message: "no", traceback: "" };
+const ends = { completed: (result = "1") => ({ type: "completed", result, entries: [], forget: [] }) };
+const sleeping = (ms, more = {}) => ({
+  type: "suspended",
+  entries: [],
+  forget: [],
+  sleeps: [{ id: "nap", kind: "sleep", due: clock.now + ms }],
+  ...more,
+});
+const failing = (more) => ({ type: "failed", final: false, error, entries: [], forget: [], ...more });
+
+/** What stands in for Python: `play` is given what it is told, and ways to commit and to hear. */
+function python(play) {
+  const invoked = [];
+  const invoke = (frame, { receive }) => {
+    invoked.push(frame);
+    const waiting = new Map();
+    const heard = [];
+    let stop;
+    const stopped = new Promise((resolve) => (stop = resolve));
+    let commits = 0;
+    const commit = (entries, forget = []) =>
+      new Promise((resolve) => {
+        waiting.set((commits += 1), resolve);
+        receive({ type: "commit", commit: commits, entries, forget });
+      });
+    play({ frame, commit, heard, stopped, number: invoked.length }).then(receive);
+    return (more) => {
+      heard.push(more.type === "stop" ? more.why : more.type);
+      if (more.type === "stop") stop(more.why);
+      waiting.get(more.commit)?.(more.type);
+    };
+  };
+  return { invoke, invoked };
+}
+
+const go = (event, invoke, more = {}) =>
+  look(records, event, { ...workflow, ...more.workflow }, { limit: 26_000, code: "d1", invoke, how: { look: 20 }, ...more });
+const recordOf = async ({ id }) => (await records.read(id)).record;
+const idsOf = ({ entries }) => entries.map(({ id }) => id);
+
+test("ten steps are one invocation, and the result is in the record", async () => {
+  const event = eventOf();
+  const { invoke, invoked } = python(async ({ commit }) => {
+    for (let i = 0; i < 10; i += 1) assert.equal(await commit([step(`s${i}`)]), "ack");
+    return ends.completed('{"n":1.0}');
+  });
+  assert.deepEqual(await go(event, invoke), {});
+  const record = await recordOf(event);
+  assert.deepEqual([record.status, record.result, record.code, record.owner, invoked.length], ["completed", '{"n":1.0}', "d1", null, 1]);
+  assert.deepEqual(invoked[0].event, { eventName: "greet", eventId: event.id, data: { to: "you" }, priority: 0, eventChain: ["greet"] });
+});
+
+test("a sleep of a moment is waited for in place; what is done is there when it goes on", async () => {
+  const event = eventOf();
+  const { invoke, invoked } = python(async ({ commit, number }) => {
+    if (number === 2) return ends.completed();
+    await commit([step("a")]);
+    setTimeout(() => (clock.now += 100), 60);
+    return sleeping(100, { entries: [step("b")] });
+  });
+  assert.deepEqual(await go(event, invoke), {});
+  assert.deepEqual(invoked[1].run.checkpoints.map(({ id }) => id), ["a", "b"]);
+  assert.equal(invoked[1].run.asleep[0].id, "nap");
+  assert.equal((await recordOf(event)).status, "completed");
+});
+
+test("a longer sleep lets go of the run, and asks to be woken", async () => {
+  const event = eventOf();
+  const { invoke } = python(async ({ number }) => (number === 1 ? sleeping(600_000) : ends.completed()));
+  assert.deepEqual(await go(event, invoke), { until: clock.now + 600_000 });
+  const record = await recordOf(event);
+  assert.deepEqual([record.status, record.due, record.owner], ["sleeping", clock.now + 600_000, null]);
+  assert.deepEqual(await go(event, invoke), { until: clock.now + 600_000 }); // woken too early
+  clock.now += 600_000;
+  assert.deepEqual(await go(event, invoke), {});
+});
+
+test("branches that go on beside a sleep are not kept waiting", async () => {
+  const event = eventOf();
+  const { invoke, invoked } = python(async ({ number }) => (number === 1 ? sleeping(600_000, { goesOn: true }) : ends.completed()));
+  assert.deepEqual(await go(event, invoke), {});
+  assert.equal(invoked[1].run.asleep[0].due, clock.now + 600_000);
+});
+
+test("the attempts are the kit's own, with their errors; the last is a dead letter", async () => {
+  const event = eventOf();
+  const { invoke, invoked } = python(async () => failing());
+  for (const wait of [3_000, 9_000]) {
+    const { until } = await go(event, invoke, { limit: 9_000 });
+    assert.equal(until, clock.now + wait);
+    clock.now += wait;
+  }
+  assert.deepEqual(await go(event, invoke, { limit: 9_000 }), { dead: error });
+  const record = await recordOf(event);
+  assert.deepEqual(record.attempts.map(({ number, retryIn }) => [number, retryIn]), [[0, 3_000], [1, 9_000], [2, null]]);
+  assert.deepEqual([record.status, record.error.type, invoked.map(({ run }) => run.attempt)], ["failed", "ValueError", [0, 1, 2]]);
+  assert.deepEqual(await go(event, invoke), {}); // a late delivery
+});
+
+test("what Python says of a retry holds: its wait, what is to be forgotten, that it is final", async () => {
+  const event = eventOf();
+  const { invoke } = python(async ({ commit, number }) => {
+    if (number === 2) return failing({ final: true });
+    await commit([step("kept"), step("bad")]);
+    return failing({ retryIn: 3_600_000, entries: [step("sibling")], forget: ["bad"] });
+  });
+  assert.deepEqual(await go(event, invoke), { until: clock.now + 3_600_000 });
+  assert.deepEqual(idsOf(await recordOf(event)), ["kept", "sibling"]);
+  clock.now += 3_600_000;
+  assert.deepEqual(await go(event, invoke), { dead: error });
+});
+
+test("a failure that is a suspension counts as an attempt", async () => {
+  const event = eventOf();
+  const { invoke } = python(async () => sleeping(90_000, { error, entries: [step("a")] }));
+  assert.deepEqual(await go(event, invoke), { until: clock.now + 90_000 });
+  const record = await recordOf(event);
+  assert.deepEqual([record.status, record.attempt, record.attempts.length, record.waits, idsOf(record)], ["queued", 1, 1, [], ["a"]]);
+});
+
+for (const [name, act] of [
+  ["a long step", async ({ stopped }) => stopped],
+  ["a sleep in place", async ({ number }) => assert.equal(number, 1)],
+]) {
+  test(`a stop is heard in ${name}`, async () => {
+    const event = eventOf();
+    const { invoke } = python(async (about) => {
+      const asked = async () => records.change(await records.read(event.id), (record) => R.stopped(record, { now: clock.now }));
+      setTimeout(asked, 30);
+      await act(about);
+      return sleeping(8_000, { entries: [step("a")] });
+    });
+    const began = performance.now();
+    assert.deepEqual(await go(event, invoke), {});
+    assert.ok(performance.now() - began < 4_000);
+    const record = await recordOf(event);
+    assert.deepEqual([record.status, idsOf(record), record.owner], ["cancelled", ["a"], null]);
+  });
+}
+
+test("a stop is told with the next commit, and who has completed has completed", async () => {
+  for (const status of ["cancelled", "completed"]) {
+    const event = eventOf();
+    const { invoke } = python(async ({ commit }) => {
+      await records.change(await records.read(event.id), (record) => R.stopped(record, { now: clock.now }));
+      assert.equal(await commit([step("a")]), "stopped");
+      return status === "completed" ? ends.completed() : failing();
+    });
+    assert.deepEqual(await go(event, invoke, { how: { look: 60_000 } }), {});
+    assert.equal((await recordOf(event)).status, status);
+  }
+});
+
+test("a timeout takes effect in a long step, at a commit, and while it sleeps", async () => {
+  const timed = { ...workflow, timeout: 5_000 };
+  const [inStep, atCommit, asleep] = [eventOf(), eventOf(), eventOf()];
+  const long = python(async ({ stopped }) => {
+    setTimeout(() => (clock.now += 5_000), 20);
+    assert.equal(await stopped, "timed-out");
+    return failing();
+  });
+  assert.equal((await go(inStep, long.invoke, { workflow: timed })).dead.code, "RUN_TIMED_OUT");
+  const commits = python(async ({ commit }) => {
+    clock.now += 5_000;
+    assert.equal(await commit([step("a")]), "timed-out");
+    return failing();
+  });
+  assert.equal((await go(atCommit, commits.invoke, { workflow: timed, how: { look: 60_000 } })).dead.code, "RUN_TIMED_OUT");
+  const sleeper = python(async () => sleeping(600_000));
+  assert.deepEqual(await go(asleep, sleeper.invoke, { workflow: timed }), { until: clock.now + 5_000 });
+  clock.now += 5_000;
+  assert.deepEqual(await go(asleep, sleeper.invoke, { workflow: timed }), {});
+  for (const event of [inStep, atCommit, asleep]) assert.equal((await recordOf(event)).error.code, "RUN_TIMED_OUT");
+});
+
+test("who has lost the lease is told so, and writes nothing", async () => {
+  const event = eventOf();
+  const { invoke } = python(async ({ commit, heard, number }) => {
+    if (number === 2) return ends.completed('"the other"');
+    clock.now += 60_000;
+    await go(event, invoke);
+    assert.equal(await commit([step("late")]), "lost");
+    assert.ok(heard.includes("lost"));
+    return ends.completed('"too late"');
+  });
+  assert.deepEqual(await go(event, invoke, { how: { look: 60_000 } }), {});
+  const record = await recordOf(event);
+  assert.deepEqual([record.result, idsOf(record)], ['"the other"', []]);
+});
+
+test("a second delivery comes again when the first must be over", async () => {
+  const event = eventOf();
+  const { invoke, invoked } = python(async () => {
+    assert.deepEqual(await go(event, invoke), { until: clock.now + 28_000 });
+    return ends.completed();
+  });
+  await go(event, invoke);
+  assert.equal(invoked.length, 1);
+});
+
+test("a store that fails ends the invocation, and the run goes on when somebody comes again", async () => {
+  const event = eventOf();
+  const { invoke, invoked } = python(async ({ commit, number }) => {
+    if (number === 2) return ends.completed();
+    await commit([step("a")]);
+    server.spoil({ op: "PUT", do: "denied" });
+    assert.equal(await commit([step("b")]), "unstored");
+    return failing();
+  });
+  await assert.rejects(go(event, invoke), { name: "StoreError", status: 401 });
+  clock.now += 28_000;
+  assert.deepEqual(await go(event, invoke), {});
+  assert.deepEqual(invoked[1].run.checkpoints.map(({ id }) => id), ["a"]);
+  assert.deepEqual((await recordOf(event)).attempts, []);
+});
+
+test("a look that fails is noted, and does no harm", async () => {
+  const event = eventOf();
+  const { invoke } = python(async () => {
+    server.spoil({ op: "GET", do: "denied", times: 2 });
+    await new Promise((over) => setTimeout(over, 100));
+    return ends.completed();
+  });
+  const said = await listening(async () => assert.deepEqual(await go(event, invoke), {}));
+  assert.match(JSON.stringify(said), /refused \(401\)/);
+});
+
+test("when the time is used up, the run goes on in another invocation", async () => {
+  const event = eventOf();
+  const { invoke } = python(async ({ commit }) => {
+    await commit([step("a")]);
+    return { type: "suspended", entries: [], forget: [], sleeps: [] };
+  });
+  assert.deepEqual(await go(event, invoke, { limit: 9_000 }), { goesOn: true });
+  const record = await recordOf(event);
+  assert.deepEqual([record.status, record.owner, record.due <= clock.now], ["queued", null, true]);
+});
+
+test("nothing of a run that sleeps is written by those who come too early", async () => {
+  const event = eventOf();
+  await go(event, python(async () => sleeping(600_000)).invoke);
+  const before = server.contents(STORE);
+  await go(event, python(async () => assert.fail("it was run")).invoke);
+  assert.deepEqual(server.contents(STORE), before);
+});
