@@ -38,8 +38,6 @@ DATA = {
 BUDGETS = {"kit, sync": 1850, "kit, async, 16 in flight": 5000}
 Rate = Callable[[float], float]
 
-# ------------------------------------------------------------ the sink
-
 _BODY = b'{"messageId":"m","ids":["i"],"status":200}'
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nx-awl-ack: ack\r\ncontent-type: application/json\r\n"
@@ -86,9 +84,6 @@ def sink() -> Iterator[str]:
             yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
         finally:
             process.kill()
-
-
-# ------------------------------------------------------------ measuring
 
 
 def rate(send: Callable[[], object], seconds: float, each: int = 1) -> float:
@@ -155,8 +150,6 @@ def ours(origin: str, exits: ExitStack) -> dict[str, Rate]:
         ),
     }
 
-
-# ------------------------------------------------------------ peers
 
 _PYTHON_PEERS = {
     "qstash": """
@@ -247,9 +240,6 @@ def peers(origin: str, exits: ExitStack) -> dict[str, Rate]:
 def note(text: str) -> None:
     """Say something that is no result."""
     print(text, file=sys.stderr, flush=True)
-
-
-# ------------------------------------------------------------ the whole
 
 
 def measure(seconds: float, rounds: int, with_peers: bool) -> dict[str, float]:

@@ -160,9 +160,6 @@ def test_a_closed_network_says_so():
         network.carry_out(probe_flow(Request("GET", URL)))
 
 
-# ------------------------------------------------------------ what is given is used, and not closed
-
-
 def handler(request):
     body = request.headers.get("x-team", "none") + "," + request.headers["user-agent"][:7]
     return httpx.Response(200, headers={"x-awl-ack": "ack"}, text=body)
@@ -222,9 +219,6 @@ def test_proxies_of_the_environment_count(monkeypatch, network, ask):
     network.get(URL).respond(204)
 
     assert ask(Request("GET", URL)).status == 204
-
-
-# ------------------------------------------------------------ real sockets
 
 
 @pytest.mark.usefixtures("real")

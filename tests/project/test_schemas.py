@@ -45,9 +45,6 @@ def is_valid(schema: dict[str, Any], value: Any) -> bool:
     return Draft202012Validator(schema).is_valid(json.loads(json.dumps(value)))
 
 
-# ---------------------------------------------------------------- files
-
-
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_the_files_in_the_repository_are_up_to_date(name: str) -> None:
     assert not has_drifted(PROJECT, name), "run `make schema`"
@@ -84,9 +81,6 @@ def test_writing_changes_only_what_has_drifted(tmp_path: Path) -> None:
     assert not write(tmp_path, "run")
     (tmp_path / "schemas" / "run.schema.json").write_text("{}\n")
     assert has_drifted(tmp_path, "run")
-
-
-# ---------------------------------------------------------------- config
 
 
 def test_the_schema_has_every_setting_with_its_default() -> None:
@@ -187,9 +181,6 @@ def test_what_the_schema_refuses_the_kit_refuses(tmp_path: Path, text: str) -> N
         load(tmp_path, environ={})
 
 
-# ---------------------------------------------------------------- events and runs
-
-
 @pytest.mark.parametrize(
     "event",
     [
@@ -256,9 +247,6 @@ def test_a_type_no_record_has_is_a_programming_mistake() -> None:
     assert schema_of(Annotated[int, "How many."]) == {"type": "integer", "description": "How many."}
     with pytest.raises(TypeError, match="no place in a record"):
         schema_of(bytes)
-
-
-# ---------------------------------------------------------------- a workflow's input
 
 
 class Draft(BaseModel):

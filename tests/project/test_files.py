@@ -1,0 +1,217 @@
+"""The files settings come from: which one, and what may stand in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.project.config import WorkflowConfig, load
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "workflow:\n", "workflow: {}", "{}"])
+def test_a_file_that_says_nothing_is_fine(root: Path, text: str) -> None:
+    (root / "kit.yaml").write_text(text)
+
+    assert load(root, environ={}).workflow == WorkflowConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "workflow:\n  base_url: x\n",
+            " line 2, workflow.base_url: there is no such key. Did you mean baseUrl?",
+        ),
+        (
+            "workflow:\n  stroe: x\n",
+            " line 2, workflow.stroe: there is no such key. Did you mean store?",
+        ),
+        (
+            "workflow:\n  1: x\n",
+            " line 2, workflow.1: there is no such key. Known: apiKey, baseUrl, bundle,"
+            " concurrency, durability, folder, path, provider, python, replay, store.",
+        ),
+        ("workflows: {}", ": there is no key 'workflows' at the top. Did you mean workflow?"),
+        (
+            "baseUrl: x",
+            ": there is no key 'baseUrl' at the top. All settings stand below `workflow:`.",
+        ),
+        ("1: x", ": there is no key '1' at the top. All settings stand below `workflow:`."),
+        ("- workflow", " holds a list; it must hold keys, at the top `workflow:`"),
+        ("workflow", " holds text; it must hold keys, at the top `workflow:`"),
+        (
+            "\nworkflow: true",
+            " line 2, workflow: it is true, but must be a section of keys, or false to switch"
+            " workflows off",
+        ),
+        ("workflow: [a]", None),
+        ("workflow: local", None),
+        ("workflow:\n\tstore: awl\n", " line 2: there is a tab. YAML is indented with spaces only"),
+        (
+            "workflow:\n  store: awl\n\tpath: x\n",
+            " line 3: there is a tab. YAML is indented with spaces only",
+        ),
+        (
+            "workflow:\n  store: awl\n  path: x\n  store: blobs\n",
+            " line 4: workflow.store is given twice, first on line 2. Keep one of them",
+        ),
+        (
+            "workflow: {}\nworkflow: {}\n",
+            " line 2: workflow is given twice, first on line 1. Keep one of them",
+        ),
+        ("workflow:\n  store: 'awl\n", None),
+        ("workflow: {store: *nothing}", None),
+        ("workflow: !!python/object/apply:os.system ['true']", None),
+        ("a: b: c", None),
+        ("--- {}\n--- {}\n", None),
+        ("workflow: \x07", " is no valid YAML: special characters are not allowed"),
+        ("workflow: {path: 2026-13-45}", None),
+        ("[" * 5000, None),
+        ("? [a]\n: b\n", None),
+        ("workflow: &a\n  path: *a\n", None),
+    ],
+)
+def test_a_file_that_cannot_be_understood_is_named_with_what_is_wrong(
+    root: Path,
+    text: str,
+    says: str | None,
+    refusal: Any,
+) -> None:
+    actual = refusal(root, text)
+
+    assert actual.startswith(str(root / "kit.yaml"))
+    assert says is None or actual == f"{root / 'kit.yaml'}{says}"
+
+
+def test_merge_keys_are_merged(root: Path, read: Any) -> None:
+    found = read(root, "workflow:\n  <<: {store: blobs, path: a.db}\n  path: b.db\n")
+
+    assert (found.get_workflow().store, found.get_workflow().path) == ("blobs", "b.db")
+
+
+def test_a_file_that_is_no_utf8_is_named(root: Path, refusal: Any) -> None:
+    (root / "kit.yaml").write_bytes(b"workflow: \xff\n")
+
+    assert (
+        refusal(root)
+        == f"{root / 'kit.yaml'} cannot be read: it is not UTF-8. Save it with that encoding"
+    )
+
+
+def test_a_byte_order_mark_is_no_trouble(root: Path) -> None:
+    (root / "kit.yaml").write_bytes(b"\xef\xbb\xbfworkflow: {store: blobs}\n")
+    (root / ".env").write_bytes(b"\xef\xbb\xbfWORKFLOW_PATH=x\n")
+
+    found = load(root, environ={}).get_workflow()
+
+    assert (found.store, found.path) == ("blobs", "x")
+
+
+def test_a_file_that_cannot_be_read_is_named(root: Path, refusal: Any) -> None:
+    (root / "kit.yaml").mkdir()
+
+    assert refusal(root) == (
+        f"{root / 'kit.yaml'} cannot be read: Is a directory. Check what it is and who may read it"
+    )
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is unreadable to root")
+def test_a_file_nobody_may_read_is_named(root: Path, refusal: Any) -> None:
+    (root / "kit.yaml").touch(mode=0)
+
+    assert "cannot be read: Permission denied" in refusal(root)
+
+
+def test_a_folder_called_dot_env_is_somebodys_virtual_environment(root: Path) -> None:
+    (root / ".env").mkdir()
+
+    assert load(root, environ={}).enabled
+
+
+def test_the_nearest_file_upward_makes_the_project(root: Path) -> None:
+    below = root / "a" / "b"
+    below.mkdir(parents=True)
+    (root / "kit.yml").write_text("workflow: {store: blobs}")
+    (root / ".env").write_text("WORKFLOW_PATH=x.db")
+
+    found = load(below, environ={})
+
+    assert (found.root, found.file) == (root, root / "kit.yml")
+    assert str(found.origins["store"]) == "kit.yml workflow.store"
+    assert found.path == root / "x.db"
+    assert found.folder == root / "functions/workflows"
+
+
+def test_the_search_does_not_leave_the_repository(root: Path) -> None:
+    inner = root / "inner"
+    (inner / ".git").mkdir(parents=True)
+    (root / "kit.yaml").write_text("workflow: {store: blobs}")
+
+    found = load(inner, environ={})
+
+    assert (found.root, found.file, found.get_workflow().store) == (inner, None, "awl")
+
+
+@pytest.mark.parametrize("marker", ["netlify.toml", "pyproject.toml"])
+def test_without_a_file_the_nearest_marked_folder_is_the_project(root: Path, marker: str) -> None:
+    project = root / "project"
+    (project / "below").mkdir(parents=True)
+    (project / marker).touch()
+
+    assert load(project / "below", environ={}).root == project
+
+
+def test_without_any_mark_the_start_is_the_project(tmp_path: Path) -> None:
+    assert load(tmp_path, environ={}).root == tmp_path
+
+
+def test_pyproject_holds_the_same_settings(root: Path, read: Any) -> None:
+    (root / "pyproject.toml").write_text("[tool.kit.workflow]\nstore = 'blobs'\n")
+
+    found = read(root)
+
+    assert found.get_workflow().store == "blobs"
+    assert str(found.origins["store"]) == "pyproject.toml tool.kit.workflow.store"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[tool.kit.workflow]\nstore = 1\n", "tool.kit.workflow.store: 1 is a number; it must be"),
+        ("[tool.kit.workflow]\nstores = 1\n", "tool.kit.workflow.stores: there is no such key."),
+        ("[tool.kit]\nworkflow = 1\n", "tool.kit.workflow: it is a number, but must be"),
+        ("[tool]\nkit = 1\n", "holds a number; it must hold keys"),
+        ("[tool.kit\n", "is no valid TOML: "),
+        ("[tool.kit.workflow]\nstore = 'awl'\nstore = 'awl'\n", "is no valid TOML: "),
+    ],
+)
+def test_pyproject_is_checked_the_same(root: Path, text: str, says: str, refusal: Any) -> None:
+    (root / "pyproject.toml").write_text(text)
+
+    assert refusal(root).startswith(f"{root / 'pyproject.toml'} {says}")
+
+
+@pytest.mark.parametrize("text", ["", "[broken", "tool = 'kit'", "[project]\nname = 'kit'\n"])
+def test_a_pyproject_of_others_is_left_alone(root: Path, text: str, read: Any) -> None:
+    (root / "pyproject.toml").write_text(text)
+
+    assert read(root).file is None
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (("kit.yaml", "kit.yml"), "kit.yaml and kit.yml"),
+        (("kit.yaml", "pyproject.toml"), "kit.yaml and [tool.kit] in pyproject.toml"),
+    ],
+)
+def test_two_files_in_one_folder_are_refused(
+    root: Path, names: tuple[str, str], says: str, refusal: Any
+) -> None:
+    for name in names:
+        (root / name).write_text("[tool.kit]\n" if name.endswith("toml") else "")
+
+    assert refusal(root) == (f"{root} has both {says}: keep one, so that no setting hides another")
