@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from kit.client.handle import WorkflowRun
     from kit.client.provider import Provider
-    from kit.client.sending import AnyEvent, Sent, When
+    from kit.client.sending import AnyEvent, SendOptions, Sent
     from kit.model.annotations import Encoded
     from kit.model.duration import Duration
     from kit.model.event import Event
@@ -50,7 +50,7 @@ async def run_workflow(
     from kit.client.handle import WorkflowRun
 
     source, name, data = _checked(workflow, input)
-    event = _event(name, data, _when(id, delay, delay_until, priority))
+    event = _event(name, data, _options(id, delay, delay_until, priority))
     if current.get() is not None and id is None:
         event = await _send_from_run(event)
         return WorkflowRun(event.id, name, source)
@@ -83,7 +83,7 @@ async def defer_workflow(
     from kit.client.handle import WorkflowRun
 
     source, name, data = _checked(workflow, input)
-    event = _event(name, data, _when(id, delay, delay_until, priority))
+    event = _event(name, data, _options(id, delay, delay_until, priority))
     sending = background.defer(source.send(event, key=id))
     sending.add_done_callback(_log_failure)
     return WorkflowRun(event.id, name, source, sending=sending)
@@ -124,7 +124,7 @@ async def send_event(
     """
     from kit.client.default import provider
 
-    event = _event(name, data, _when(id, delay, delay_until, priority))
+    event = _event(name, data, _options(id, delay, delay_until, priority))
     if current.get() is not None and id is None:
         return (await _send_from_run(event)).id
     await provider().send(event, key=id)
@@ -154,10 +154,10 @@ def _checked(workflow: str | AnyWorkflow, input: Any) -> tuple[Provider, str, En
     return source, name, data
 
 
-def _event(name: str, data: Any, when: When) -> Event:
+def _event(name: str, data: Any, options: SendOptions) -> Event:
     from kit.client.sending import make_event
 
-    return make_event(name, data, when)
+    return make_event(name, data, options)
 
 
 async def _send_from_run(event: Event) -> Event:
@@ -173,9 +173,9 @@ async def _send_from_run(event: Event) -> Event:
     return await running[0].send(event.name, event.data, make=make)
 
 
-def _when(
+def _options(
     id: str | None, delay: Duration | None, delay_until: datetime | None, priority: int | None
-) -> When:
+) -> SendOptions:
     return {"id": id, "delay": delay, "delay_until": delay_until, "priority": priority}
 
 

@@ -31,7 +31,7 @@ Made: TypeAlias = "tuple[str, Event | Exception]"
 """The name a caller gave, and the event, or why there is none."""
 
 
-class When(TypedDict, total=False):
+class SendOptions(TypedDict, total=False):
     """How an event is sent: an idempotency key, a delay or a moment, and a priority within ±50."""
 
     id: str | None
@@ -86,7 +86,7 @@ def _definition(catalog: Catalog, name: str, *, needs_definition: bool) -> AnyWo
         return None
 
 
-def make_event(name: str, data: Any, when: When) -> Event:
+def make_event(name: str, data: Any, options: SendOptions) -> Event:
     """
     Return a new event; with a key, its id is the same whenever name and key are.
 
@@ -99,10 +99,10 @@ def make_event(name: str, data: Any, when: When) -> Event:
     encoded = (
         data if isinstance(data, Encoded) else encode_data(data, f"the data of event {name!r}")
     )
-    priority = check_priority(when.get("priority") or 0)
-    key, now = when.get("id"), time.time_ns() // 1_000_000
+    priority = check_priority(options.get("priority") or 0)
+    key, now = options.get("id"), time.time_ns() // 1_000_000
     event_id = str(uuid.uuid4()) if key is None else derived_id("run", name.lower(), key)
-    due = event_due(when.get("delay"), when.get("delay_until"), now)
+    due = event_due(options.get("delay"), options.get("delay_until"), now)
     running = current.get()
     chain = running[0].delivery.event.chain_of_sent(name) if running else ()
     return Event(name, encoded.data, event_id, due, priority, chain, encoded.text)
@@ -133,11 +133,11 @@ def _made(each: AnyEvent) -> Made:
         {"name": each[0], "data": each[1]} if isinstance(each, tuple) else {**each}
     )
     name, data = str(given.pop("name", "")), given.pop("data", None)
-    unknown = set(given) - When.__optional_keys__
+    unknown = set(given) - SendOptions.__optional_keys__
     try:
         if unknown:
             msg = f"an event has no {', '.join(map(repr, sorted(unknown)))}"
             raise TypeError(msg)
-        return name, make_event(name, data, cast("When", given))
+        return name, make_event(name, data, cast("SendOptions", given))
     except (WorkflowError, ValueError, TypeError) as error:
         return name, error

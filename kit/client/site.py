@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from kit.client import blocking, handle
 from kit.client.netlify import NetlifyProvider
-from kit.client.sending import AnyEvent, Sent, When, checked_input, make_event, make_events, paired
+from kit.client.sending import (
+    AnyEvent,
+    SendOptions,
+    Sent,
+    checked_input,
+    make_event,
+    make_events,
+    paired,
+)
 from kit.model.event import Event
 from kit.model.workflow import AnyWorkflow
 from kit.netlify.management import Accepted, delete_flow, retry_flow
@@ -43,9 +51,9 @@ class _Client:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._site.origin!r})"
 
-    def _start_of(self, workflow: str | AnyWorkflow, input: Any, when: When) -> Event:
+    def _start_of(self, workflow: str | AnyWorkflow, input: Any, options: SendOptions) -> Event:
         name, data = checked_input(self._catalog, workflow, input, needs_definition=False)
-        return make_event(name, data, when)
+        return make_event(name, data, options)
 
 
 class AsyncWorkflowClient(_Client):
@@ -77,16 +85,16 @@ class AsyncWorkflowClient(_Client):
         self._closed = False
 
     async def run_workflow(
-        self, workflow: str | AnyWorkflow, input: Any = None, **when: Unpack[When]
+        self, workflow: str | AnyWorkflow, input: Any = None, **options: Unpack[SendOptions]
     ) -> handle.WorkflowRun:
         """Start a workflow; the run is accepted when this returns. See `kit.run_workflow`."""
-        event = self._start_of(workflow, input, when)
+        event = self._start_of(workflow, input, options)
         taken = await self._open().send(event)
         return handle.WorkflowRun(event.id, event.name, self._source, native=taken)
 
-    async def send_event(self, name: str, data: Any = None, **when: Unpack[When]) -> str:
+    async def send_event(self, name: str, data: Any = None, **options: Unpack[SendOptions]) -> str:
         """Send an event and return its id. See `kit.send_event`."""
-        event = make_event(name, data, when)
+        event = make_event(name, data, options)
         await self._open().send(event)
         return event.id
 
@@ -98,14 +106,14 @@ class AsyncWorkflowClient(_Client):
     async def delete_events(
         self, *, ids: Collection[str] = (), states: Collection[str] = (), everything: bool = False
     ) -> Accepted:
-        """Have the site delete events; accepted is not done. See `kit.management.delete_flow`."""
+        """Have the site delete events; see `kit.netlify.management.delete_flow`."""
         flow = delete_flow(self._site, ids=ids, states=states, everything=everything)
         return await self._open().carry_out(flow)
 
     async def retry_events(
         self, *, ids: Collection[str] = (), names: Collection[str] = (), everything: bool = False
     ) -> Accepted:
-        """Have the site retry dead letters; see `kit.management.retry_flow`."""
+        """Have the site retry dead letters; see `kit.netlify.management.retry_flow`."""
         flow = retry_flow(self._site, ids=ids, names=names, everything=everything)
         return await self._open().carry_out(flow)
 
@@ -169,18 +177,18 @@ class WorkflowClient(_Client):
         self._transport = Transport(client, transport=transport, timeout=timeout)
 
     def run_workflow(
-        self, workflow: str | AnyWorkflow, input: Any = None, **when: Unpack[When]
+        self, workflow: str | AnyWorkflow, input: Any = None, **options: Unpack[SendOptions]
     ) -> blocking.WorkflowRun:
         """Start a workflow; the run is accepted when this returns. See `kit.run_workflow`."""
-        event = self._start_of(workflow, input, when)
+        event = self._start_of(workflow, input, options)
         taken = self._send(event)
         return blocking.WorkflowRun(
             handle.WorkflowRun(event.id, event.name, self._source, native=taken)
         )
 
-    def send_event(self, name: str, data: Any = None, **when: Unpack[When]) -> str:
+    def send_event(self, name: str, data: Any = None, **options: Unpack[SendOptions]) -> str:
         """Send an event and return its id. See `kit.send_event`."""
-        return self._send(make_event(name, data, when)).event_id
+        return self._send(make_event(name, data, options)).event_id
 
     def send_events(self, events: Sequence[AnyEvent]) -> list[Sent]:
         """Send several events, and tell of each whether it went. See `kit.send_events`."""
@@ -194,7 +202,7 @@ class WorkflowClient(_Client):
     def delete_events(
         self, *, ids: Collection[str] = (), states: Collection[str] = (), everything: bool = False
     ) -> Accepted:
-        """Have the site delete events; accepted is not done. See `kit.management.delete_flow`."""
+        """Have the site delete events; see `kit.netlify.management.delete_flow`."""
         return self._transport.carry_out(
             delete_flow(self._site, ids=ids, states=states, everything=everything)
         )
@@ -202,7 +210,7 @@ class WorkflowClient(_Client):
     def retry_events(
         self, *, ids: Collection[str] = (), names: Collection[str] = (), everything: bool = False
     ) -> Accepted:
-        """Have the site retry dead letters; see `kit.management.retry_flow`."""
+        """Have the site retry dead letters; see `kit.netlify.management.retry_flow`."""
         return self._transport.carry_out(
             retry_flow(self._site, ids=ids, names=names, everything=everything)
         )

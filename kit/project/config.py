@@ -24,6 +24,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from kit.model.errors import ConfigError, WorkflowDisabledError
+from kit.project.address import check_key_may_travel
 from kit.project.environment import process_environ
 from kit.project.files import (
     Section,
@@ -34,7 +35,7 @@ from kit.project.files import (
     nearest,
     read_dotenv,
 )
-from kit.project.hosting import Hosting, check_key_may_travel, detect
+from kit.project.hosting import Hosting, detect
 from kit.project.settings import (
     FIELDS,
     PREFIX,
@@ -214,7 +215,7 @@ def _from_hosting(hosting: Hosting) -> Source:
     kind: Kind = "hosting" if hosting.is_netlify else "environment"
     return Source(
         _hidden({name: it.value for name, it in found.items() if it}),
-        {name: Origin(kind, it.variable) for name, it in found.items() if it},
+        {name: Origin(kind, it.name) for name, it in found.items() if it},
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from kit.project.hosting import origin_of
+from kit.project.address import origin_of
 
 PREFIX = "WORKFLOW_"
 PYTHON_VERSION = r"^3\.(1[1-9]|[2-9][0-9])(\.[0-9]+)?$"
