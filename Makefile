@@ -11,6 +11,7 @@ BIN := .venv/bin
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,test]'
 	@touch $@
+	@echo "kit is installed as $(BIN)/kit; to have it as kit: . $(BIN)/activate" >&2
 
 node_modules/.ready: package.json package-lock.json
 	npm ci --no-audit --no-fund

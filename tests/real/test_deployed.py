@@ -384,7 +384,7 @@ def test_a_delivery_is_acknowledged_and_its_step_stored(engine: Any):
     [stored] = _stored(engine.rig)
     [step] = stored["stepResults"]
     assert (answer.status, answer.error) == (200, None)
-    assert step["stepId"] == "keep-title"
+    assert step["stepId"] == "persist-title"
     assert json.loads(json.loads(step["stepResult"]))["value"] == "Ship it"
 
 
