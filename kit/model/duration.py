@@ -29,6 +29,7 @@ _UNITS = {
 UNIT_MILLISECONDS = {word: ms for ms, words in _UNITS.items() for word in words.split()}
 """Every unit word, with its length in milliseconds; a year is 365.25 days."""
 
+_SHORT_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _STRING = re.compile(r"(-?[0-9]*\.?[0-9]+) *([a-z]*)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXAMPLES = 'such as "30 seconds", "1.5h" or "2 days"'
@@ -76,6 +77,23 @@ def due_at(when: Duration | datetime, now: int) -> int:
         raise ValueError(msg)
     # whole numbers throughout: a float would round some moments up by a millisecond
     return max(now, -((_EPOCH - when) // timedelta(milliseconds=1)))
+
+
+def in_words(milliseconds: float) -> str:
+    """Return a length of time in its two largest units: `3 ms`, `1.2 s`, `2 min 5 s`, `3 d 4 h`."""
+    if milliseconds < 1_000:
+        return f"{max(0, round(milliseconds))} ms"
+    if milliseconds < 10_000:
+        return f"{milliseconds / 1_000:.1f} s".replace(".0 ", " ")
+    left = round(milliseconds / 1_000)
+    parts: list[str] = []
+    for unit, seconds in _SHORT_UNITS:
+        count, left = divmod(left, seconds)
+        if parts or count:
+            parts.append(f"{count} {unit}" if count else "")
+        if len(parts) == 2:
+            break
+    return " ".join(filter(None, parts))
 
 
 def _string_milliseconds(text: str) -> float:

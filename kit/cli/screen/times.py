@@ -5,29 +5,14 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+from kit.model.duration import in_words
+
+span = in_words
 
 
 def now() -> int:
     """Return milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
-
-
-def span(milliseconds: int) -> str:
-    """Return a length of time in its two largest units: `3 ms`, `1.2 s`, `2 min 5 s`, `3 d 4 h`."""
-    if milliseconds < 1_000:
-        return f"{max(0, milliseconds)} ms"
-    if milliseconds < 10_000:
-        return f"{milliseconds / 1_000:.1f} s".replace(".0 ", " ")
-    left = round(milliseconds / 1_000)
-    parts: list[str] = []
-    for unit, seconds in _UNITS:
-        count, left = divmod(left, seconds)
-        if parts or count:
-            parts.append(f"{count} {unit}" if count else "")
-        if len(parts) == 2:
-            break
-    return " ".join(filter(None, parts))
 
 
 def age(milliseconds: int) -> str:

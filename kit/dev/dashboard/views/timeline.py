@@ -1,0 +1,301 @@
+"""
+A run on a time axis: its attempts, and in each what was done, slept and sent, in order.
+
+A row is what one line shows. Rows of a run with thousands of steps are shown a `Chunk` at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from kit.dev.dashboard.views.axis import Axis, axis_of
+from kit.dev.runs import Details, LogLine
+from kit.model.run import Attempt, Checkpoint, CheckpointKind, Failure, RunStatus
+
+Kind = Literal["step", "sleep", "send", "wait", "attempt"]
+State = Literal["done", "failed", "running", "sleeping", "past"]
+
+ROWS = 100
+"""Rows a page shows; of a longer run, it shows a chunk and where the others are."""
+
+_LEAST = 0.6
+"""Percent of the axis a bar takes at least, to be seen."""
+
+_NEAR = 50
+"""Milliseconds within which a stored wait is the one that an attempt's failure speaks of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Where a row is drawn, in percent of the axis."""
+
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    One line of the timeline.
+
+    `state` is how it stands: `past` is a wait that is over. `ended` is None while it goes on; of a
+    sleep it is when it ends. `number` counts rows from 1; of an attempt, attempts from 0. `text` is
+    a checkpoint's envelope.
+    """
+
+    kind: Kind
+    state: State
+    label: str
+    started: int
+    ended: int | None
+    bar: Bar = Bar(0, 0)
+    number: int = 0
+    step_id: str | None = None
+    text: str | None = None
+    failure: Failure | None = None
+    logs: tuple[LogLine, ...] = ()
+
+    @property
+    def took(self) -> int | None:
+        """How long it took, in milliseconds; None while it goes on."""
+        return None if self.ended is None else max(0, self.ended - self.started)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it goes on now."""
+        return self.state in ("running", "sleeping")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some rows of a long run: which, from when to when, and whether any of them failed."""
+
+    number: int
+    first: int
+    last: int
+    bar: Bar
+    has_failed: bool
+    is_shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What is drawn of a run: the axis, the rows shown, and chunks if there are more rows."""
+
+    axis: Axis
+    rows: tuple[Row, ...]
+    chunks: tuple[Chunk, ...] = ()
+    total: int = 0
+    found: int = 0
+
+
+def timeline_of(
+    details: Details, now: int, *, chunk: int | None = None, text: str = ""
+) -> Timeline:
+    """
+    Return *details* as they are drawn at the moment *now*.
+
+    *chunk*, from 1, says which rows to show if there are more than `ROWS`; the last ones if None.
+    With *text*, only rows with it in their label are shown.
+    """
+    start, end = _bounds(details, now)
+    everything = _rows(details, now)
+    busy = [(row.started, row.ended or end) for row in everything if row.kind in ("step", "send")]
+    axis = axis_of(busy, start, end)
+    rows = [row for row in everything if text.casefold() in row.label.casefold()]
+    chunks, kept = _chunks(rows, axis, end, chunk)
+    drawn = tuple(_drawn(row, axis, end, details.logs) for row in kept)
+    return Timeline(axis, drawn, chunks, len(everything), len(rows))
+
+
+def value_of(text: str | None) -> str | None:
+    """Return the JSON text of the value in a checkpoint's envelope; None if it holds none."""
+    prefix = '{"value":'
+    if text is None or text.startswith('{"error"'):
+        return None
+    if text.startswith(prefix):
+        return text[len(prefix) : -1]
+    envelope = json.loads(text)
+    return json.dumps(envelope["value"]) if "value" in envelope else None
+
+
+def _bounds(details: Details, now: int) -> tuple[int, int]:
+    run = details.run
+    start = run.started or run.created
+    moments = [each.ended for each in details.checkpoints if each.ended]
+    moments += [each.ended + (each.retry_in or 0) for each in details.attempts]
+    if run.ended is not None:
+        return start, max(run.ended, start + 1)
+    return start, max(now, start + 1, *moments)
+
+
+def _rows(details: Details, now: int) -> list[Row]:
+    """Return all rows as they are read: by time, an attempt before what began with it."""
+    rows = [*map(_stored_row, details.checkpoints, itertools.repeat(details)), *_begun(details)]
+    if details.attempts or details.run.attempt:
+        rows += [*_attempts(details, now), *_waits(details)]
+    # sorting is stable: what began in the same millisecond stays as it was stored
+    rows.sort(key=lambda row: (row.started, row.kind != "attempt"))
+    return [
+        row if row.kind == "attempt" else replace(row, number=number)
+        for number, row in enumerate(rows, 1)
+    ]
+
+
+def _stored_row(checkpoint: Checkpoint, details: Details) -> Row:
+    kind: Kind = _KINDS[checkpoint.kind]
+    run, error = details.run, _error_in(checkpoint)
+    started = checkpoint.started or checkpoint.ended or run.created
+    waits = run.status in (RunStatus.SLEEPING, RunStatus.QUEUED)
+    state: State = "failed" if error else "done"
+    if kind in ("sleep", "wait"):
+        state = "sleeping" if waits and checkpoint.ended >= run.due > 0 else "past"
+    ended: int | None = checkpoint.ended or started
+    if kind == "sleep" and run.ended is not None:
+        ended = min(checkpoint.ended, run.ended)  # it was stopped in its sleep
+    return Row(
+        kind,
+        state,
+        _label(checkpoint),
+        started,
+        ended,
+        step_id=checkpoint.step_id if kind == "step" else None,
+        text=checkpoint.text,
+        failure=error,
+    )
+
+
+_KINDS: dict[CheckpointKind, Kind] = {
+    CheckpointKind.STEP: "step",
+    CheckpointKind.SLEEP: "sleep",
+    CheckpointKind.SEND: "send",
+    CheckpointKind.RETRY: "wait",
+}
+
+
+def _label(checkpoint: Checkpoint) -> str:
+    name = checkpoint.step_id
+    if checkpoint.kind is CheckpointKind.SEND:
+        return name.removeprefix("kit:send:").rpartition(":")[0] or name
+    if checkpoint.kind is CheckpointKind.RETRY:
+        return "wait before the next attempt"
+    return name
+
+
+def _error_in(checkpoint: Checkpoint) -> Failure | None:
+    if checkpoint.text is None or not checkpoint.text.startswith('{"error"'):
+        return None
+    error = json.loads(checkpoint.text)["error"]
+    return Failure(
+        str(error.get("type", "Error")),
+        str(error.get("message", "")),
+        str(error.get("traceback") or ""),
+        checkpoint.step_id,
+    )
+
+
+def _begun(details: Details) -> Iterator[Row]:
+    for step in details.begun:
+        yield Row(
+            "step",
+            "running",
+            step.step_id,
+            step.started,
+            None,
+            step_id=step.step_id,
+        )
+
+
+def _attempts(details: Details, now: int) -> Iterator[Row]:
+    run = details.run
+    started = run.started or run.created
+    for attempt in details.attempts:
+        yield Row(
+            "attempt",
+            "failed",
+            f"attempt {attempt.number}",
+            started,
+            attempt.ended,
+            number=attempt.number,
+            failure=attempt.failure,
+        )
+        started = attempt.ended + (attempt.retry_in or 0)
+    if _goes_on(details, now, started):
+        number = max(run.attempt, len(details.attempts))
+        state: State = "done" if run.status is RunStatus.COMPLETED else "past"
+        state = state if run.status.is_final else "running"
+        label = f"attempt {number}"
+        yield Row("attempt", state, label, started, run.ended, number=number)
+
+
+def _goes_on(details: Details, now: int, started: int) -> bool:
+    """Tell whether there is an attempt after the last failed one."""
+    run = details.run
+    if run.status is RunStatus.FAILED:
+        return not details.attempts
+    if run.status is RunStatus.QUEUED:
+        return any(each.started >= started for each in details.checkpoints)
+    return run.status is not RunStatus.CANCELLED or (run.ended or now) > started
+
+
+def _waits(details: Details) -> Iterator[Row]:
+    """Yield the waits after failed attempts, but for those that are stored as checkpoints."""
+    stored = [each for each in details.checkpoints if each.kind is CheckpointKind.RETRY]
+    for attempt in details.attempts:
+        if attempt.retry_in and not any(_is_wait_of(each, attempt) for each in stored):
+            yield _wait(attempt, details)
+
+
+def _is_wait_of(checkpoint: Checkpoint, attempt: Attempt) -> bool:
+    return abs(checkpoint.started - attempt.ended) <= _NEAR
+
+
+def _wait(attempt: Attempt, details: Details) -> Row:
+    run, ends = details.run, attempt.ended + (attempt.retry_in or 0)
+    waits = run.status is RunStatus.QUEUED and attempt is details.attempts[-1] and ends >= run.due
+    return Row(
+        "wait",
+        "sleeping" if waits else "past",
+        "wait before the next attempt",
+        attempt.ended,
+        ends if run.ended is None else min(ends, run.ended),
+    )
+
+
+def _chunks(
+    rows: Sequence[Row], axis: Axis, end: int, number: int | None
+) -> tuple[tuple[Chunk, ...], Sequence[Row]]:
+    if len(rows) <= ROWS:
+        return (), rows
+    count = -(-len(rows) // ROWS)
+    number = min(max(number or count, 1), count)
+    parts = [rows[index * ROWS : (index + 1) * ROWS] for index in range(count)]
+    chunks = tuple(
+        _chunk(each, part, axis, end, is_shown=each == number) for each, part in enumerate(parts, 1)
+    )
+    return chunks, parts[number - 1]
+
+
+def _chunk(number: int, rows: Sequence[Row], axis: Axis, end: int, *, is_shown: bool) -> Chunk:
+    first = (number - 1) * ROWS + 1
+    until = max(row.ended or end for row in rows)
+    failed = any(row.state == "failed" for row in rows)
+    bar = _bar(axis, rows[0].started, until)
+    return Chunk(number, first, first + len(rows) - 1, bar, failed, is_shown)
+
+
+def _drawn(row: Row, axis: Axis, end: int, logs: Sequence[LogLine]) -> Row:
+    until = end if row.ended is None else row.ended
+    heard = tuple(line for line in logs if row.started <= line.at <= until)
+    kept = heard if row.kind == "step" else ()
+    return replace(row, bar=_bar(axis, row.started, until), logs=kept)
+
+
+def _bar(axis: Axis, start: float, end: float) -> Bar:
+    left, right = axis.at(start), axis.at(end)
+    width = max(right - left, _LEAST)
+    return Bar(min(left, 100 - width), width)
