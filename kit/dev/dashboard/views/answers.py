@@ -40,6 +40,11 @@ class Answers:
             self._schemas = Schemas(schema)
             self.value = self._value(self._schemas.plain(schema), (), 0, is_required=True)
 
+    @property
+    def input(self) -> Any:
+        """The value as it is sent; None if nothing was entered."""
+        return None if self.value is MISSING else self.value
+
     def form(self, issues: Sequence[Mapping[str, Any]] = (), *, as_json: bool = False) -> Field:
         """Return the form as it was filled, with *issues* (pydantic's) at the fields they name."""
         whole = form_of(None if as_json else self._schema, self.value)

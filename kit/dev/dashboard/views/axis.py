@@ -36,10 +36,14 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A labelled place: how long after the start of the axis."""
+    """
+    A labelled place: how long after the start of the axis; if `is_after_fold`, after the last
+    label that is not.
+    """
 
     offset: int
     x: float
+    is_after_fold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +72,29 @@ class Axis:
     @property
     def ticks(self) -> tuple[Tick, ...]:
         """The places to label: round times, none of them in a fold, none too near another."""
-        origin, found = self.moments[0], [Tick(0, 0.0)]
+        found: list[Tick] = []
         for left, right in self._open_stretches():
-            for moment in _round_moments(left, right, origin):
+            is_first = left == self.moments[0]
+            for moment in _round_moments(left, right):
                 place = self.at(moment)
-                if place - found[-1].x >= _APART and place <= 100 - _APART / 2:
-                    found.append(Tick(round(moment - origin), place))
-        return tuple(found)
+                is_apart = not found or place - found[-1].x >= _APART
+                if is_apart and (is_first or place <= 100 - _APART / 2):
+                    is_after = not is_first and moment > left
+                    origin = left if is_after else self.moments[0]
+                    found.append(Tick(round(moment - origin), place, is_after))
+        return tuple(tick for tick in found if tick.x <= 100 - _APART / 2)
 
     def _open_stretches(self) -> Iterator[Span]:
-        folded = [fold.x for fold in self.folds]
-        for index, (start, end) in enumerate(itertools.pairwise(self.moments)):
-            if not any(abs(self.places[index] - x) < 1e-9 for x in folded):
-                yield start, end
+        """Yield the stretches between folds."""
+        folded = {fold.x for fold in self.folds}
+        start = None
+        for index, moment in enumerate(self.moments):
+            if index == len(self.moments) - 1 or self.places[index] in folded:
+                if start is not None and start < moment:
+                    yield start, moment
+                start = None
+            elif start is None:
+                start = moment
 
 
 def axis_of(busy: Iterable[Span], start: float, end: float) -> Axis:
@@ -145,14 +159,13 @@ def _cap(lengths: Sequence[float], room: float) -> float:
     return max(lengths, default=0.0)
 
 
-def _round_moments(left: float, right: float, origin: float) -> Iterator[float]:
+def _round_moments(left: float, right: float) -> Iterator[float]:
+    """Yield *left*, and what is a round time after it."""
     step = _round_step((right - left) / 5)
-    first = -(-(left - origin) // step)
-    for index in range(12):
-        moment = origin + (first + index) * step
-        if moment > right:
-            return
+    moment = left
+    while moment <= right:
         yield moment
+        moment += step
 
 
 def _round_step(least: float) -> float:

@@ -101,9 +101,8 @@ class _Maker:
         given = {} if value is MISSING else value
         for key, inner in schema["properties"].items():
             plain, is_required = self.schemas.plain(inner), key in schema.get("required", ())
-            label = str(plain.schema.get("title") or key)
-            # a reference's title is its model's name, which says less than the key
-            label = key if "$ref" in json.dumps(inner) else label
+            # a referenced model's own title says less than the key
+            label = str(inner.get("title") or key.replace("_", " ").capitalize())
             inside = given.get(key, plain.default)
             found = self.field(plain, (*path, key), label, inside, depth + 1)
             is_group = found.kind == "group" and (plain.is_nullable or not is_required)

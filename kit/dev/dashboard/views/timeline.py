@@ -14,7 +14,9 @@ from typing import Literal
 
 from kit.dev.dashboard.views.axis import Axis, axis_of
 from kit.dev.runs import Details, LogLine
-from kit.model.run import Attempt, Checkpoint, CheckpointKind, Failure, RunStatus
+from kit.model.delivery import Checkpoint, CheckpointKind
+from kit.model.failure import Failure
+from kit.model.run import Attempt, RunStatus
 
 Kind = Literal["step", "sleep", "send", "wait", "attempt"]
 State = Literal["done", "failed", "running", "sleeping", "past"]
@@ -84,9 +86,14 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What is drawn of a run: the axis, the rows shown, and chunks if there are more rows."""
+    """
+    What is drawn of a run: the axis, the rows shown, and chunks if there are more rows.
+
+    `inner` is the axis of the rows; with chunks, it is that of the chunk shown.
+    """
 
     axis: Axis
+    inner: Axis
     rows: tuple[Row, ...]
     chunks: tuple[Chunk, ...] = ()
     total: int = 0
@@ -104,12 +111,25 @@ def timeline_of(
     """
     start, end = _bounds(details, now)
     everything = _rows(details, now)
-    busy = [(row.started, row.ended or end) for row in everything if row.kind in ("step", "send")]
-    axis = axis_of(busy, start, end)
+    axis = _axis(everything, start, end)
     rows = [row for row in everything if text.casefold() in row.label.casefold()]
     chunks, kept = _chunks(rows, axis, end, chunk)
-    drawn = tuple(_drawn(row, axis, end, details.logs) for row in kept)
-    return Timeline(axis, drawn, chunks, len(everything), len(rows))
+    inner = axis
+    if chunks:
+        inner = _axis(kept, min(r.started for r in kept), max(r.ended or end for r in kept))
+    drawn = tuple(_drawn(row, inner, end, details.logs) for row in kept)
+    return Timeline(axis, inner, drawn, chunks, len(everything), len(rows))
+
+
+def _axis(rows: Sequence[Row], start: int, end: int) -> Axis:
+    """Return the axis on which work has most of the width; of attempts, their ends are work."""
+    busy: list[tuple[int, int]] = []
+    for row in rows:
+        if row.kind in ("step", "send"):
+            busy.append((row.started, row.ended or end))
+        elif row.kind == "attempt":
+            busy += [(row.started, row.started), (row.ended or end, row.ended or end)]
+    return axis_of(busy, start, end)
 
 
 def value_of(text: str | None) -> str | None:

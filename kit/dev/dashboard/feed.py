@@ -1,0 +1,127 @@
+"""
+What keeps an open page up to date: its regions, as server-sent events, whenever they have changed.
+
+However much happens, a page is drawn a few times a second at most, and rests nine times as long as
+drawing it took; a region that looks as before is not sent. Whoever reads slowly is sent less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
+
+from kit.dev.dashboard.render import Renderer
+from kit.dev.dashboard.screens import Screen, Screens
+from kit.dev.runs import Change
+from kit.model.errors import WorkflowError
+
+GAP = 0.25
+"""Seconds between two drawings, at least."""
+
+_REST = 9
+"""How many times as long as drawing took it rests after it."""
+
+_TICK = 1.0
+"""Seconds after which a page is drawn again on which time itself is drawn."""
+
+_SILENCE = 15.0
+"""Seconds of silence after which a comment is sent, so that a broken connection is noticed."""
+
+_NOT_FOUND = 404
+
+
+async def feed(screens: Screens, renderer: Renderer, address: str) -> AsyncIterator[str]:
+    """
+    Yield the events that keep the page at *address*, a path and a query, up to date.
+
+    `hello` says which server this is, `region` brings a region's new text, `trouble` says why there
+    is none. It ends when what the page shows is gone, or the source of changes ends.
+    """
+    yield event("hello", {"instance": renderer.instance})
+    seen: dict[str, int] = {}
+    async with _News(screens.runs.changes()) as news:
+        while True:
+            began = time.perf_counter()
+            drawn = await _drawn(screens, address)
+            if isinstance(drawn, WorkflowError):
+                yield event("trouble", {"message": drawn.message, "status": drawn.http_status})
+                if drawn.http_status == _NOT_FOUND:
+                    return
+            else:
+                for text in _changed(drawn, renderer, seen):
+                    yield text
+            await asyncio.sleep(max(GAP, _REST * (time.perf_counter() - began)))
+            async for is_silent in news.until_due(drawn):
+                if is_silent:
+                    yield ": still here\n\n"
+            if news.is_over:
+                return
+
+
+def event(name: str, data: Any) -> str:
+    """Return a server-sent event; its data is one line of JSON."""
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+async def _drawn(screens: Screens, address: str) -> Screen | WorkflowError:
+    parts = urlsplit(address)
+    try:
+        screen = await screens.of(parts.path, dict(parse_qsl(parts.query)))
+    except WorkflowError as error:
+        return error
+    return screen or WorkflowError(f"no page {parts.path!r}", http_status=_NOT_FOUND)
+
+
+def _changed(screen: Screen, renderer: Renderer, seen: dict[str, int]) -> Iterator[str]:
+    """Yield the regions that do not look as they were *seen* last."""
+    for region in screen.regions:
+        html = renderer.text(f"regions/{region}.html", screen.values)
+        if seen.get(region) != hash(html):
+            seen[region] = hash(html)
+            yield event("region", {"id": region, "html": html})
+
+
+class _News:
+    """Waits for changes, one at a time, without losing any when it stops waiting."""
+
+    def __init__(self, changes: AsyncIterator[Change]) -> None:
+        self._changes = changes
+        self._next: asyncio.Future[Change | None] | None = None
+        self.is_over = False
+
+    async def __aenter__(self) -> Self:
+        self._begin()  # what changes while the page is drawn for the first time is news
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._next
+
+    async def until_due(self, drawn: Screen | WorkflowError) -> AsyncIterator[bool]:
+        """Return when *drawn* is to be drawn again; yield True after each long silence."""
+        moves = isinstance(drawn, Screen) and drawn.is_moving
+        while not self.is_over:
+            waited = self._begin()
+            done, _ = await asyncio.wait({waited}, timeout=_TICK if moves else _SILENCE)
+            if not done:
+                if moves:
+                    return
+                yield True
+                continue
+            self._next = None
+            change = waited.result()
+            self.is_over = change is None
+            if change is None or not isinstance(drawn, Screen) or drawn.concerns(change):
+                return
+
+    def _begin(self) -> asyncio.Future[Change | None]:
+        if self._next is None:
+            self._next = asyncio.ensure_future(anext(self._changes, None))
+        return self._next

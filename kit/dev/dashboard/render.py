@@ -1,0 +1,104 @@
+"""Templates to text. Whatever goes into one is escaped: nothing a workflow says is markup."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from kit.dev.dashboard.views.timeline import value_of
+from kit.dev.dashboard.views.values import shown, size_in_words
+from kit.model.duration import in_words
+from kit.version import __version__
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+TEMPLATES = _HERE / "templates"
+
+
+class Renderer:
+    """
+    Renders the templates: `prefix` is where the pages are mounted, `token` what forms bring.
+
+    `instance` tells one start of the server from the next, whose token is another.
+    """
+
+    def __init__(self, *, prefix: str, token: str, project: str) -> None:
+        self.instance = hashlib.sha256(token.encode()).hexdigest()[:12]
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        self._templates.filters |= _FILTERS
+        self._templates.globals |= {
+            "at": prefix,
+            "token": token,
+            "project": project,
+            "version": __version__,
+            "build": _fingerprint(),
+            "instance": self.instance,
+        }
+
+    def text(self, template: str, values: Mapping[str, Any]) -> str:
+        """Return *template* filled with *values*."""
+        return self._templates.get_template(template).render(values)
+
+
+def _fingerprint() -> str:
+    """Return a name for what is in the folder of static files, so that none is kept too long."""
+    found = hashlib.sha256()
+    for path in sorted(STATIC.iterdir()):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def iso(milliseconds: float) -> str:
+    """Return a moment as machines read it, in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1_000, UTC).isoformat(timespec="milliseconds")
+
+
+def moment(milliseconds: float) -> str:
+    """Return a moment in local time, to the second."""
+    return datetime.fromtimestamp(milliseconds / 1_000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def clock(milliseconds: float) -> str:
+    """Return the time of day of a moment in local time, to the millisecond."""
+    local = datetime.fromtimestamp(milliseconds / 1_000).astimezone()
+    return local.strftime("%H:%M:%S.") + f"{local.microsecond // 1_000:03}"
+
+
+def percent(number: float) -> str:
+    """Return a share of the width as SVG has it."""
+    return f"{number:.2f}%"
+
+
+def value_text(envelope: str | None) -> str | None:
+    """Return the JSON text of a checkpoint's value; None if it has none."""
+    return value_of(envelope)
+
+
+def as_json(value: Any) -> str:
+    """Return *value* set in lines, as people read JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+_FILTERS = {
+    "words": in_words,
+    "iso": iso,
+    "moment": moment,
+    "clock": clock,
+    "percent": percent,
+    "value_text": value_text,
+    "shown": shown,
+    "size": size_in_words,
+    "as_json": as_json,
+}

@@ -1,0 +1,75 @@
+// Keeps a page up to date by server-sent events. A hidden page listens to nothing: when it is seen
+// again, it is brought up to date at once. A lost connection is taken up again by itself.
+import { morph } from "./morph.js";
+
+const AGAIN = 1500; // ms until the next try, where the browser has given up
+
+export function follow(address, { changed }) {
+  const mark = document.getElementById("live");
+  const announce = document.getElementById("announce");
+  let source = null;
+  let retry = 0;
+  let said = document.querySelector("[data-announce]")?.textContent ?? "";
+
+  const show = (state, text) => {
+    mark.hidden = false;
+    if (mark.dataset.state === state) return;
+    mark.dataset.state = state;
+    mark.querySelector(".live-text").textContent = text;
+  };
+
+  const close = () => {
+    clearTimeout(retry);
+    source?.close();
+    source = null;
+  };
+
+  const open = () => {
+    close();
+    if (document.hidden) return;
+    source = new EventSource(address);
+    source.addEventListener("hello", ({ data }) => {
+      show("on", "live");
+      const served = document.querySelector("meta[name=kit-instance]").content;
+      // another server, another token: forms of this page would be refused
+      if (JSON.parse(data).instance !== served) location.reload();
+    });
+    source.addEventListener("region", ({ data }) => {
+      const { id, html } = JSON.parse(data);
+      const region = document.querySelector(`[data-region="${CSS.escape(id)}"]`);
+      if (!region) return;
+      morph(region, html);
+      region.dispatchEvent(new CustomEvent("kit:drawn", { bubbles: true }));
+      changed();
+      tell();
+    });
+    source.addEventListener("trouble", ({ data }) => {
+      const { message, status } = JSON.parse(data);
+      show("off", status === 404 ? "gone" : "in trouble");
+      announce.textContent = message;
+      if (status === 404) close();
+    });
+    source.addEventListener("error", () => {
+      show("off", "not connected");
+      if (source?.readyState === EventSource.CLOSED) retry = setTimeout(open, AGAIN);
+    });
+  };
+
+  // only what has become of the run is said aloud: a list that changes would never be silent
+  const tell = () => {
+    const text = document.querySelector("[data-announce]")?.textContent ?? "";
+    if (text !== said) announce.textContent = said = text;
+  };
+
+  document.addEventListener("visibilitychange", open);
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", (event) => event.persisted && open());
+  open();
+  return {
+    /** Show and follow another page of the same kind. */
+    moveTo(next) {
+      address = next;
+      open();
+    },
+  };
+}

@@ -1,0 +1,89 @@
+"""The dashboard over runs that nobody has run."""
+
+from __future__ import annotations
+
+import html.parser
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from kit.dev.dashboard.routes import routes
+
+if TYPE_CHECKING:
+    from tests.dev.dashboard.fake import FakeRuns
+
+TOKEN = "a-token-nobody-guesses"
+
+
+def _load_fake() -> ModuleType:
+    """Import the fake by its path: tests are no package."""
+    spec = importlib.util.spec_from_file_location(
+        "dashboard_fake", Path(__file__).with_name("fake.py")
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_fake = _load_fake()
+
+
+@pytest.fixture
+def fake() -> Any:
+    """The module of made-up runs."""
+    return _fake
+
+
+@pytest.fixture
+def runs() -> FakeRuns:
+    """A source with one run of every kind."""
+    found = _fake.FakeRuns()
+    for number, make in enumerate(_fake.EVERY, 1):
+        found.keep(make(number))
+    return found
+
+
+@pytest.fixture
+async def site(runs: FakeRuns) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the dashboard over `runs`."""
+    pages = routes(runs, token=TOKEN, project="newsroom", now=lambda: _fake.NOW)
+    app = Starlette(routes=[Mount("/_kit", routes=pages)])
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8888") as client:
+        yield client
+
+
+class _Text(html.parser.HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+def read() -> Callable[[str], _Text]:
+    """Parse a page: its text as a reader sees it, and its tags."""
+
+    def parse(page: str) -> _Text:
+        parser = _Text()
+        parser.feed(page)
+        return parser
+
+    return parse

@@ -1,0 +1,152 @@
+"""What keeps an open page up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kit.dev.dashboard import feed as feeding
+from kit.dev.dashboard.feed import feed
+from kit.dev.dashboard.render import Renderer
+from kit.dev.dashboard.screens import Screens
+from kit.dev.runs import Change
+
+if TYPE_CHECKING:
+    from tests.dev.dashboard.fake import FakeRuns
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeding, "GAP", 0)
+    monkeypatch.setattr(feeding, "_REST", 0)
+
+
+def events(runs: FakeRuns, fake: Any, address: str) -> AsyncIterator[str]:
+    while not runs.news.empty():  # what was told before the page was opened
+        runs.news.get_nowait()
+    renderer = Renderer(prefix="/_kit", token="t", project="p")
+    return feed(Screens(runs, lambda: fake.NOW), renderer, address)
+
+
+def said(event: str) -> tuple[str, Any]:
+    name, data, *_ = event.splitlines()
+    return name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+
+
+async def first(found: AsyncIterator[str], count: int) -> list[tuple[str, Any]]:
+    return [said(await asyncio.wait_for(anext(found), 10)) for _ in range(count)]
+
+
+async def test_a_page_is_brought_up_to_date_as_soon_as_it_listens(
+    runs: FakeRuns, fake: Any
+) -> None:
+    async with aclosing(events(runs, fake, f"/runs/{fake.run_id(1)}")) as found:
+        seen = await first(found, 6)
+
+    assert [name for name, _ in seen] == ["hello", *["region"] * 5]
+    assert [data["id"] for name, data in seen[1:]] == [
+        "notices",
+        "run-head",
+        "run-values",
+        "timeline",
+        "logs",
+    ]
+
+
+async def test_only_what_looks_different_is_sent_again(runs: FakeRuns, fake: Any) -> None:
+    async with aclosing(events(runs, fake, "/")) as found:
+        await first(found, 3)
+        runs.keep(fake.completed(77))
+        ((_, data),) = await first(found, 1)
+
+    assert data["id"] == "runs"
+    assert fake.run_id(77) in data["html"]
+
+
+async def test_what_happens_to_other_runs_draws_nothing(runs: FakeRuns, fake: Any) -> None:
+    runs.kept[fake.run_id(2)] = fake.sleeping(2)
+    async with aclosing(events(runs, fake, f"/runs/{fake.run_id(2)}")) as found:
+        await first(found, 6)
+        runs.keep(fake.completed(77))
+        runs.keep(fake.cancelled(2))
+        ((_, data),) = await first(found, 1)
+
+    assert "cancelled" in data["html"]
+    assert runs.pages == 0
+
+
+async def test_a_flood_of_changes_is_drawn_as_one(
+    runs: FakeRuns, fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with aclosing(events(runs, fake, "/")) as found:
+        await first(found, 3)
+        monkeypatch.setattr(feeding, "GAP", 0.05)
+        for number in range(100, 600):
+            runs.kept[fake.run_id(number)] = fake.completed(number)
+        runs.news.put_nowait(Change(is_everything=True))
+        await first(found, 1)
+
+    assert runs.pages == 2
+
+
+async def test_a_run_that_was_deleted_ends_its_feed(runs: FakeRuns, fake: Any) -> None:
+    address = f"/runs/{fake.run_id(1)}"
+    async with aclosing(events(runs, fake, address)) as found:
+        await first(found, 6)
+        del runs.kept[fake.run_id(1)]
+        runs.news.put_nowait(Change(frozenset({fake.run_id(1)})))
+        ((name, data),) = await first(found, 1)
+
+        assert (name, data["status"]) == ("trouble", 404)
+        assert [each async for each in found] == []
+
+
+async def test_a_page_that_does_not_exist_has_no_feed(runs: FakeRuns, fake: Any) -> None:
+    found = [said(each) async for each in events(runs, fake, "/nowhere?x=1")]
+
+    assert [name for name, _ in found] == ["hello", "trouble"]
+
+
+async def test_the_end_of_the_source_ends_the_feed(runs: FakeRuns, fake: Any) -> None:
+    found = events(runs, fake, "/")
+    runs.news.put_nowait(None)
+
+    assert len([each async for each in found]) == 3
+
+
+async def test_while_a_step_runs_time_itself_is_drawn(
+    runs: FakeRuns, fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "_TICK", 0.001)
+    clock = fake.NOW
+    screens = Screens(runs, lambda: clock)
+    renderer = Renderer(prefix="/_kit", token="t", project="p")
+    async with aclosing(feed(screens, renderer, f"/runs/{fake.run_id(3)}")) as found:
+        await first(found, 6)
+        clock += 60_000
+        ((_, data),) = await first(found, 1)
+
+    assert data["id"] == "timeline"
+
+
+async def test_silence_is_broken_by_a_comment(
+    runs: FakeRuns, fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "_SILENCE", 0.001)
+    async with aclosing(events(runs, fake, "/")) as found:
+        await first(found, 3)
+
+        assert await anext(found) == ": still here\n\n"
+
+
+async def test_who_leaves_leaves_nothing_behind(runs: FakeRuns, fake: Any) -> None:
+    before = asyncio.all_tasks()
+    async with aclosing(events(runs, fake, "/")) as found:
+        await first(found, 3)
+
+    assert asyncio.all_tasks() == before

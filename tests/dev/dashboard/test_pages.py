@@ -1,0 +1,354 @@
+"""What the pages say, and what they let happen."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from kit.dev.dashboard.render import STATIC
+from kit.dev.dashboard.routes import HEADERS
+from kit.dev.runs import Capabilities, Source
+from kit.model.errors import PayloadError
+
+if TYPE_CHECKING:
+    from tests.dev.dashboard.fake import FakeRuns
+
+Read = Callable[[str], Any]
+ADDRESSES = ("/", "/dead-letters", "/workflows", "/workflows/import-orders", "/workflows/tidy-up")
+
+
+async def test_the_list_shows_each_run_with_its_status(
+    site: httpx.AsyncClient, runs: FakeRuns, read: Read
+) -> None:
+    page = read((await site.get("/_kit/")).text)
+
+    for run_id, details in runs.kept.items():
+        assert run_id[:8] in page.text
+        assert details.run.status in page.text
+
+
+async def test_every_page_may_run_its_own_files_only_and_be_in_no_frame(
+    site: httpx.AsyncClient, fake: Any
+) -> None:
+    for address in (*ADDRESSES, f"/runs/{fake.run_id(4)}", "/nothing-here", "/runs/x/value"):
+        response = await site.get("/_kit" + address)
+
+        assert response.headers["content-security-policy"] == HEADERS["content-security-policy"]
+        assert response.headers["x-frame-options"] == "DENY"
+        assert response.headers["cache-control"] == "no-store"
+
+
+async def test_no_page_has_a_script_or_a_style_within_it(
+    site: httpx.AsyncClient, runs: FakeRuns, read: Read
+) -> None:
+    """The policy would refuse them, so that they would silently not work."""
+    for address in (*ADDRESSES, *(f"/runs/{run_id}" for run_id in runs.kept)):
+        for tag, attributes in read((await site.get("/_kit" + address)).text).tags:
+            assert "style" not in attributes
+            assert not any(name.startswith("on") for name in attributes)
+            assert tag != "style"
+            assert tag != "script" or attributes["src"]
+
+
+async def test_what_a_workflow_says_is_text_and_never_markup(
+    site: httpx.AsyncClient, runs: FakeRuns, fake: Any, read: Read
+) -> None:
+    wrong = replace(fake.BROKEN, name=fake.HOSTILE, error=fake.HOSTILE, traceback=fake.HOSTILE)
+    runs.infos = (*runs.infos, wrong)
+    runs.source = Source("site", fake.HOSTILE)
+    run_id = fake.run_id(4)
+    for address in (*ADDRESSES, f"/runs/{run_id}", f"/?text={fake.HOSTILE}", f"/{fake.HOSTILE}"):
+        page = read((await site.get("/_kit" + address)).text)
+
+        assert "<img src=x onerror=alert(1)>" in page.text
+        assert not any(
+            tag == "img" and attributes.get("src") == "x" for tag, attributes in page.tags
+        )
+        assert not any(tag == "b" and "onerror" in str(attributes) for tag, attributes in page.tags)
+
+
+async def test_a_failed_run_shows_its_error_and_traceback(
+    site: httpx.AsyncClient, fake: Any, read: Read
+) -> None:
+    text = read((await site.get(f"/_kit/runs/{fake.run_id(4)}")).text).text
+
+    assert "ValueError" in text
+    assert "import_orders.py" in text
+    assert "Retry from last step" in text
+
+
+@pytest.mark.parametrize(
+    ("number", "offered"),
+    [
+        (1, {"restart", "delete"}),
+        (2, {"stop"}),
+        (3, {"stop"}),
+        (4, {"retry", "restart", "delete"}),
+        (7, {"stop"}),
+        (8, {"retry", "restart", "delete"}),
+    ],
+)
+async def test_what_makes_no_sense_for_a_run_is_not_offered(
+    site: httpx.AsyncClient, fake: Any, read: Read, number: int, offered: set[str]
+) -> None:
+    run_id = fake.run_id(number)
+    page = read((await site.get(f"/_kit/runs/{run_id}")).text)
+    actions = {attributes["action"] for tag, attributes in page.tags if tag == "form"}
+
+    assert actions - {f"/_kit/runs/{run_id}"} == {f"/_kit/runs/{run_id}/{each}" for each in offered}
+
+
+async def test_what_a_source_cannot_do_is_not_offered(
+    site: httpx.AsyncClient, runs: FakeRuns, fake: Any, read: Read
+) -> None:
+    runs.capabilities = Capabilities(
+        start=False,
+        stop=False,
+        retry=False,
+        retry_from_start=False,
+        delete=False,
+        reasons={"start": "the site has no key"},
+    )
+    for number in range(1, 9):
+        page = read((await site.get(f"/_kit/runs/{fake.run_id(number)}")).text)
+        assert not any(attributes.get("method") == "post" for _, attributes in page.tags)
+
+    assert "the site has no key" in (await site.get("/_kit/workflows/publish-draft")).text
+
+
+async def test_a_megabyte_is_folded_and_sent_whole_when_asked_for(
+    site: httpx.AsyncClient, runs: FakeRuns, fake: Any
+) -> None:
+    run_id = fake.run_id(6)
+    page = await site.get(f"/_kit/runs/{run_id}")
+    whole = await site.get(f"/_kit/runs/{run_id}/value?of=step:convert&download")
+
+    assert len(page.text) < 60_000
+    assert "Show all (1.1 MB)" in page.text
+    assert whole.text == runs.kept[run_id].run.result
+    assert whole.headers["content-type"].startswith("text/plain")
+    assert "attachment" in whole.headers["content-disposition"]
+
+
+@pytest.mark.parametrize("of", ["input", "result"])
+async def test_input_and_result_can_be_had_whole(
+    site: httpx.AsyncClient, runs: FakeRuns, fake: Any, of: str
+) -> None:
+    run = runs.kept[fake.run_id(1)].run
+    response = await site.get(f"/_kit/runs/{run.id}/value?of={of}")
+
+    assert response.text == (run.data if of == "input" else run.result)
+
+
+async def test_a_run_of_a_thousand_steps_is_a_page_of_a_hundred(
+    site: httpx.AsyncClient, fake: Any, read: Read
+) -> None:
+    page = await site.get(f"/_kit/runs/{fake.run_id(5)}?rows=1")
+
+    assert "page-0100" in page.text
+    assert "page-0101" not in page.text
+    assert len(page.text) < 250_000
+
+
+async def test_nothing_yet_says_how_to_start_one(site: httpx.AsyncClient, runs: FakeRuns) -> None:
+    runs.kept.clear()
+
+    assert "Start publish-draft" in (await site.get("/_kit/")).text
+
+    runs.infos = ()
+    assert "functions/workflows" in (await site.get("/_kit/")).text
+    assert "No dead letters" in (await site.get("/_kit/dead-letters")).text
+
+
+async def test_a_filter_that_fits_nothing_says_so(site: httpx.AsyncClient) -> None:
+    assert "No run fits" in (await site.get("/_kit/?status=failed&text=nowhere")).text
+
+
+async def test_thousands_of_runs_come_a_page_at_a_time(
+    site: httpx.AsyncClient, runs: FakeRuns, fake: Any, read: Read
+) -> None:
+    runs.keep(*fake.many(10_000))
+    first = read((await site.get("/_kit/?workflow=publish-draft")).text)
+    (older,) = [a["href"] for tag, a in first.tags if tag == "a" and a.get("rel") == "next"]
+    second = read((await site.get("/_kit/" + older.removeprefix("/_kit/"))).text)
+
+    def shown(page: Any) -> set[str]:
+        return {a["id"] for tag, a in page.tags if tag == "tr" and "id" in a}
+
+    assert len(shown(first)) == len(shown(second)) == 50
+    assert not shown(first) & shown(second)
+    assert "workflow=publish-draft" in older
+
+
+async def test_a_file_that_is_wrong_is_told_everywhere_and_explained_in_one_place(
+    site: httpx.AsyncClient, runs: FakeRuns, fake: Any
+) -> None:
+    runs.infos = (*runs.infos, fake.BROKEN)
+
+    assert "cannot be loaded" in (await site.get("/_kit/")).text
+    assert "was never closed" in (await site.get("/_kit/workflows")).text
+    assert "last good version" in (await site.get("/_kit/workflows/send-invoice")).text
+
+
+async def test_it_says_whose_runs_these_are(site: httpx.AsyncClient, runs: FakeRuns) -> None:
+    runs.source = Source("local", ".kit/runs.db", 4242)
+    assert "Another process, <b>4242</b>" in (await site.get("/_kit/")).text
+
+    runs.source = Source("site", "https://my-site.netlify.app")
+    assert "a deployed site" in (await site.get("/_kit/")).text
+
+
+@pytest.mark.parametrize("path", ["/runs/nope", "/workflows/nope", "/nope", "/runs/", "/static/no"])
+async def test_what_is_not_there_is_not_found(site: httpx.AsyncClient, path: str) -> None:
+    assert (await site.get("/_kit" + path)).status_code == 404
+
+
+async def test_a_cursor_from_elsewhere_leads_to_the_first_page(site: httpx.AsyncClient) -> None:
+    response = await site.get("/_kit/?from=elsewhere")
+
+    assert (response.status_code, response.headers["location"]) == (303, "/_kit/")
+
+
+@pytest.mark.parametrize(
+    ("number", "action", "asked", "leads_to"),
+    [
+        (2, "stop", "stop", "?note=stop"),
+        (1, "stop", "stop", "?note=stop-late"),
+        (4, "retry", "retry", "?note=retry"),
+        (4, "restart", "restart", "?note=restart"),
+        (3, "restart", "restart", "?note=retry-late"),
+        (3, "delete", "delete", "?note=delete-late"),
+    ],
+)
+async def test_an_action_is_asked_for_and_leads_back(
+    site: httpx.AsyncClient,
+    runs: FakeRuns,
+    fake: Any,
+    number: int,
+    action: str,
+    asked: str,
+    leads_to: str,
+) -> None:
+    run_id = fake.run_id(number)
+    response = await site.post(f"/_kit/runs/{run_id}/{action}")
+
+    assert runs.asked == [(asked, run_id)]
+    assert response.headers["location"] == f"/_kit/runs/{run_id}{leads_to}"
+    assert (await site.get(response.headers["location"])).status_code == 200
+
+
+async def test_a_deleted_run_leads_to_the_list(site: httpx.AsyncClient, fake: Any) -> None:
+    response = await site.post(f"/_kit/runs/{fake.run_id(4)}/delete")
+
+    assert (response.status_code, response.headers["location"]) == (303, "/_kit/")
+
+
+async def test_an_action_nobody_knows_or_on_no_run_is_refused(
+    site: httpx.AsyncClient, fake: Any
+) -> None:
+    assert (await site.post(f"/_kit/runs/{fake.run_id(1)}/explode")).status_code == 404
+    assert (await site.post("/_kit/runs/nope/stop")).status_code == 404
+    assert (await site.post("/_kit/workflows/nope")).status_code == 404
+
+
+async def test_a_workflow_is_started_with_what_its_form_says(
+    site: httpx.AsyncClient, runs: FakeRuns
+) -> None:
+    entries = {"do": "start", "input:/title": "Ship it", "key": "once"}
+    response = await site.post("/_kit/workflows/publish-draft", data=entries)
+
+    assert runs.asked == [("start", ("publish-draft", {"title": "Ship it"}, "once"))]
+    assert response.status_code == 303
+    assert response.headers["location"].startswith("/_kit/runs/")
+
+
+async def test_a_workflow_without_input_is_started_with_none(
+    site: httpx.AsyncClient, runs: FakeRuns
+) -> None:
+    await site.post("/_kit/workflows/tidy-up", data={"do": "start"})
+
+    assert runs.asked == [("start", ("tidy-up", None, None))]
+
+
+async def test_invalid_input_is_said_at_its_field_and_kept(
+    site: httpx.AsyncClient, runs: FakeRuns, read: Read
+) -> None:
+    runs.refuses = PayloadError(
+        "the input of 'publish-draft' is invalid", issues=[{"loc": ("title",), "msg": "too short"}]
+    )
+    response = await site.post("/_kit/workflows/publish-draft", data={"input:/title": "S"})
+    page = read(response.text)
+    (field,) = [a for tag, a in page.tags if a.get("id") == "field-title"]
+
+    assert response.status_code == 422
+    assert (field["value"], field["aria-invalid"]) == ("S", "true")
+    assert field["aria-describedby"] == "field-title-problem"
+    assert "too short" in page.text
+
+
+async def test_a_form_grows_an_item_without_a_script(
+    site: httpx.AsyncClient, runs: FakeRuns, read: Read
+) -> None:
+    entries = {"do": "add:/items", "count:/items": "0", "input:/customer": "A"}
+    page = read((await site.post("/_kit/workflows/import-orders", data=entries)).text)
+    names = {a.get("name"): a.get("value") for _, a in page.tags}
+
+    assert names["input:/items/0/count"] == "1"
+    assert names["input:/customer"] == "A"
+    assert runs.asked == []
+
+
+async def test_run_again_fills_the_form_with_the_runs_own_input(
+    site: httpx.AsyncClient, fake: Any, read: Read
+) -> None:
+    page = read((await site.get(f"/_kit/workflows/publish-draft?again={fake.run_id(1)}")).text)
+    values = {a.get("name"): a.get("value") for _, a in page.tags}
+
+    assert values["input:/title"] == "Ship weekly digest"
+
+
+async def test_every_form_that_changes_something_brings_the_token(
+    site: httpx.AsyncClient, runs: FakeRuns, read: Read
+) -> None:
+    for address in (*ADDRESSES, *(f"/runs/{run_id}" for run_id in runs.kept)):
+        tags = read((await site.get("/_kit" + address)).text).tags
+        posts = sum(tag == "form" and a.get("method") == "post" for tag, a in tags)
+        tokens = [a for tag, a in tags if tag == "input" and a.get("name") == "token"]
+
+        assert [a["value"] for a in tokens] == ["a-token-nobody-guesses"] * posts
+
+
+async def test_the_files_a_page_names_are_there(site: httpx.AsyncClient, read: Read) -> None:
+    page = read((await site.get("/_kit/")).text)
+    named = {
+        a.get("src") or a.get("href") for tag, a in page.tags if tag in ("script", "link", "img")
+    }
+    for path in named:
+        assert (await site.get(path)).status_code == 200
+
+
+async def test_every_icon_used_is_drawn(
+    site: httpx.AsyncClient, runs: FakeRuns, read: Read
+) -> None:
+    drawn = set(re.findall(r'<symbol id="([a-z]+)"', (STATIC / "icons.svg").read_text()))
+    for address in (*ADDRESSES, *(f"/runs/{run_id}" for run_id in runs.kept)):
+        tags = read((await site.get("/_kit" + address)).text).tags
+        used = {a["href"].partition("#")[2] for tag, a in tags if tag == "use"}
+
+        assert used <= drawn
+
+
+async def test_a_page_is_drawn_in_a_fraction_of_a_second(
+    site: httpx.AsyncClient, fake: Any
+) -> None:
+    """A generous bound: what would be slow is a page whose size grows with the run's."""
+    for address in ("/", f"/runs/{fake.run_id(5)}", f"/runs/{fake.run_id(6)}"):
+        began = time.perf_counter()
+        await site.get("/_kit" + address)
+        assert time.perf_counter() - began < 2
