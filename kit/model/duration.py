@@ -3,8 +3,9 @@ Durations, in Netlify's own grammar and in Python's own types.
 
 A string is one quantity with a unit: `"30 seconds"`, `"1.5h"`, `"2 days"`. A number is seconds.
 The grammar of strings is the one of Async Workloads (number, ASCII spaces, unit word, in any case),
-with two differences, both refusals: a string without a unit, which Netlify reads as milliseconds,
-and several unit words run together, which Netlify accepts by accident.
+with two refusals more: a string without a unit, which Netlify reads as milliseconds, and several
+unit words run together, which Netlify accepts by accident. Zero is zero in any form, also in those
+Netlify refuses: durations reach it as milliseconds.
 """
 
 from __future__ import annotations
@@ -102,14 +103,13 @@ def _string_milliseconds(text: str) -> float:
         msg = f"{text!r} is no duration: write one number and one unit, {_EXAMPLES}"
         raise ValueError(msg)
     number, unit = float(found[1]), found[2]
+    if number == 0 and (not unit or unit in UNIT_MILLISECONDS):
+        return 0.0  # in any unit, and without one
     if not unit:
         msg = f"{text!r} has no unit: Netlify would read milliseconds; write {text.strip()} seconds"
         raise ValueError(msg)
     if unit not in UNIT_MILLISECONDS:
         msg = f"{text!r} has an unknown unit {unit!r}: use ms, s, min, h, d, w or y, {_EXAMPLES}"
-        raise ValueError(msg)
-    if number == 0:
-        msg = f"{text!r} is zero, which Netlify refuses in a string; use the number 0"
         raise ValueError(msg)
     return number * UNIT_MILLISECONDS[unit]
 

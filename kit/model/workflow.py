@@ -80,6 +80,7 @@ class Workflow(Frozen, Generic[P, R]):
             msg = f"timeout must be longer than nothing, not {self.timeout}"
             raise ValueError(msg)
         takes(self)
+        _check_order(self.handler)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the plain handler, with no engine and no checkpoints: for unit tests."""
@@ -137,6 +138,29 @@ def parameter_count(handler: Callable[..., Any]) -> int:
             )
             raise TypeError(msg)
     return min(taken, 2)
+
+
+def _check_order(handler: Callable[..., Any]) -> None:
+    """Refuse a handler whose first parameter is meant for the context: it would get the input."""
+    import inspect
+
+    first = next(iter(inspect.signature(handler).parameters.values()), None)
+    if first is None or first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
+        return
+    is_bare = first.annotation is first.empty
+    if _is_context(first.annotation) or (is_bare and first.name in ("context", "ctx")):
+        msg = (
+            f"{getattr(handler, '__name__', handler)!s} takes its context first ({first}), but a"
+            " handler is called with (input, context), (input) or nothing: put the input first,"
+            " as in (input: None, context: Context) where there is none"
+        )
+        raise TypeError(msg)
+
+
+def _is_context(annotation: Any) -> bool:
+    if isinstance(annotation, str):
+        return annotation.strip("'\" ").rpartition(".")[2] in ("Context", "PlainContext")
+    return getattr(annotation, "__module__", "") == "kit.execution.context"
 
 
 def input_parameter(handler: Callable[..., Any]) -> inspect.Parameter | None:

@@ -39,7 +39,9 @@ def netlify_reads(text: str) -> float | None:
     digits = whole + decimals
     if not digits.isdigit() or (point and not decimals):
         return None
-    if rest not in WORDS or float(number) == 0:
+    if float(number) == 0 and (not rest or rest in WORDS):
+        return 0.0  # zero is refused by Netlify alone
+    if rest not in WORDS:
         return None  # no unit is refused by the kit alone
     return float(number) * WORDS[rest]
 
@@ -94,6 +96,9 @@ def test_a_number_and_a_unit_are_read_as_netlify_does(
         ("1y", timedelta(days=365.25)),
         ("-2s", timedelta(seconds=-2)),
         (0, timedelta()),
+        ("0", timedelta()),
+        ("0 seconds", timedelta()),
+        ("-0.0 ms", timedelta()),
         (90, timedelta(seconds=90)),
         (0.25, timedelta(milliseconds=250)),
         (0.000001, timedelta(microseconds=1)),
@@ -111,7 +116,7 @@ def test_numbers_are_seconds_and_strings_have_units(
     ("text", "said"),
     [
         ("5", "'5' has no unit: Netlify would read milliseconds; write 5 seconds"),
-        ("0 s", "zero"),
+        ("0 months", "unknown unit 'months'"),
         ("1sm", "unknown unit 'sm'"),
         ("3 months", "unknown unit 'months'"),
         ("1h30m", "one number and one unit"),

@@ -96,6 +96,8 @@ def test_no_retries_means_none_even_if_asked_for() -> None:
         (2, RetryAfter("1 s"), timedelta(seconds=20)),
         (2, RetryAfter("1 s", force=True), timedelta(seconds=1)),
         (0, RetryAfter(0), timedelta(seconds=5)),
+        (0, RetryAfter("0 seconds"), timedelta(seconds=5)),
+        (0, RetryAfter("0", force=True), timedelta(seconds=5)),
         (0, RetryAfter(-1, force=True), timedelta(seconds=5)),
         (0, RetryAfter("30 days"), timedelta(days=30)),
         (1, RetryAfter("30 days"), WEEK),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kit.execution.context import PlainContext
 from kit.model.workflow import (
     Workflow,
     annotation_of,
@@ -16,6 +17,9 @@ from kit.model.workflow import (
 
 if TYPE_CHECKING:
     from decimal import Decimal
+
+    import kit
+    from kit import Context
 
 
 async def publish_draft(input: int, context: object) -> int:
@@ -87,6 +91,41 @@ def test_a_handler_that_wants_more_is_refused_by_name(
 ) -> None:
     with pytest.raises(TypeError, match=f"takes '{name}', but a handler is called with"):
         parameter_count(handler)
+
+
+async def context_only(context): ...
+
+
+async def context_first(ctx, input): ...
+
+
+async def swapped(input: Context, context: int): ...
+
+
+async def swapped_with_classes(input, context): ...
+
+
+swapped_with_classes.__annotations__ = {"input": PlainContext, "context": int}
+
+
+async def quoted(c: kit.Context): ...
+
+
+@pytest.mark.parametrize(
+    "handler", [context_only, context_first, swapped, swapped_with_classes, quoted]
+)
+def test_a_handler_that_takes_its_context_first_is_told_what_a_handler_takes(
+    handler: Callable[..., Any],
+) -> None:
+    with pytest.raises(TypeError, match=r"called with \(input, context\), \(input\) or nothing"):
+        Workflow(handler)
+
+
+async def context_is_the_input(context: dict[str, int]): ...
+
+
+def test_an_input_may_be_called_context_if_it_says_what_it_is() -> None:
+    assert takes(Workflow(context_is_the_input)) == 1
 
 
 def test_the_input_parameter_is_the_first() -> None:
