@@ -9,6 +9,7 @@ functions, so that `kit --help` and `kit runs` stay quick.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
 
@@ -43,7 +44,7 @@ from kit.cli.commands import (
 from kit.cli.commands import (
     send as send_cmd,
 )
-from kit.cli.screen.terminal import report
+from kit.cli.screen.terminal import print_json, report, say
 from kit.model.errors import RunNotFoundError, WorkflowError, WorkflowNotFoundError
 
 app = typer.Typer(
@@ -82,15 +83,43 @@ app.add_typer(events_cmd.app, name="events")
 app.command("build")(build_cmd.build)
 app.command("doctor")(doctor_cmd.doctor)
 
+# click's own error, wherever it lies: newer versions of typer have a copy of click in them
+_WrongUse: Any = typer.BadParameter.__mro__[2]
+
 _USED_WRONGLY = (WorkflowNotFoundError, RunNotFoundError)
 
 
 def run() -> None:
-    """Run `kit`; a `WorkflowError` becomes its message and exit status 1 or 2."""
+    """Run `kit`; an error becomes its message, or its JSON form, and exit status 1 or 2."""
+    as_json = "--json" in sys.argv
     try:
-        app()
+        _check_arguments(sys.argv[1:])
+        status = app(standalone_mode=False)
     except WorkflowError as error:
-        report(error, as_json="--json" in sys.argv)
+        report(error, as_json=as_json)
         sys.exit(2 if isinstance(error, _USED_WRONGLY) else 1)
+    except _WrongUse as error:
+        if as_json:
+            print_json({"error": {"code": "USED_WRONGLY", "message": error.format_message()}})
+        else:
+            error.show()
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        say("aborted")
+        sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)  # the reader of our output has gone; there is nobody to tell
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    """Refuse bytes that are no UTF-8, but in what names a file: nothing else could keep them."""
+    for argument in arguments:
+        if argument.startswith("@") or arguments[0] == "init":
+            continue
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode("utf-8", "backslashreplace").decode()
+            msg = f"{shown!r} holds a byte that is not UTF-8: check the terminal's encoding"
+            raise typer.BadParameter(msg) from None

@@ -7,6 +7,8 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from kit.client import background, handle
+from kit.client.default import refuse_imports
+from kit.model.errors import DiscoveryError
 from kit.model.run import RunDetails, RunStatus
 from kit.model.running import current
 
@@ -48,7 +50,18 @@ class WorkflowRun:
 
 
 def wait(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Wait for *coroutine*, on the loop of the run this thread works for or in the background."""
+    """
+    Wait for *coroutine*, on the loop of the run this thread works for or in the background.
+
+    Raises:
+        DiscoveryError: If a workflow file waits while it is imported: it would wait for itself.
+        RuntimeError: If this is the loop that would have to go on meanwhile.
+    """
+    try:
+        refuse_imports()
+    except DiscoveryError:
+        coroutine.close()
+        raise
     running = current.get()
     if running is not None and running[0].main is not None:
         loop = running[0].main.get_loop()

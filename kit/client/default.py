@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
+from kit.model.errors import DiscoveryError, WorkflowError
 from kit.project.catalog import Catalog
+from kit.project.underway import is_importing
 
 if TYPE_CHECKING:
     from kit.client.provider import Provider
@@ -29,6 +31,7 @@ def default() -> Default:
     Raises:
         WorkflowDisabledError: If workflows are switched off.
         ConfigError: If the settings are wrong.
+        DiscoveryError: If a workflow file asks while it is imported.
     """
     global _default
     with _lock:
@@ -39,12 +42,31 @@ def default() -> Default:
             config = load()
             catalog = Catalog.of(config)
             _default = Default(resolve(config, catalog), catalog)
-        return _default
+        found = _default
+    found.catalog.refuse_imports()
+    return found
 
 
 def provider() -> Provider:
     """Return the provider of this process; see `default`."""
     return default().provider
+
+
+def refuse_imports() -> None:
+    """
+    Refuse a workflow file that waits for something while it is imported: it would wait for itself.
+
+    Raises:
+        DiscoveryError: If this thread imports one, and it is the default's.
+    """
+    if not is_importing():
+        return
+    try:
+        default()
+    except DiscoveryError:
+        raise
+    except WorkflowError:
+        return  # whoever needs the settings hears what is wrong with them
 
 
 def use(chosen: Default | None) -> Default | None:

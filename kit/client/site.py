@@ -51,6 +51,11 @@ class _Client:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._site.origin!r})"
 
+    @property
+    def origin(self) -> str:
+        """The site's address."""
+        return self._site.origin
+
     def _start_of(self, workflow: str | AnyWorkflow, input: Any, options: SendOptions) -> Event:
         name, data = checked_input(self._catalog, workflow, input, needs_definition=False)
         return make_event(name, data, options)

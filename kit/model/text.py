@@ -17,6 +17,12 @@ from kit.model.errors import PayloadError
 MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer JavaScript keeps exact."""
 
+MAX_DEPTH = 256
+"""
+How deep lists and dictionaries may lie in each other: far less than Python's stack allows, so that
+what was encoded in one place can be decoded in any other.
+"""
+
 encode = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode
 encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().raw_decode
@@ -38,12 +44,30 @@ def dump_checked(value: Any, what: str) -> tuple[str, Any]:
         text = encode(value)
         if not text.isascii():
             text = _survives_utf8(text, value)
+        if _is_too_deep(text, value):
+            raise RecursionError
         back = _decode(text)[0]
         if back != value:
             _check(value, what, ())
     except (TypeError, ValueError, RecursionError) as error:
         raise _explained(value, what, error) from error
     return text, back
+
+
+def _is_too_deep(text: str, value: Any) -> bool:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False  # nearly always, and quick to see
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, (dict, list, tuple))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def load(text: str | None) -> Any:

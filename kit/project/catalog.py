@@ -15,6 +15,8 @@ from kit.model.errors import DiscoveryError, WorkflowNotFoundError
 from kit.model.workflow import AnyWorkflow
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kit.project.config import Config
     from kit.project.discovery import Discovery
 
@@ -27,8 +29,11 @@ class Catalog:
     number of threads may use one catalog.
     """
 
-    def __init__(self, discover: Callable[[], Discovery] | None = None) -> None:
+    def __init__(
+        self, discover: Callable[[], Discovery] | None = None, *, folder: Path | None = None
+    ) -> None:
         self._discover = discover
+        self._folder = folder
         self._discovery: Discovery | None = None
         self._admitted: dict[str, AnyWorkflow] = {}
         self._lock = threading.RLock()  # a workflow file may ask for workflows while it is found
@@ -42,7 +47,7 @@ class Catalog:
 
             return discover(config.folder, root=config.root)
 
-        return cls(discover)
+        return cls(discover, folder=config.folder if config.enabled else None)
 
     @property
     def errors(self) -> tuple[DiscoveryError, ...]:
@@ -85,6 +90,24 @@ class Catalog:
         if error := self._found().broken.get(name.lower()):
             raise error.with_traceback(None)  # it may be raised many times
         raise WorkflowNotFoundError(_not_found(name, self.names()), known=self.names())
+
+    def refuse_imports(self) -> None:
+        """
+        Refuse whoever wants runs or workflows while a workflow file is being imported for it.
+
+        Raises:
+            DiscoveryError: If this thread imports one: it would wait for itself, for ever.
+        """
+        from kit.project.underway import being_imported
+
+        found = being_imported(self._folder) if self._folder else None
+        if found is not None:
+            file, line = found
+            msg = (
+                f"{file} line {line} starts or asks for runs while the file is imported, and would"
+                " wait for itself: do that inside a function"
+            )
+            raise DiscoveryError(msg, path=str(file))
 
     def _by_name(self) -> dict[str, AnyWorkflow]:
         return {**self._found().by_name, **self._admitted}

@@ -156,7 +156,7 @@ def _tool_table(path: Path) -> Section | None:
 
     try:
         tool = tomllib.loads(text).get("tool", {})
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of more digits than Python reads, too
         msg = f"{path} is no valid TOML: {error}"
         raise ConfigError(msg) from None
     if not isinstance(tool, dict) or "kit" not in tool:
@@ -176,8 +176,10 @@ def _yaml_section(path: Path) -> Section:
         content = loader.construct_document(node) if node else None
     except yaml.YAMLError as error:
         raise _yaml_error(path, text, error) from None
-    except (ValueError, RecursionError) as error:  # a date that does not exist; nesting without end
-        msg = f"{path} holds a value YAML cannot read: {error}. Put quotes around text"
+    except ConfigError:
+        raise
+    except Exception as error:  # noqa: BLE001 - PyYAML fails in any way at a tag its text belies
+        msg = f"{path} holds a value YAML cannot read ({_reason(error)}). Put quotes around text"
         raise ConfigError(msg) from None
     return _section(path, {} if content is None else content, lines)
 
@@ -242,6 +244,13 @@ def _yaml_error(path: Path, text: str, error: yaml.YAMLError) -> ConfigError:
     return ConfigError(
         f"{where}, column {mark.column + 1}, is no valid YAML: {getattr(error, 'problem', error)}"
     )
+
+
+def _reason(error: Exception) -> str:
+    """Say why PyYAML failed, without the value, which may be a secret."""
+    if isinstance(error, (KeyError, AttributeError, TypeError)) or "'" in str(error):
+        return "a tag such as !!bool or !!timestamp stands before something else"
+    return str(error)[:100]
 
 
 def _read(path: Path) -> str:

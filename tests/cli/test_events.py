@@ -26,11 +26,19 @@ def orders(network):
     [
         (["delete", ID], {"eventIds": [ID]}),
         (
-            ["delete", "--state", "pending", "--state", "delayed"],
+            ["delete", "--state", "pending", "--state", "delayed", "--yes"],
             {"states": ["pending", "delayed"]},
         ),
-        (["delete", "--all"], {"states": [*STATES]}),
+        (["delete", "--all", "--yes"], {"states": [*STATES]}),
+        (
+            ["delete", "--name", "W", "--id", "order-7"],
+            {"eventIds": [derived_id("run", "w", "order-7")]},
+        ),
         (["retry", ID], {"eventIds": [ID]}),
+        (
+            ["retry", ID, "--name", "w", "--id", "a", "--id", "b"],
+            {"eventIds": [ID, derived_id("run", "w", "a"), derived_id("run", "w", "b")]},
+        ),
         (["retry", "--name", "w"], {"eventNames": ["w"]}),
         (["retry", "--all"], {}),
     ],
@@ -51,6 +59,13 @@ def test_an_order_names_what_it_is_about(kit, orders, arguments, body):
         ["delete", "x"],
         ["delete", "--state", "done"],
         ["delete", ID, "--all"],
+        ["delete", "--all"],
+        ["delete", "--state", "pending"],
+        ["delete", "--id", "order-7"],
+        ["delete", "--name", "w"],
+        ["retry", "--id", "order-7"],
+        ["retry", "--id", "order-7", "--name", "a", "--name", "b"],
+        ["retry", "--id", "order-7", "--name", "\u2603"],
         ["delete", *[word for state in STATES for word in ("--state", state)]],
     ],
 )
@@ -66,7 +81,7 @@ def test_the_order_is_told_as_json(kit, orders):
 
 def test_a_site_without_the_api_is_an_error(kit, network):
     network.delete(f"{API}/events").respond(404)
-    said = kit("events", "delete", "--all", *TO_SITE)
+    said = kit("events", "delete", "--all", "--yes", *TO_SITE)
 
     assert said.status == 1
     assert "Install Async Workloads" in said.err
@@ -75,3 +90,25 @@ def test_a_site_without_the_api_is_an_error(kit, network):
 
 def test_without_a_site_there_are_no_events(kit):
     assert "kit runs" in kit("events", "delete", "--all").err
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y", 0), ("n", 1), ("", 1)])
+def test_deleting_many_is_asked_about_at_a_terminal(
+    kit, orders, network, monkeypatch, answer, status
+):
+    monkeypatch.setattr("kit.cli.commands.events._can_ask", lambda: True)
+    said = kit("events", "delete", "--all", *TO_SITE, stdin=f"{answer}\n".encode())
+
+    assert said.status == status
+    assert f"Delete every event of {SITE}? [y/N]" in said.err
+    assert network.calls.call_count == (1 if status == 0 else 0)
+    assert said.out.strip() == ""
+
+
+def test_where_nobody_can_be_asked_deleting_many_says_what_to_give(kit, network):
+    said = kit("events", "delete", "--state", "pending", *TO_SITE)
+
+    assert said.status == 2
+    assert f"Delete every pending event of {SITE}? Nobody can be asked here" in said.err
+    assert "--yes" in said.err
+    assert not network.calls

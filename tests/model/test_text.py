@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.model.errors import PayloadError
-from kit.model.text import check_travels, dump, dump_checked, load
+from kit.model.text import MAX_DEPTH, check_travels, dump, dump_checked, load
 
 HALVES = "\ud83d\ude00"  # two halves in a row, which JSON cannot tell from one character
 texts = st.text(st.characters()).filter(lambda text: HALVES[0] not in text or len(text) == 1)
@@ -70,6 +71,27 @@ def nested(depth: int) -> list[Any]:
     for _ in range(depth):
         value = [value]
     return value
+
+
+@pytest.mark.parametrize("shape", [lambda v: [v], lambda v: {"a": v}, lambda v: (1, v, "]")])
+def test_what_is_encoded_at_the_depth_limit_is_decoded_on_a_stack_that_is_nearly_full(
+    shape: Callable[[Any], Any],
+) -> None:
+    value = shape(0)
+    for _ in range(MAX_DEPTH - 1):
+        value = shape(value)
+    text = dump(value)
+    with pytest.raises(PayloadError, match="nested too deeply"):
+        dump(shape(value))
+
+    def deeper(frames: int) -> Any:
+        return deeper(frames - 1) if frames else load(text)
+
+    assert json.dumps(deeper(sys.getrecursionlimit() // 2))
+
+
+def test_brackets_within_texts_are_no_depth() -> None:
+    assert load(dump(["[{" * 1000] * 300)) == ["[{" * 1000] * 300
 
 
 def circular() -> list[Any]:

@@ -215,3 +215,34 @@ def test_two_files_in_one_folder_are_refused(
         (root / name).write_text("[tool.kit]\n" if name.endswith("toml") else "")
 
     assert refusal(root) == (f"{root} has both {says}: keep one, so that no setting hides another")
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("!!bool s3cret", "a tag such as !!bool or !!timestamp"),
+        ("!!timestamp s3cret", "a tag such as !!bool or !!timestamp"),
+        ("!!float s3cret", "a tag such as"),
+        ("!!int s3cret", "a tag such as"),
+        ("!!binary s3cret=", "failed to decode"),
+        ("!!set s3cret", "expected a mapping"),
+        ("2026-13-45", "month must be in 1..12"),
+    ],
+)
+def test_a_tag_that_its_text_belies_is_said_without_the_text(
+    root: Path, refusal: Any, value: str, why: str
+) -> None:
+    says = refusal(root, f"workflow:\n  apiKey: {value}\n")
+    assert says.startswith(str(root / "kit.yaml"))
+    assert why in says
+
+
+def test_a_number_of_more_digits_than_python_reads_is_no_traceback(
+    root: Path, refusal: Any
+) -> None:
+    (root / "pyproject.toml").write_text(f"[tool.kit.workflow]\nconcurrency = {'9' * 5000}\n")
+    assert refusal(root).startswith(
+        f"{root / 'pyproject.toml'} is no valid TOML: Exceeds the limit"
+    )
+    (root / "pyproject.toml").unlink()
+    assert "digits" in refusal(root, f"workflow:\n  concurrency: {'9' * 5000}\n")

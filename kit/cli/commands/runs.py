@@ -32,7 +32,9 @@ Fast = Annotated[bool, typer.Option("--fast", help="Skip sleeps and waits.")]
 def runs(
     context: typer.Context,
     status: Statuses = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=1_000_000, help="How many at most.")
+    ] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List the runs kept here, newest first; or show, stop, retry, delete, resume them."""

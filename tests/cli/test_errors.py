@@ -1,0 +1,75 @@
+"""What commands say of an error: a message, or JSON where JSON was asked for; never a traceback."""
+
+import json
+
+import pytest
+
+WRONG_USE = [
+    ["nonsense"],
+    ["runs", "--limit", "0"],
+    ["runs", "--limit", "9" * 30],
+    ["runs", "--nonsense"],
+    ["runs", "show"],
+    ["run"],
+    ["run", "w", "--data", "{"],
+    ["run", "w", "--id", ""],
+    ["run", "w", "--id", "\udcff"],
+    ["runs", "show", "\udcff"],
+    ["send", "w", "--base-url", "https://site.example", "--delay", "5"],
+    ["send", "w", "--base-url", "https://site.example", "--priority", "51"],
+    ["events", "delete", "--base-url", "https://site.example"],
+    ["schema", "--write", "--check", "config"],
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG_USE)
+def test_wrong_use_is_told_as_json_where_that_was_asked_for(kit, arguments):
+    said = kit(*arguments, "--json")
+
+    assert said.status == 2
+    assert said.json["error"]["code"]
+    assert said.json["error"]["message"]
+    assert said.err == ""
+
+
+@pytest.mark.parametrize("arguments", WRONG_USE)
+def test_wrong_use_is_told_in_words(kit, arguments):
+    said = kit(*arguments)
+
+    assert said.status == 2
+    assert "Error: " in said.err
+    assert "Traceback" not in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [
+        (["runs", "show", "0b5c"], 2, "RUN_NOT_FOUND"),
+        (["run", "nobody"], 2, "WORKFLOW_DEFINITION_NOT_FOUND"),
+        (["send", "w"], 1, "CONFIG_INVALID"),
+        (["config"], 1, "CONFIG_INVALID"),
+    ],
+)
+def test_an_error_is_told_as_json_with_its_code(kit, root, arguments, status, code):
+    if arguments == ["config"]:
+        (root / "kit.yaml").write_text("workflow:\n  store: awll\n")
+    said = kit(*arguments, "--json")
+
+    assert (said.status, said.json["error"]["code"]) == (status, code)
+
+
+def test_zero_is_a_delay_in_any_form(kit, network):
+    network.post(url__startswith="https://site.example").respond(200, headers={"x-awl-ack": "a"})
+    for delay in ("0", "0s", "0 seconds"):
+        said = kit("send", "w", "--base-url", "https://site.example", "--delay", delay, "--json")
+        assert said.status == 0
+        [sent] = json.loads(network.calls.last.request.content)
+        assert sent["delayUntil"] > 0
+
+
+def test_help_and_version_end_well(kit):
+    assert kit("--help").status == 0
+    assert kit("--version").status == 0
+    assert kit("runs", "--help").status == 0
+    assert kit().status in (0, 2)  # as click has it
