@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         defer_workflow,
         get_workflow_run,
         list_workflows,
+        resume,
         run_workflow,
         send_event,
         send_events,
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "kit.client.api": (
-        "defer_workflow get_workflow_run list_workflows run_workflow send_event send_events"
+        "defer_workflow get_workflow_run list_workflows resume run_workflow send_event send_events"
     ),
     "kit.client.site": "AsyncWorkflowClient WorkflowClient",
     "kit.client.definition": "define_workflow",
@@ -114,6 +115,7 @@ __all__ = [
     "get_workflow_run",
     "list_workflows",
     "read_validated_payload",
+    "resume",
     "run_workflow",
     "send_event",
     "send_events",

@@ -24,6 +24,7 @@ __all__ = [
     "get_workflow_run",
     "list_workflows",
     "read_validated_payload",
+    "resume",
     "run_workflow",
     "send_event",
     "send_events",
@@ -72,6 +73,11 @@ def get_workflow_run(id: str) -> WorkflowRun | None:
     """Return a handle on a run, or None; see `kit.get_workflow_run`."""
     found = wait(client.get_workflow_run(id))
     return None if found is None else WorkflowRun(found)
+
+
+def resume() -> None:
+    """Take up every unfinished run kept on this machine; see `kit.resume`."""
+    wait(client.resume())
 
 
 def list_workflows() -> list[Workflow[..., Any]]:

@@ -99,6 +99,23 @@ async def get_workflow_run(id: str) -> WorkflowRun | None:
     return None if run is None else WorkflowRun(run.id, run.workflow, source, native=run)
 
 
+async def resume() -> None:
+    """
+    Take up every unfinished run kept on this machine, whoever has started it.
+
+    For a program that is there to execute runs: call it once when a web application or a worker
+    starts. Without it a program executes what it starts or waits for, and leaves the rest alone. Of
+    several processes that resume, one executes; when it ends, another goes on. On Netlify runs go
+    on by themselves, and this does nothing.
+
+    Raises:
+        StoreError: If the run file cannot be used.
+    """
+    from kit.client.default import provider
+
+    await provider().resume()
+
+
 async def list_workflows() -> list[AnyWorkflow]:
     """Return the workflows defined in this project, by name."""
     from kit.client.default import default

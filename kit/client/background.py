@@ -23,6 +23,9 @@ T = TypeVar("T")
 EXIT_SECONDS = 10.0
 """How long an ending interpreter waits for what was deferred."""
 
+CLOSE_SECONDS = 5.0
+"""How long it then waits for what has to be closed."""
+
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
@@ -80,10 +83,28 @@ def defer(coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
     return future
 
 
+class Closes(Protocol):
+    """Something that is closed when the interpreter ends."""
+
+    async def close(self) -> None:
+        """Close it, on the background loop."""
+
+
+_closes: WeakSet[Closes] = WeakSet()
+
+
+def closes_at_exit(each: Closes) -> None:
+    """Close *each* when the interpreter ends, if it still exists then."""
+    _closes.add(each)
+
+
 @atexit.register
 def flush(seconds: float = EXIT_SECONDS) -> None:
-    """Wait for what was deferred, at most so many *seconds*."""
+    """Wait for what was deferred, at most so many *seconds*, and close what has to be."""
     concurrent.futures.wait(set(_deferred), timeout=seconds)
+    closing = [start(each.close()) for each in list(_closes)]
+    _closes.clear()
+    concurrent.futures.wait(closing, timeout=CLOSE_SECONDS)
 
 
 class Afresh(Protocol):
@@ -112,6 +133,7 @@ def _in_child() -> None:
     abandon(_loop, set(_deferred))
     _lock, _loop = threading.Lock(), None
     _deferred.clear()
+    _closes.clear()
     current.set(None)  # a step that forks is its parent's
     for each in list(_afresh):
         each.begin_afresh()

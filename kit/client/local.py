@@ -1,7 +1,9 @@
 """
 Runs on this machine: the embedded engine, on the background loop, on the file of the settings.
 
-The engine opens at the first use and then continues what an earlier process left unfinished.
+The engine opens at the first use. It executes what this process starts or waits for, or has the
+process do so that drives the runs already; see `engine.driving`. What an earlier process left
+unfinished it takes up when it is told to `resume`.
 """
 
 from __future__ import annotations
@@ -63,6 +65,10 @@ class LocalProvider:
         """Return the run with its steps and failed attempts."""
         return await asyncio.to_thread(self._details, run_id)
 
+    async def resume(self) -> None:
+        """Take up every unfinished run, now and whenever the process ends that drives them."""
+        await background.run(self._resume())
+
     async def close(self) -> None:
         """Break off what is running, which a later process continues, and close the file."""
         await background.run(self._close())
@@ -77,8 +83,10 @@ class LocalProvider:
                     durability=self._settings.durability,
                     replay=self._settings.replay,
                     concurrency=self._settings.concurrency,
+                    resume=(),
                 )
                 self._engine = await engine.open()
+                background.closes_at_exit(self)
             return self._engine
 
     async def _send(self, event: Event, key: str | None) -> Run:
@@ -87,7 +95,6 @@ class LocalProvider:
         return await engine.submit(event, key=key)
 
     async def _find(self, run_id: str) -> Run | None:
-        await self._open()
         reader = Reader(self._config.path)
         try:
             return reader.find(run_id)
@@ -99,6 +106,9 @@ class LocalProvider:
 
     async def _stop(self, run_id: str) -> bool:
         return await (await self._open()).stop(run_id)
+
+    async def _resume(self) -> None:
+        await (await self._open()).resume()
 
     async def _close(self) -> None:
         engine, self._engine = self._engine, None

@@ -58,11 +58,17 @@ class NetlifyProvider:
         self._transport = transport
         self._sender: Sender | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # the sender's
+        background.begins_afresh(self)
 
     @property
     def site(self) -> Site:
         """The site events go to."""
         return self._site
+
+    def begin_afresh(self) -> None:
+        """Leave the connections to the process that forked this one; see `background`."""
+        background.abandon(self._sender, self._loop)
+        self._sender = self._loop = None
 
     async def send(self, event: Event, *, key: str | None = None) -> Acknowledgement:
         """Send the event to the site's router."""
@@ -96,6 +102,9 @@ class NetlifyProvider:
         """Finish what is under way, and close the connections."""
         if self._sender is not None:
             await background.run(self._close())
+
+    async def resume(self) -> None:
+        """Do nothing: there, unfinished runs go on by themselves."""
 
     def _cannot(self, what: str) -> Never:
         remedy = (

@@ -60,6 +60,9 @@ class Provider(Protocol):
             NotSupportedError: If the provider cannot.
         """
 
+    async def resume(self) -> None:
+        """See to it that every unfinished run goes on, whoever has started it."""
+
     async def details(self, run_id: str) -> RunDetails:
         """
         Return all that is known of a run.

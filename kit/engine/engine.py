@@ -7,30 +7,26 @@ each unfinished run at its last checkpoint. `loop` carries the runs on; here is 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from kit.engine.advance import before_failure
+from kit.engine.arrivals import Arrivals
 from kit.engine.clock import Clock, SystemClock
+from kit.engine.driving import Driving, FindWorkflow
 from kit.engine.invoking import Watch
 from kit.engine.live import ActiveRun, anew, arriving
 from kit.engine.loop import Loop, LoopOptions
-from kit.engine.requests import Requests
 from kit.engine.waiting import Waiting
 from kit.model.delivery import AfterStep
 from kit.model.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
 from kit.model.event import Event
-from kit.model.run import Run, RunStatus
-from kit.model.workflow import Workflow
-from kit.store.sqlite.lease import Lease
+from kit.model.run import Run
 from kit.store.sqlite.runs import Durability, RunStore
 
-FindWorkflow = Callable[[str], Workflow[..., Any] | None]
 Replay = Literal["pauses", "always"]
 
 
@@ -64,55 +60,48 @@ class Engine:
             msg = f"an engine needs room for at least one run, not for {concurrency}"
             raise ValueError(msg)
         self.path = path
-        self.unknown: set[str] = set()
-        """Names of workflows that unfinished runs belong to and nobody defines."""
         self._find = find
         self._durability: Durability = durability
         self._resume = resume
         self._fast = fast
         self._clock = clock or SystemClock()
         after_step = AfterStep.SUSPEND if replay == "always" else AfterStep.COMMIT
-        self._options = LoopOptions(self._clock, after_step, concurrency, fast, observe)
+        self._options = LoopOptions(self._clock, after_step, concurrency, observe)
         self._waiting = Waiting()
-        self._arriving: dict[str, asyncio.Future[int]] = {}
 
     async def open(self) -> Self:
         """Open the file, and continue what an ended process left; see `close`."""
-        self._lease = Lease(self.path)
-        try:
-            self._store = RunStore(
-                self.path, durability=self._durability, on_foreign=self._look_at_requests
-            )
-        except BaseException:
-            self._lease.release()
-            raise
-        self._loop = Loop(self._store, self._waiting, self.send, self._options)
-        self._requests = Requests(
-            self._store, stop=self.stop, retry=self.retry, fail=self._waiting.fail
+        self._store = RunStore(
+            self.path,
+            durability=self._durability,
+            on_foreign=lambda: self._driving.has_changed(),
+            check=lambda: self._driving.check(),
         )
+        self._loop = Loop(self._store, self._waiting, self._accept, self._options)
+        self._driving = Driving(
+            self._store, self._loop, self._waiting, self._find, self._clock, fast=self._fast
+        )
+        self._arrivals = Arrivals(self._loop, self._driving)
+        self._loop.is_quiet_elsewhere = lambda: self._driving.is_quiet
         try:
-            self._take_up()
+            if self._resume == "all":
+                await self._driving.wish_all()
+            elif self._resume:
+                await self._driving.wish(*self._resume)
         except BaseException:
             await self.close()
             raise
         return self
 
-    def _take_up(self) -> None:
-        """Continue what an ended process left unfinished."""
-        now = self._clock.now()
-        for run in self._store.reader.unfinished():
-            if self._resume != "all" and run.id not in self._resume:
-                continue
-            workflow = self._find(run.workflow)
-            if workflow is None:
-                self.unknown.add(run.workflow)
-            else:
-                due = now if run.status is RunStatus.RUNNING or self._fast else run.due
-                live = ActiveRun(replace(run, due=due), workflow)
-                self._loop.live[run.id] = live
-                self._loop.queue(live)
-        self._requests.look()
-        self._loop.pump()
+    @property
+    def unknown(self) -> set[str]:
+        """Names of workflows that unfinished runs belong to and nobody defines here."""
+        return self._driving.unknown
+
+    @property
+    def is_driver(self) -> bool:
+        """Whether this engine executes the runs of the file; one of all that have it open does."""
+        return self._driving.is_driver
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -127,21 +116,18 @@ class Engine:
 
     async def close(self) -> None:
         """Break off what is running, which a later engine continues, and close the file."""
+        self._driving.cease()
         try:
             await self._loop.close()
-            await self._requests.close()
+            await self._driving.close()
         finally:
             self._waiting.fail(self._closed())
             await self._store.close()
-            self._lease.release()
+            self._driving.release()
 
     def _closed(self) -> StoreError:
         msg = f"the engine on {self.path} was closed; what has not ended goes on when one is opened"
         return StoreError(msg, path=str(self.path), code="ENGINE_CLOSED")
-
-    def _look_at_requests(self) -> None:
-        if not self._loop.closing:
-            self._requests.look()
 
     async def submit(self, event: Event, *, key: str | None = None) -> Run:
         """
@@ -154,24 +140,32 @@ class Engine:
             PayloadError: If the data would not survive its way to a deployed workflow.
             StoreError: If it could not be stored, or the engine has been closed.
         """
+        return await self._submit(event, key, None)
+
+    async def _accept(self, event: Event, sender: ActiveRun) -> None:
+        """Accept an event that a run has sent."""
+        await self._submit(event, None, sender)
+
+    async def _submit(self, event: Event, key: str | None, sender: ActiveRun | None) -> Run:
         workflow = self._find(event.name)
         if workflow is None:
             msg = f"no workflow is called {event.name!r}"
             raise WorkflowNotFoundError(msg)
         data = event.encoded()
-        await self._arrived(event.id)
+        await self._arrivals.of(event.id)
         self._check_open()
-        now = self._clock.now()
-        due = now if self._fast else max(event.due or 0, now)
-        begins = due <= now and self._loop.reserve()
-        live = arriving(event, data, workflow, now=now, due=due, begins=begins, key=key)
-        if await self._store_arrival(live, self._store.insert(live.run)):
-            return live.run
-        return self.get(event.id)
-
-    async def send(self, event: Event) -> None:
-        """Accept an event that a workflow has sent; see `submit`."""
-        await self.submit(event)
+        is_driver = self._driving.is_driver or await self._driving.drives()
+        now, fast = self._clock.now(), sender.fast if sender else self._fast
+        due = now if fast else max(event.due or 0, now)
+        begins = is_driver and due <= now and self._loop.reserve()
+        live = arriving(
+            event, data, workflow, now=now, due=due, begins=begins, key=key, sender=sender
+        )
+        live.fast = fast
+        ask = None if is_driver else replace(self._driving.ask(), fast=fast)
+        stored = self._store.insert(live.run, root=live.root, ask=ask)
+        is_new = await self._arrivals.follow(live, ask, stored)
+        return live.run if is_new else self.get(event.id)
 
     def get(self, run_id: str) -> Run:
         """
@@ -195,15 +189,19 @@ class Engine:
             WorkflowNotFoundError: If it waits for a workflow that nobody defines here.
             StoreError: If the store failed or the engine was closed, so that no run can go on.
         """
-        await self._arrived(run_id)
-        if run_id in self._loop.live:
-            return await self._waiting.for_run(run_id)
-        run = self.get(run_id)
-        if run.status.is_final:
-            return run
-        self._check_open()
-        msg = f"run {run.id} waits for its workflow {run.workflow!r}, which nobody defines here"
-        raise WorkflowNotFoundError(msg)
+        await self._arrivals.of(run_id)
+        ended = self._waiting.for_run(run_id)
+        try:
+            if run_id not in self._loop.live:
+                run = self.get(run_id)
+                if run.status.is_final:
+                    return run
+                self._check_open()
+                await self._driving.wish(run_id)
+                self._driving.settle()
+            return await ended
+        finally:
+            ended.cancel()
 
     async def idle(self) -> None:
         """
@@ -212,7 +210,8 @@ class Engine:
         Raises:
             StoreError: If the store failed or the engine was closed, so that no run can go on.
         """
-        if self._waiting.failure or self._arriving or not self._loop.is_quiet:
+        if self._waiting.failure or self._arrivals.are_expected or not self._loop.is_all_quiet:
+            self._driving.settle()
             await self._waiting.for_quiet()
 
     async def stop(self, run_id: str) -> bool:
@@ -225,17 +224,22 @@ class Engine:
             RunNotFoundError: If there is none with this id.
             StoreError: If it could not be stored.
         """
-        await self._arrived(run_id)
+        await self._arrivals.of(run_id)
         live = self._loop.live.get(run_id)
-        if live is not None:
+        if live is not None and not live.busy:
             await self._loop.stop(live)
             return True
-        run = self.get(run_id)
-        if run.status.is_final:
+        if self.get(run_id).status.is_final:
             return False
-        now = self._clock.now()  # nobody defines its workflow here, so nothing is under way
-        await self._store.end(replace(run, status=RunStatus.CANCELLED, ended=now), 0, ())
-        return True
+        if live is None and await self._driving.drives() and run_id not in self._loop.live:
+            if await self._driving.cancel(run_id):
+                return True
+        elif live is not None:
+            live.stopped = True
+        if await self._store.request_stop(run_id, self._clock.now()):
+            self._driving.hear()
+            return True
+        return not self.get(run_id).status.is_final  # it was asked to stop before
 
     async def retry(self, run_id: str, *, from_start: bool = False) -> Run:
         """
@@ -249,7 +253,7 @@ class Engine:
             WorkflowNotFoundError: If its workflow is not defined any more.
             StoreError: If it could not be stored.
         """
-        await self._arrived(run_id)
+        await self._arrivals.of(run_id)
         run = self.get(run_id)
         if not run.status.is_final:
             return run
@@ -258,28 +262,24 @@ class Engine:
             msg = f"no workflow is called {run.workflow!r} any more"
             raise WorkflowNotFoundError(msg)
         self._check_open()
+        is_driver = await self._driving.drives()
         keep = [] if from_start else before_failure(self._store.reader.checkpoints(run_id))
-        live = ActiveRun(anew(run, self._clock.now()), workflow)
-        stored = self._store.queue_again(run_id, keep, live.run.due)
-        return live.run if await self._store_arrival(live, stored) else self.get(run_id)
+        root = self._store.reader.root(run_id)
+        live = ActiveRun(anew(run, self._clock.now()), workflow, root=root, fast=self._fast)
+        ask = None if is_driver else self._driving.ask()
+        stored = self._store.queue_again(run_id, keep, live.run.due, ask)
+        is_again = await self._arrivals.follow(live, ask, stored)
+        return live.run if is_again else self.get(run_id)
 
-    async def _store_arrival(self, live: ActiveRun, stored: asyncio.Future[int]) -> int:
-        """Admit a run once it is stored, even if whoever brought it does not wait for that."""
-        self._arriving[live.run.id] = stored
-        stored.add_done_callback(partial(self._admit, live))
-        return await asyncio.shield(stored)
+    async def resume(self) -> None:
+        """
+        Take up every unfinished run of the file, now and whenever its driver ends.
 
-    def _admit(self, live: ActiveRun, stored: asyncio.Future[int]) -> None:
-        del self._arriving[live.run.id]
-        if stored.exception() is None and stored.result():
-            self._loop.admit(live)
-        elif live.run.status is RunStatus.RUNNING:
-            self._loop.release()
-
-    async def _arrived(self, run_id: str) -> None:
-        """Wait until nothing of this id is on its way to the disk."""
-        while run_id in self._arriving:
-            await asyncio.wait([self._arriving[run_id]])
+        Raises:
+            StoreError: If the file cannot be used, or the engine has been closed.
+        """
+        self._check_open()
+        await self._driving.wish_all()
 
     def _check_open(self) -> None:
         if self._waiting.failure is not None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from kit.engine.clock import Clock, Timer
 from kit.engine.live import ActiveRun, StoreCheckpointer
 from kit.execution.execute import execute
-from kit.execution.invocation import Send
 from kit.model.delivery import AfterStep, Delivery, Failed, Outcome
 from kit.model.errors import RunTimedOut
 from kit.model.event import Event
@@ -18,6 +17,8 @@ from kit.model.run import Progress, ProgressKind
 from kit.store.sqlite.runs import RunStore
 
 Watch = Callable[[Progress], None]
+SendOn = Callable[[Event, ActiveRun], Awaitable[None]]
+"""Accepts an event that a run has sent."""
 
 
 class Invoking:
@@ -35,7 +36,7 @@ class Invoking:
         store: RunStore,
         clock: Clock,
         after_step: AfterStep,
-        send: Send,
+        send: SendOn,
         observe: Watch | None,
     ) -> None:
         self.timed_out = False
@@ -77,6 +78,16 @@ class Invoking:
             if not self.execution.done():
                 self.execution.cancel()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the run is not executed for another process."""
+        return self._live.own
+
+    def pause(self) -> asyncio.Future[Outcome]:
+        """Let it end at its next step or sleep; return what is done when it has."""
+        self._live.pausing = True
+        return self._decided
+
     def break_off(self) -> None:
         """End it wherever it is: the engine closes, and a later one goes on from here."""
         self.execution.cancel()
@@ -97,7 +108,7 @@ class Invoking:
             self._decided.set_exception(error)
 
     async def _send(self, event: Event) -> None:
-        await self._checkpointer.stored(lambda: self._send_on(event))
+        await self._checkpointer.stored(lambda: self._send_on(event, self._live))
 
     def _set_limit(self) -> None:
         if self._live.deadline is not None:

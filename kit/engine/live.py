@@ -24,7 +24,9 @@ class ActiveRun:
     An unfinished run. `event` and `checkpoints` are at hand only while it runs, or about to.
 
     `stopped` says that somebody wants it to end; `busy`, that an invocation is about to begin, is
-    under way, or its outcome is being stored.
+    under way, or its outcome is being stored; `pausing`, that the invocation is to end. `root` is
+    the run it belongs to, if that is another. With `fast` its waits are skipped. It is not `own` if
+    it is executed because another process asks for it.
     """
 
     run: Run
@@ -33,6 +35,10 @@ class ActiveRun:
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
     stopped: bool = False
     busy: bool = False
+    pausing: bool = False
+    root: str | None = None
+    fast: bool = False
+    own: bool = True
 
     @property
     def deadline(self) -> int | None:
@@ -70,6 +76,7 @@ def arriving(
     due: int,
     begins: bool,
     key: str | None,
+    sender: ActiveRun | None,
 ) -> ActiveRun:
     """Return the run that *event*, whose data is the JSON text *data*, starts in *workflow*."""
     run = Run(
@@ -85,7 +92,11 @@ def arriving(
         key=key,
     )
     # read from the text: what the sender does with its data from now on is no business of the run
-    return ActiveRun(run, workflow, replace(event, data=load(data)) if begins else None)
+    begun = replace(event, data=load(data)) if begins else None
+    if sender is None:
+        return ActiveRun(run, workflow, begun)
+    root = sender.root or sender.run.id
+    return ActiveRun(run, workflow, begun, root=root, fast=sender.fast, own=sender.own)
 
 
 def anew(run: Run, now: int) -> Run:
@@ -114,8 +125,8 @@ class StoreCheckpointer:
 
     @property
     def stopped(self) -> bool:
-        """Whether the run is to end at its next step or sleep."""
-        return self._live.stopped
+        """Whether the invocation is to end at its next step or sleep."""
+        return self._live.stopped or self._live.pausing
 
     async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Store *checkpoints*, and return once they are on disk; see `stored`."""

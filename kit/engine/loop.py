@@ -9,20 +9,23 @@ transaction before anything is done about it, so a process may end at any point.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from kit.engine.advance import after
 from kit.engine.agenda import Agenda
 from kit.engine.clock import Clock, Timer
-from kit.engine.invoking import Invoking, Watch, timed_out
+from kit.engine.invoking import Invoking, SendOn, Watch, timed_out
 from kit.engine.live import ActiveRun
 from kit.engine.waiting import Waiting
-from kit.execution.invocation import Send
 from kit.model.delivery import AfterStep, Checkpoint, Completed, Outcome
 from kit.model.failure import Failure
 from kit.model.run import Progress, ProgressKind, RunStatus
 from kit.store.sqlite.runs import RunStore
+
+HAND_OVER_SECONDS = 2.0
+"""How long a closing engine waits for runs of other processes to come to their next step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +35,25 @@ class LoopOptions:
     clock: Clock
     after_step: AfterStep
     concurrency: int
-    fast: bool
     observe: Watch | None
 
 
 class Loop:
     """
-    The unfinished runs of one store, `live` by their ids, and what becomes of them.
+    The unfinished runs of one store, `live` by their ids, and what becomes of them; `arriving` are
+    those that are being stored.
 
     *waiting* is told of what has ended, and of a store that failed: nothing begins after that.
     """
 
-    def __init__(self, store: RunStore, waiting: Waiting, send: Send, options: LoopOptions) -> None:
+    def __init__(
+        self, store: RunStore, waiting: Waiting, send: SendOn, options: LoopOptions
+    ) -> None:
         self.live: dict[str, ActiveRun] = {}
+        self.arriving: dict[str, asyncio.Future[int]] = {}
         self.closing = False
+        self.all_own = True
+        self.is_quiet_elsewhere: Callable[[], bool] = lambda: True
         self._store = store
         self._waiting = waiting
         self._send = send
@@ -58,6 +66,10 @@ class Loop:
         self._reserved = 0
         self._timer: Timer | None = None
         self._timer_due: int | None = None
+
+    def has(self, run_id: str) -> bool:
+        """Tell whether a run is live, or about to be."""
+        return run_id in self.live or run_id in self.arriving
 
     def reserve(self) -> bool:
         """Keep room for a run that is about to be stored; False if it has to queue."""
@@ -83,6 +95,12 @@ class Loop:
             self.queue(live)
             self.pump()
 
+    def take_up(self, live: ActiveRun) -> None:
+        """Take on a run that was stored before; `pump` then begins it if it is due."""
+        self.live[live.run.id] = live
+        self.all_own = self.all_own and live.own
+        self.queue(live)
+
     def queue(self, live: ActiveRun) -> None:
         """Put a run on the agenda."""
         now = self._clock.now()
@@ -90,8 +108,22 @@ class Loop:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing is going on and nothing is known to be due."""
-        return not (self._running or self._reserved or self._agenda.has_ready)
+        """Whether nothing of its own is going on and nothing is known to be due."""
+        if not (self._running or self._reserved or self._agenda.has_ready):
+            return True
+        if self._reserved or self._foreign == 0:
+            return False
+        now = self._clock.now()
+        return not any(each.own and (each.busy or each.due <= now) for each in self.live.values())
+
+    @property
+    def is_all_quiet(self) -> bool:
+        """Whether that holds for what other processes execute for this one, too."""
+        return self.is_quiet and self.is_quiet_elsewhere()
+
+    @property
+    def _foreign(self) -> int:
+        return 0 if self.all_own else sum(not each.own for each in self.live.values())
 
     @property
     def _has_room(self) -> bool:
@@ -115,7 +147,7 @@ class Loop:
                 )
                 self._begin(live)
         self._set_timer()
-        if self.is_quiet:
+        if self.is_all_quiet:
             self._waiting.quiet()
 
     def _set_timer(self) -> None:
@@ -159,7 +191,8 @@ class Loop:
             live.wake(self._store.reader)
         self._tell(live, ProgressKind.RUN_STARTED, attempt=live.run.attempt)
         how = self._options
-        invoking = Invoking(live, self._store, self._clock, how.after_step, self._send, how.observe)
+        observe = how.observe if live.own else None
+        invoking = Invoking(live, self._store, self._clock, how.after_step, self._send, observe)
         outcome = await self._outcome(invoking)
         if live.stopped and not isinstance(outcome, Completed):
             return await self._end(live, RunStatus.CANCELLED, kept=outcome.checkpoints)
@@ -178,7 +211,7 @@ class Loop:
                 invoking.execution.add_done_callback(self._unwinding.discard)
 
     async def _store_outcome(self, live: ActiveRun, outcome: Outcome) -> None:
-        to_store = after(live.run, outcome, self._clock.now(), fast=self._options.fast)
+        to_store = after(live.run, outcome, self._clock.now(), fast=live.fast)
         first = len(live.checkpoints)
         live.run = to_store.run
         attempt = to_store.attempt
@@ -186,7 +219,9 @@ class Loop:
             told = {"attempt": attempt.number, "error": attempt.failure.message}
             self._tell(live, ProgressKind.ATTEMPT_FAILED, retryIn=attempt.retry_in, **told)
         if live.run.status.is_final:
-            await self._store.end(live.run, first, to_store.checkpoints, attempt)
+            await self._store.end(
+                live.run, first, to_store.checkpoints, attempt, answered=live.stopped
+            )
             return self._ended(live)
         await self._store.wait(live.run, first, to_store.checkpoints, attempt)
         if live.run.status is RunStatus.SLEEPING:
@@ -204,7 +239,7 @@ class Loop:
         kept: tuple[Checkpoint, ...] = (),
     ) -> None:
         live.run = replace(live.run, status=status, ended=self._clock.now(), failure=failure)
-        await self._store.end(live.run, len(live.checkpoints), kept)
+        await self._store.end(live.run, len(live.checkpoints), kept, answered=live.stopped)
         self._ended(live)
 
     def _ended(self, live: ActiveRun) -> None:
@@ -213,7 +248,7 @@ class Loop:
         self._waiting.ended(live.run)
 
     def _tell(self, live: ActiveRun, what: ProgressKind, **data: Any) -> None:
-        if self._options.observe is not None:
+        if self._options.observe is not None and live.own:
             now = self._clock.now()
             self._options.observe(Progress(what, live.run.id, live.run.workflow, now, data))
 
@@ -224,10 +259,17 @@ class Loop:
             await asyncio.shield(self._begin(live))  # whoever asked may give up waiting
 
     async def close(self) -> None:
-        """Break off what is running; return once it has unwound and all outcomes are stored."""
+        """
+        Break off what is running; return once it has unwound and all outcomes are stored.
+
+        What is executed for others may come to its next step or sleep, for `HAND_OVER_SECONDS`.
+        """
         self.closing = True
         if self._timer:
             self._timer.cancel()
+        foreign = [each.pause() for each in self._invoking if not each.is_own]
+        if foreign:
+            await asyncio.wait(foreign, timeout=HAND_OVER_SECONDS)
         for invoking in self._invoking:
             invoking.break_off()
         if self._running:

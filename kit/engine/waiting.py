@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from kit.model.run import Run
@@ -16,11 +17,24 @@ class Waiting:
         self._for_run: dict[str, list[asyncio.Future[Run]]] = {}
         self._for_quiet: list[asyncio.Future[None]] = []
 
-    async def for_run(self, run_id: str) -> Run:
-        """Wait until `ended` is told of the run."""
+    @property
+    def run_ids(self) -> set[str]:
+        """The runs that somebody waits for."""
+        return set(self._for_run)
+
+    def for_run(self, run_id: str) -> asyncio.Future[Run]:
+        """Return a future that is done when `ended` is told of the run."""
         waiter: asyncio.Future[Run] = self._future()
         self._for_run.setdefault(run_id, []).append(waiter)
-        return await waiter
+        waiter.add_done_callback(partial(self._forget, run_id))
+        return waiter
+
+    def _forget(self, run_id: str, waiter: asyncio.Future[Run]) -> None:
+        waiters = self._for_run.get(run_id, [])
+        if waiter in waiters:
+            waiters.remove(waiter)
+            if not waiters:
+                del self._for_run[run_id]
 
     async def for_quiet(self) -> None:
         """Wait until `quiet` is told."""
@@ -33,6 +47,12 @@ class Waiting:
         for waiter in self._for_run.pop(run.id, ()):
             if not waiter.done():
                 waiter.set_result(run)
+
+    def fail_run(self, run_id: str, error: Exception) -> None:
+        """Tell that a run cannot go on."""
+        for waiter in self._for_run.pop(run_id, ()):
+            if not waiter.done():
+                waiter.set_exception(error)
 
     def quiet(self) -> None:
         """Tell that nothing is going on and nothing is due."""

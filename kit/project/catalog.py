@@ -49,6 +49,10 @@ class Catalog:
 
         return cls(discover, folder=config.folder if config.enabled else None)
 
+    def begin_afresh(self) -> None:
+        """Let a forked child use it, whatever threads its parent had in here."""
+        self._lock = threading.RLock()
+
     @property
     def errors(self) -> tuple[DiscoveryError, ...]:
         """What is wrong with files, in order of path."""

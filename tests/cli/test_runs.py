@@ -11,7 +11,7 @@ import pytest
 from kit.cli.screen import runs_view
 from kit.model.run import RunStatus
 from kit.store.sqlite.lease import Lease
-from kit.store.sqlite.reader import Reader
+from kit.store.sqlite.reader import Reader, Request
 
 Kit = Callable[..., Any]
 
@@ -246,7 +246,7 @@ def test_stop_asks_the_process_that_drives_the_runs(path: Path, kit: Kit) -> Non
     assert said.status == 0
     assert f"asked process {os.getpid()}" in said.err
     assert said.json["status"] == "running"
-    assert Reader(path).requests() == [(run_id, "stop")]
+    assert Reader(path).requests() == [Request(run_id, "stop")]
     # the next process that drives the runs sees to it
     assert kit("runs", "resume").status == 1
     assert Reader(path).get(run_id).status is RunStatus.CANCELLED
@@ -273,18 +273,6 @@ def test_retry_may_fail_again(path: Path, kit: Kit) -> None:
     said = kit("runs", "retry", failed(kit, path), "--fast")
     assert said.status == 1
     assert "card declined" in said.err
-
-
-def test_retry_asks_the_process_that_drives_the_runs(path: Path, kit: Kit) -> None:
-    dead = failed(kit, path)
-    with Lease(path):
-        said = kit("runs", "retry", dead)
-        refused = kit("runs", "retry", dead, "--from-start")
-    assert said.status == 0
-    assert f"asked process {os.getpid()}" in said.err
-    assert Reader(path).requests() == [(dead, "retry")]
-    assert refused.status == 1
-    assert "is in use" in refused.err
 
 
 def test_retry_refuses_what_has_not_ended(path: Path, kit: Kit) -> None:

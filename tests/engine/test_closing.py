@@ -8,7 +8,7 @@ import pytest
 from kit.engine.engine import Engine
 from kit.model.errors import StoreError
 from kit.model.run import RunStatus
-from kit.store.sqlite.runs import request
+from kit.store.sqlite.runs import request_stop
 
 from .conftest import (
     START,
@@ -256,7 +256,7 @@ async def test_tearing_the_loop_down_begins_nothing(path: Any) -> None:
 
     engine = await asyncio.to_thread(asyncio.run, life())
     await engine._store.close()
-    engine._lease.release()
+    engine._driving.release()
     assert begun == [1]
 
 
@@ -424,30 +424,26 @@ async def test_an_invocation_that_cannot_be_carried_out_is_told(start: Open) -> 
 # ---------------------------------------------------------------- requests
 
 
-async def told(engine: Engine, path: Any, run_id: str, what: Any) -> None:
+async def told(engine: Engine, path: Any, run_id: str) -> None:
     """Ask as another process would, and have the engine look at once."""
-    await asyncio.to_thread(request, path, run_id, what, START)
-    engine._look_at_requests()
-    engine._look_at_requests()
-    await engine._requests.close()
+    await asyncio.to_thread(request_stop, path, run_id, START)
+    engine._driving.hear()
+    engine._driving.hear()
+    await engine._driving.close()
 
 
-async def test_another_process_stops_and_retries_a_run(start: Open, path: Any) -> None:
-    calls: list[Any] = []
-    engine = await start(flow(calls.append))
+async def test_another_process_stops_a_run(start: Open, path: Any) -> None:
+    engine = await start(flow(nothing))
     run = await engine.submit(event(due=START + 1000))
-    await told(engine, path, run.id, "stop")
+    await told(engine, path, run.id)
     assert engine.get(run.id).status is RunStatus.CANCELLED
-    await told(engine, path, run.id, "retry")
-    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
-    assert len(calls) == 1
     assert engine._store.reader.requests() == []
 
 
 async def test_the_engine_notices_a_request_by_itself(start: Open, path: Any) -> None:
     engine = await start(flow(nothing))
     run = await engine.submit(event(due=START + 1000))
-    await asyncio.to_thread(request, path, run.id, "stop", START)
+    await asyncio.to_thread(request_stop, path, run.id, START)
     assert (await asyncio.wait_for(engine.wait(run.id), 5)).status is RunStatus.CANCELLED
 
 
@@ -455,16 +451,12 @@ async def test_a_request_made_while_no_engine_was_open_is_seen_to(start: Open, p
     engine = await start(flow(nothing))
     run = await engine.submit(event(due=START + 1000))
     await engine.close()
-    request(path, run.id, "stop", START)
-    engine = await start(flow(nothing))
-    await engine._requests.close()
-    assert engine.get(run.id).status is RunStatus.CANCELLED
-
-
-async def test_a_request_nothing_can_be_done_for_is_dropped(start: Open, path: Any) -> None:
-    engine = await start(flow(nothing))
-    await told(engine, path, "nobody", "retry")
-    assert engine._store.reader.requests() == []
+    request_stop(path, run.id, START)
+    engine = await start(flow(nothing), resume=())
+    assert not engine.is_driver
+    await engine.submit(event())
+    await engine._driving.close()
+    assert engine.get(run.id).status is RunStatus.CANCELLED, "nobody needs to resume it for that"
 
 
 async def test_a_request_that_cannot_be_stored_stays_for_the_next_engine(
@@ -473,13 +465,13 @@ async def test_a_request_that_cannot_be_stored_stays_for_the_next_engine(
     engine = await start(flow(nothing))
     run = await engine.submit(event(due=START + 1000))
     break_disk(engine)
-    await told(engine, path, run.id, "stop")
+    await told(engine, path, run.id)
     with pytest.raises(StoreError, match="read-only"):
         await engine.wait(run.id)
     await engine.close()
-    engine._look_at_requests()
+    engine._driving.has_changed()
     engine = await start(flow(nothing))
-    await engine._requests.close()
+    await engine._driving.close()
     assert engine.get(run.id).status is RunStatus.CANCELLED
 
 
@@ -487,6 +479,6 @@ async def test_requests_that_cannot_be_read_are_told(start: Open) -> None:
     engine = await start(flow(nothing))
     run = await engine.submit(event(due=START + 1000))
     engine._store.reader.close()
-    engine._look_at_requests()
+    engine._driving.hear()
     with pytest.raises(StoreError):
         await engine.wait(run.id)

@@ -7,7 +7,7 @@ import pytest
 from kit.engine.clock import SystemClock
 from kit.engine.engine import Engine
 from kit.model.delivery import CheckpointKind
-from kit.model.errors import PayloadError, RunNotFoundError, StoreInUseError, WorkflowNotFoundError
+from kit.model.errors import PayloadError, RunNotFoundError, WorkflowNotFoundError
 from kit.model.run import Progress, RunStatus
 
 from .conftest import START, FakeClock, Gate, Open, event, flow, turns
@@ -370,12 +370,6 @@ async def test_a_waiter_who_gives_up_is_forgotten(start: Open) -> None:
     gate.open()
     assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
     await engine.idle()
-
-
-async def test_one_engine_at_a_time_runs_on_a_file(start: Open) -> None:
-    await start(flow(hello))
-    with pytest.raises(StoreInUseError, match="one can"):
-        await start(flow(hello))
 
 
 async def test_the_system_clock_calls_back_no_earlier_than_it_says() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from kit.model.errors import RunNotFoundError, WorkflowNotFoundError
 from kit.model.run import RunStatus
+from kit.store.sqlite.reader import Request
 from kit.store.sqlite.runs import delete
 
 from .conftest import START, FakeClock, Gate, Open, event, flow, turns, write_lock
@@ -114,8 +115,11 @@ async def test_a_run_whose_outcome_is_being_stored_is_stopped(start: Open, path:
     with write_lock(path):
         gate.open()
         await turns(100)
-        assert await engine.stop(run.id)
+        stopping = asyncio.create_task(engine.stop(run.id))
+        await turns(100)
+        assert not stopping.done(), "it is not on disk"
         assert engine.get(run.id).status is RunStatus.RUNNING
+    assert await stopping
     assert (await engine.wait(run.id)).status is RunStatus.CANCELLED
 
 
@@ -253,3 +257,54 @@ async def test_a_run_of_a_workflow_nobody_defines_is_not_retried(start: Open) ->
     engine = await start()
     with pytest.raises(WorkflowNotFoundError, match="any more"):
         await engine.retry(run.id)
+
+
+async def test_a_stop_is_on_disk_before_the_step_it_waits_for_ends(start: Open) -> None:
+    gate = Gate()
+
+    async def works(input: Any, context: Any) -> None:
+        await context.step.run("long", gate.come)
+        await context.step.run("next", str)
+
+    engine = await start(flow(works))
+    run = await engine.submit(event())
+    await gate.somebody()
+    assert await engine.stop(run.id)
+    assert await engine.stop(run.id), "as before"
+    assert engine._store.reader.requests() == [Request(run.id, "stop")]
+    await engine.close()  # as far as the disk knows, it might have been killed here
+    gate.open()
+    engine = await start(flow(works))
+    assert (await engine.wait(run.id)).status is RunStatus.CANCELLED
+    assert gate.entered == 1
+    assert engine._store.reader.requests() == []
+
+
+async def test_a_run_that_completes_in_spite_of_a_stop_leaves_no_request(start: Open) -> None:
+    gate = Gate()
+
+    async def works(input: Any, context: Any) -> int:
+        await gate.come()
+        return 1
+
+    engine = await start(flow(works))
+    run = await engine.submit(event())
+    await gate.somebody()
+    assert await engine.stop(run.id)
+    gate.open()
+    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
+    assert engine._store.reader.requests() == []
+    assert not await engine.stop(run.id)
+
+
+async def test_a_stop_of_an_earlier_life_does_not_stop_a_retried_run(
+    start: Open, path: Any
+) -> None:
+    engine = await start(flow(lambda: None))
+    run = await engine.submit(event())
+    await engine.wait(run.id)
+    engine._store._writer.write_along(
+        ("INSERT INTO requests (run_id, what, at) VALUES (?, 'stop', 1)", (run.id,))
+    )
+    await engine.retry(run.id)
+    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED

@@ -32,9 +32,20 @@ GIVEN = {
 import sys, types
 django, conf = types.ModuleType("django"), types.ModuleType("django.conf")
 conf.settings = types.SimpleNamespace(WORKFLOW_BASE_URL=SITE, WORKFLOW_API_KEY="k")
-sys.modules |= {"django": django, "django.conf": conf}
+apps = types.ModuleType("django.apps")
+apps.AppConfig = object
+sys.modules |= {"django": django, "django.conf": conf, "django.apps": apps}
 transaction = types.SimpleNamespace(on_commit=lambda act: act())
 draft = types.SimpleNamespace(pk=7)
+""",
+    "fastapi": """
+import sys, types
+from starlette.applications import Starlette
+class FastAPI(Starlette):
+    def post(self, path):
+        return lambda handler: handler
+fastapi = sys.modules["fastapi"] = types.ModuleType("fastapi")
+fastapi.FastAPI = FastAPI
 """,
     "new-thing": """
 import types

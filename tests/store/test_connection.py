@@ -1,5 +1,6 @@
 """A process that has a run file open may fork at any moment; neither side spoils the other's."""
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -9,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from kit.store.sqlite.connection import Connection
-from kit.store.sqlite.reader import Reader
-from kit.store.sqlite.runs import request
+from kit.store.sqlite.reader import Reader, Request
 from kit.store.sqlite.schema import connect
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -29,6 +29,11 @@ def in_child(act: Callable[[], object]) -> int:
         os._exit(status)
 
 
+def insert(path: Path, run_id: str) -> None:
+    with contextlib.closing(connect(path)) as sqlite:
+        sqlite.execute("INSERT INTO requests (run_id, what, at) VALUES (?, 'stop', 1)", (run_id,))
+
+
 def locks_of_this_process() -> list[str]:
     lines = Path("/proc/locks").read_text().splitlines()
     return [line for line in lines if f" {os.getpid()} " in line]
@@ -40,8 +45,8 @@ def test_parent_and_child_go_on_with_connections_of_their_own(path: Path) -> Non
     assert reader.requests() == []
 
     def act() -> None:
-        request(path, "child", "stop", 1)
-        assert reader.requests() == [("child", "stop")]
+        insert(path, "child")
+        assert reader.requests() == [Request("child", "stop")]
         if Path("/proc/locks").exists():
             assert locks_of_this_process(), "the child writes without a lock"
 
@@ -71,11 +76,11 @@ def test_a_fork_waits_for_the_transaction_of_another_thread(path: Path) -> None:
     begun.wait(5)
     later = threading.Timer(0.1, go_on.set)
     later.start()
-    assert in_child(lambda: request(path, "b", "stop", 1)) == 0
+    assert in_child(lambda: insert(path, "b")) == 0
     writing.join()
     later.join()
     reader = Reader(path)
-    assert {run_id for run_id, _ in reader.requests()} == {"a", "b"}
+    assert {each.run_id for each in reader.requests()} == {"a", "b"}
     reader.close()
     connection.close()
 

@@ -9,8 +9,8 @@ from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.errors import RunNotFoundError, StoreError
 from kit.model.failure import Failure
 from kit.model.run import Attempt, RunStatus
-from kit.store.sqlite.reader import Reader
-from kit.store.sqlite.runs import RunStore, cancel, delete, request
+from kit.store.sqlite.reader import Reader, Request
+from kit.store.sqlite.runs import Ask, RunStore, cancel, delete, request_stop
 from kit.store.sqlite.writer import Writer
 
 from .conftest import ID, a_run
@@ -126,11 +126,44 @@ async def test_a_writer_whose_loop_has_gone_ends_quietly(path: Path) -> None:
 async def test_a_write_of_another_process_is_noticed(
     store: RunStore, path: Path, foreign: asyncio.Event
 ) -> None:
-    await asyncio.to_thread(request, path, ID, "stop", 1)
+    await store.insert(a_run())
+    store.watch(0.01)
+    assert await asyncio.to_thread(request_stop, path, ID, 1)
     await asyncio.wait_for(foreign.wait(), 5)
-    assert store.reader.requests() == [(ID, "stop")]
-    assert await store.answer(ID, "stop") == 1
+    assert store.reader.requests() == [Request(ID, "stop")]
+    store.answer(ID, "stop")
+    await store.close()
+    assert Reader(path).requests() == []
+
+
+async def test_only_what_has_not_ended_is_asked_to_stop_and_only_once(store: RunStore) -> None:
+    assert await store.request_stop(ID, 1) == 0
+    await store.insert(a_run())
+    assert await store.request_stop(ID, 1) == 1
+    assert await store.request_stop(ID, 1) == 0
+    await store.end(a_run(status=RunStatus.CANCELLED, ended=3), 0, (), answered=True)
     assert store.reader.requests() == []
+    assert await store.request_stop(ID, 1) == 0
+
+
+async def test_a_run_is_stored_together_with_whom_to_ask_to_execute_it(store: RunStore) -> None:
+    ask = Ask("driver", fast=True)
+    assert await store.insert(a_run(), ask=ask) == 1
+    assert store.reader.requests() == [Request(ID, "drive", "driver", 1)]
+    assert await store.insert(a_run(), ask=Ask("other")) == 0
+    assert store.reader.requests() == [Request(ID, "drive", "driver", 1)]
+    await store.register(0, "next", 5, False)
+    assert store.reader.requests() == [], "what a driver was asked is not heard by the next"
+    assert store.reader.driver() == "next"
+
+
+async def test_a_run_is_claimed_only_while_the_driver_refuses_it(store: RunStore) -> None:
+    await store.insert(a_run())
+    await store.register(0, "driver", 5, False)
+    assert await store.claim(ID, "me", before=None, refused_by="another") == 0
+    assert await store.claim(ID, "me", before="them", refused_by="driver") == 0
+    assert await store.claim(ID, "me", before=None, refused_by="driver") == 1
+    assert [each.driver for each in store.reader.left()] == ["me"]
 
 
 async def test_an_ended_run_and_all_that_is_stored_of_it_can_be_deleted(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kit.model.errors import StoreError
-from kit.store.sqlite.reader import Reader
+from kit.store.sqlite.reader import Reader, Request
 from kit.store.sqlite.runs import cancel
 from kit.store.sqlite.schema import connect, connect_to_read, explain
 
@@ -133,7 +133,7 @@ def test_a_file_of_the_format_before_keeps_its_runs_and_requests(path: Path) -> 
     connect(path).close()
     connect(path).close()
     assert [run.id for run in reader.runs()] == ["a"]
-    assert reader.requests() == [("a", "stop")]
+    assert reader.requests() == [Request("a", "stop")]
     assert sql(path, "SELECT root, driver FROM runs") == [(None, None)]
     reader.close()
 

@@ -86,22 +86,26 @@ def stop(run_id: RunId, as_json: AsJson = False) -> None:
     from kit.cli.screen.times import now
     from kit.model.errors import StoreInUseError
     from kit.store.sqlite.lease import Lease
-    from kit.store.sqlite.runs import cancel, request
+    from kit.store.sqlite.runs import cancel, request_stop
 
     reader = _reader()
     run = reader.get(run_id)
     if run.status.is_final:
         _answer(reader, run, f"run {run.id} had already ended: it is {run.status}", as_json)
         return
+    request_stop(reader.path, run.id, now())  # from here on it is stopped, whoever dies
     try:
         with Lease(reader.path):
-            cancel(reader.path, run.id, now())
+            executed = any(row.driver in reader.living() for row in reader.left([run.id]))
+            if not executed:
+                cancel(reader.path, run.id, now())
+                _answer(reader, reader.get(run.id), f"run {run.id} is cancelled", as_json)
+                return
+        who = "the process that executes it"
     except StoreInUseError as error:
-        request(reader.path, run.id, "stop", now())
-        said = f"asked process {error.pid}, which drives the runs, to stop run {run.id}"
-        _answer(reader, run, f"{said}: at once if it waits, else at its next step", as_json)
-    else:
-        _answer(reader, reader.get(run.id), f"run {run.id} is cancelled", as_json)
+        who = f"process {error.pid}, which drives the runs,"
+    said = f"asked {who} to stop run {run.id}: at once if it waits, else at its next step"
+    _answer(reader, run, said, as_json)
 
 
 @app.command()
@@ -116,7 +120,6 @@ def retry(
     """Run an ended run again, here and to its end, from its last finished step."""
     from kit.cli.project import Project
     from kit.cli.screen.ending import finish
-    from kit.model.errors import StoreInUseError
 
     reader = _reader()
     run = reader.get(run_id)
@@ -126,16 +129,10 @@ def retry(
         raise typer.Exit(1)
     project = Project()
     project.get(run.workflow)
-    try:
-        project.see_through(
-            lambda engine: engine.retry(run.id, from_start=from_start), run.id, fast=fast
-        )
-    except StoreInUseError as error:
-        if from_start or fast:
-            raise  # a request cannot say so
-        _request_retry(reader, run, error.pid, as_json)
-    else:
-        finish(reader, run.id, as_json=as_json)
+    project.see_through(
+        lambda engine: engine.retry(run.id, from_start=from_start), run.id, fast=fast
+    )
+    finish(reader, run.id, as_json=as_json)
 
 
 @app.command()
@@ -203,15 +200,6 @@ def _chosen(reader: Reader, run_ids: list[str] | None, status: list[RunStatus] |
             say("Nothing was deleted.")
             raise typer.Exit(1)
     return named
-
-
-def _request_retry(reader: Reader, run: Run, pid: int, as_json: bool) -> None:
-    from kit.cli.screen.times import now
-    from kit.store.sqlite.runs import request
-
-    request(reader.path, run.id, "retry", now())
-    said = f"asked process {pid}, which drives the runs, to run {run.id} again"
-    _answer(reader, run, said, as_json)
 
 
 def _answer(reader: Reader, run: Run, said: str, as_json: bool) -> None:

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kit.model.delivery import Checkpoint
 from kit.model.errors import RunNotFoundError, StoreError
 from kit.model.run import Attempt, Run, RunStatus
 from kit.store.sqlite.connection import Connection
+from kit.store.sqlite.lease import is_held
 from kit.store.sqlite.rows import RUN_COLUMNS, row_to_attempt, row_to_checkpoint, row_to_run
 from kit.store.sqlite.schema import connect_to_read, explain
 
 _UNFINISHED = "status IN ('queued', 'running', 'sleeping')"
+
+
+class Request(NamedTuple):
+    """What is asked about a run: `stop`, `drive` or `refused`; of, or by, the *driver*."""
+
+    run_id: str
+    what: str
+    driver: str | None = None
+    fast: int = 0
+
+
+class LeftRun(NamedTuple):
+    """An unfinished run, the run it belongs to, and who executes it on the side, or last did."""
+
+    run: Run
+    root: str | None
+    driver: str | None
 
 
 class Reader:
@@ -84,9 +103,46 @@ class Reader:
         )
         return [row_to_attempt(row) for row in self._rows(sql, (run_id,))]
 
-    def requests(self) -> list[tuple[str, str]]:
-        """Return what other processes ask for: pairs of run id and `stop` or `retry`."""
-        return [(row[0], row[1]) for row in self._rows("SELECT run_id, what FROM requests")]
+    def requests(self) -> list[Request]:
+        """Return what is asked of whoever executes runs."""
+        return [
+            Request(*row) for row in self._rows("SELECT run_id, what, driver, fast FROM requests")
+        ]
+
+    def refused(self, token: str) -> dict[str, int]:
+        """Return when the driver with this token has refused which runs, not knowing a workflow."""
+        sql = "SELECT run_id, at FROM requests WHERE what = 'refused' AND driver = ?"
+        return dict(self._rows(sql, (token,)))
+
+    def drivers(self) -> dict[int, str]:
+        """Return the token of the engine that holds, or last held, the lease of each lane."""
+        return {row[0]: row[1] for row in self._rows("SELECT lane, token FROM drivers")}
+
+    def living(self) -> set[str]:
+        """Return the tokens of the engines that execute runs, or may; this process's own too."""
+        return {token for lane, token in self.drivers().items() if is_held(self.path, lane)}
+
+    def driver(self) -> str:
+        """Return the token of the driver, or of the last one; nothing if there was none."""
+        return self.drivers().get(0, "")
+
+    def left(self, run_ids: Iterable[str] | None = None) -> list[LeftRun]:
+        """Return the unfinished among these runs and those they started, or all, as they go on."""
+        which = ""
+        parameters: tuple[str, ...] = ()
+        if run_ids is not None:
+            ids = json.dumps(list(run_ids))
+            some = "(SELECT value FROM json_each(?))"
+            which, parameters = f" AND (id IN {some} OR root IN {some})", (ids, ids)
+        sql = (
+            f"SELECT {RUN_COLUMNS}, root, driver FROM runs WHERE {_UNFINISHED}{which} ORDER BY due"  # noqa: S608
+        )
+        return [LeftRun(row_to_run(row[:-2]), *row[-2:]) for row in self._rows(sql, parameters)]
+
+    def root(self, run_id: str) -> str | None:
+        """Return the run that a run belongs to; None if that is itself."""
+        rows = self._rows("SELECT root FROM runs WHERE id = ?", (run_id,))
+        return rows[0][0] if rows else None
 
     def close(self) -> None:
         """Close the file."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +22,8 @@ Durability = Literal["full", "normal"]
 """`full` survives a power failure; `normal` a killed process, and is several times faster."""
 
 _INSERT_RUN = (
-    f"INSERT OR IGNORE INTO runs ({RUN_COLUMNS})"  # noqa: S608
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f"INSERT OR IGNORE INTO runs ({RUN_COLUMNS}, root)"  # noqa: S608
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_CHECKPOINT = (
     "INSERT OR REPLACE INTO checkpoints"
@@ -35,16 +37,50 @@ _WAIT = "UPDATE runs SET status = ?, due = ?, attempt = ? WHERE id = ?"
 _BEGIN = "UPDATE runs SET status = 'running', started = coalesce(started, ?) WHERE id = ?"
 _QUEUE_AGAIN = (
     "UPDATE runs SET status = 'queued', attempt = 0, due = ?, started = NULL, ended = NULL,"
-    " result = NULL, failure = NULL"
+    " result = NULL, failure = NULL, driver = NULL"
     " WHERE id = ? AND status NOT IN ('queued', 'running', 'sleeping')"
 )
 _IF_ENDED = (
     "EXISTS (SELECT 1 FROM runs WHERE id = ? AND status NOT IN ('queued', 'running', 'sleeping'))"
 )
+_ASK_FOR_ENDED = (
+    "INSERT OR REPLACE INTO requests (run_id, what, at, driver, fast)"
+    f" SELECT ?, 'drive', ?, ?, ? WHERE {_IF_ENDED}"
+)
 _FORGET = (
     "DELETE FROM checkpoints WHERE run_id = ?"  # noqa: S608
     f" AND step_id NOT IN (SELECT value FROM json_each(?)) AND {_IF_ENDED}"
 )
+_UNFINISHED = "status IN ('queued', 'running', 'sleeping')"
+_ASK_FOR_NEW = (
+    "INSERT OR REPLACE INTO requests (run_id, what, at, driver, fast) SELECT ?, 'drive', ?, ?, ?"
+    " WHERE NOT EXISTS (SELECT 1 FROM runs WHERE id = ?)"
+)
+_ASK = (
+    "INSERT OR REPLACE INTO requests (run_id, what, at, driver, fast)"  # noqa: S608
+    f" SELECT id, 'drive', ?, ?, ? FROM runs WHERE {_UNFINISHED}"
+    " AND id IN (SELECT value FROM json_each(?))"
+)
+_REFUSE = "INSERT OR REPLACE INTO requests (run_id, what, at, driver) VALUES (?, 'refused', ?, ?)"
+_ASK_TO_STOP = (
+    "INSERT OR IGNORE INTO requests (run_id, what, at)"  # noqa: S608
+    f" SELECT id, 'stop', ? FROM runs WHERE id = ? AND {_UNFINISHED}"
+)
+_CANCEL = f"UPDATE runs SET status = 'cancelled', ended = ? WHERE id = ? AND {_UNFINISHED}"  # noqa: S608
+_ANSWER_ALL = "DELETE FROM requests WHERE run_id = ?"
+_CLAIM = (
+    "UPDATE runs SET driver = ?"  # noqa: S608
+    f" WHERE id = ? AND driver IS ? AND {_UNFINISHED}"
+    " AND EXISTS (SELECT 1 FROM drivers WHERE lane = 0 AND token = ?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Whom to ask to execute a run: the driver with this token; and whether to skip its waits."""
+
+    driver: str
+    fast: bool = False
 
 
 class RunStore:
@@ -56,7 +92,12 @@ class RunStore:
     """
 
     def __init__(
-        self, path: Path, *, durability: Durability, on_foreign: Callable[[], None]
+        self,
+        path: Path,
+        *,
+        durability: Durability,
+        on_foreign: Callable[[], None],
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = path
         self._writer = Writer(
@@ -64,12 +105,28 @@ class RunStore:
             synchronous=durability.upper(),
             loop=asyncio.get_running_loop(),
             on_foreign=on_foreign,
+            check=check,
         )
         self.reader = Reader(path)
 
-    def insert(self, run: Run) -> asyncio.Future[int]:
-        """Store a new run; the future gives 0 if one with its id exists."""
-        return self._writer.write((_INSERT_RUN, run_to_row(run)))
+    def watch(self, seconds: float | None) -> None:
+        """Look this often whether another process has written to the file; None: not at all."""
+        self._writer.watch(seconds)
+
+    def insert(
+        self, run: Run, *, root: str | None = None, ask: Ask | None = None
+    ) -> asyncio.Future[int]:
+        """
+        Store a new run, and with it whom to *ask* to execute it.
+
+        *root* is the run it belongs to; None for itself. The future gives 0 if a run with its id
+        exists, of which nothing is changed then.
+        """
+        insert = (_INSERT_RUN, (*run_to_row(run), root))
+        if ask is None:
+            return self._writer.write(insert)
+        asking = (run.id, run.created, ask.driver, ask.fast, run.id)
+        return self._writer.write((_ASK_FOR_NEW, asking), insert)
 
     def begin(self, run_id: str, now: int) -> None:
         """Note that an invocation of the run has begun."""
@@ -101,44 +158,75 @@ class RunStore:
         first: int,
         checkpoints: Sequence[Checkpoint],
         attempt: Attempt | None = None,
+        *,
+        answered: bool = False,
     ) -> asyncio.Future[int]:
-        """Store that the run has ended, as *run* says."""
+        """Store that the run has ended, as *run* says; with *answered*, as was requested."""
         failure = failure_to_text(run.failure)
         row = (run.status.value, run.ended, run.result, failure, run.attempt, run.id)
-        return self._writer.write(
-            *_checkpoints(run.id, first, checkpoints), *_attempt(run.id, attempt), (_END, row)
-        )
+        answer = [(_ANSWER_ALL, (run.id,))] if answered else []
+        kept = _checkpoints(run.id, first, checkpoints)
+        return self._writer.write(*answer, *kept, *_attempt(run.id, attempt), (_END, row))
 
-    def answer(self, run_id: str, what: str) -> asyncio.Future[int]:
-        """Store that a request of another process has been seen to."""
+    def cancel(self, run_id: str, now: int) -> asyncio.Future[int]:
+        """Store that a run nobody executes is cancelled; the future gives 0 if it had ended."""
+        return self._writer.write(*_cancelled(run_id, now))
+
+    def request_stop(self, run_id: str, now: int) -> asyncio.Future[int]:
+        """Ask whoever executes the run to stop it; 0 if it has ended, or was asked to before."""
+        return self._writer.write((_ASK_TO_STOP, (now, run_id)))
+
+    def answer(self, run_id: str, what: str) -> None:
+        """Take back a request whose effect is seen, or that is void."""
         statement = ("DELETE FROM requests WHERE run_id = ? AND what = ?", (run_id, what))
-        return self._writer.write(statement)
+        self._writer.write_along(statement)
 
-    def queue_again(self, run_id: str, keep: Sequence[str], now: int) -> asyncio.Future[int]:
+    def register(self, lane: int, token: str, now: int, everything: bool) -> asyncio.Future[int]:
+        """Store who drives in a *lane*; what was asked of the driver before is void then."""
+        row = (lane, token, os.getpid(), everything, now)
+        void = "DELETE FROM requests WHERE what IN ('drive', 'refused') AND driver IS NOT ?"
+        statements: list[Statement] = [(void, (token,))] if lane == 0 else []
+        insert = "INSERT OR REPLACE INTO drivers VALUES (?, ?, ?, ?, ?)"
+        return self._writer.write(*statements, (insert, row))
+
+    def request_drive(self, run_ids: Collection[str], ask: Ask, now: int) -> asyncio.Future[int]:
+        """Ask for the unfinished among these runs to be executed."""
+        row = (now, ask.driver, ask.fast, json.dumps(list(run_ids)))
+        return self._writer.write((_ASK, row))
+
+    def refuse(self, run_id: str, token: str, now: int) -> None:
+        """Store that the driver with this token does not know the run's workflow."""
+        refuse = (
+            "INSERT OR REPLACE INTO requests (run_id, what, at, driver) VALUES (?, 'refused', ?, ?)"
+        )
+        self._writer.write_along((refuse, (run_id, now, token)))
+        self.answer(run_id, "drive")
+
+    def claim(
+        self, run_id: str, token: str, *, before: str | None, refused_by: str
+    ) -> asyncio.Future[int]:
+        """
+        Store that the engine with this *token* executes a run on the side.
+
+        The future gives 0, and nothing is changed, unless it still belongs to *before*, and the
+        driver is still the one that has refused it.
+        """
+        return self._writer.write((_CLAIM, (token, run_id, before, refused_by)))
+
+    def queue_again(
+        self, run_id: str, keep: Sequence[str], now: int, ask: Ask | None = None
+    ) -> asyncio.Future[int]:
         """
         Store that an ended run is to start again, with only the checkpoints in *keep*.
 
         The future gives 0, and nothing is changed, if there is no such run or it has not ended.
         """
-        return self._writer.write(*_again(run_id, keep, now))
+        return self._writer.write(*_again(run_id, keep, now, ask))
 
     async def close(self) -> None:
         """Write what is left, and close the file."""
+        self.reader.close()  # the last one that closes has to be able to write
         await self._writer.close()
-        self.reader.close()
-
-
-def request(path: Path, run_id: str, what: Literal["stop", "retry"], now: int) -> None:
-    """
-    Ask the process that runs the engine on *path* to stop or retry a run.
-
-    Raises:
-        StoreError: If the file cannot be written.
-    """
-    _write_once(
-        path,
-        ("INSERT OR IGNORE INTO requests (run_id, what, at) VALUES (?, ?, ?)", (run_id, what, now)),
-    )
 
 
 def delete(path: Path, run_id: str) -> bool:
@@ -157,6 +245,16 @@ def delete(path: Path, run_id: str) -> bool:
     return bool(_write_once(path, *parts, last))
 
 
+def request_stop(path: Path, run_id: str, now: int) -> bool:
+    """
+    Ask whoever executes a run to stop it; tell whether it is unfinished, and was not asked before.
+
+    Raises:
+        StoreError: If the file cannot be written.
+    """
+    return bool(_write_once(path, (_ASK_TO_STOP, (now, run_id))))
+
+
 def cancel(path: Path, run_id: str, now: int) -> bool:
     """
     Mark an unfinished run as cancelled, and tell whether there was one.
@@ -166,11 +264,7 @@ def cancel(path: Path, run_id: str, now: int) -> bool:
     Raises:
         StoreError: If the file cannot be written.
     """
-    sql = (
-        "UPDATE runs SET status = 'cancelled', ended = ?"
-        " WHERE id = ? AND status IN ('queued', 'running', 'sleeping')"
-    )
-    return bool(_write_once(path, (sql, (now, run_id))))
+    return bool(_write_once(path, *_cancelled(run_id, now)))
 
 
 def _write_once(path: Path, *statements: Statement) -> int:
@@ -207,7 +301,18 @@ def _attempt(run_id: str, attempt: Attempt | None) -> list[Statement]:
     return [(_INSERT_ATTEMPT, row)]
 
 
-def _again(run_id: str, keep: Sequence[str], now: int) -> list[Statement]:
+def _cancelled(run_id: str, now: int) -> list[Statement]:
+    return [(_ANSWER_ALL, (run_id,)), (_CANCEL, (now, run_id))]
+
+
+def _again(run_id: str, keep: Sequence[str], now: int, ask: Ask | None) -> list[Statement]:
     # as one JSON text: a list of any length, where SQLite bounds the number of parameters
     kept = json.dumps(list(keep))
-    return [(_FORGET, (run_id, kept, run_id)), (_QUEUE_AGAIN, (now, run_id))]
+    ended: list[Statement] = [
+        (_FORGET, (run_id, kept, run_id)),
+        (f"{_ANSWER_ALL} AND {_IF_ENDED}", (run_id, run_id)),
+    ]
+    if ask is not None:
+        asking = (run_id, now, ask.driver, ask.fast, run_id)
+        ended.append((_ASK_FOR_ENDED, asking))
+    return [*ended, (_QUEUE_AGAIN, (now, run_id))]

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
@@ -22,10 +23,6 @@ from kit.store.sqlite.schema import connect, explain
 from kit.store.sqlite.watched_file import WatchedFile
 
 Statement: TypeAlias = "tuple[str, Sequence[Any]]"
-
-_WATCH_SECONDS = 1.0
-"""How often an idle writer looks whether another process has written a request: nothing can wake
-it for that. One PRAGMA on an open connection, no query."""
 
 _ALONG_SECONDS = 0.05
 """How long news that nobody waits for may wait for company."""
@@ -75,6 +72,8 @@ class Writer:
         self._later: list[Statement] = []
         self._gathered: list[_Write] = []
         self._closed = False
+        self._watch: float | None = None
+        self._ended: list[Callable[[], object]] = []
         self._thread = threading.Thread(target=self._work, name="kit-writer", daemon=True)
         self._thread.start()
 
@@ -101,15 +100,31 @@ class Writer:
         if len(self._later) == 1:
             self._loop.call_later(_ALONG_SECONDS, self._gather)
 
+    def watch(self, seconds: float | None) -> None:
+        """
+        Look this often whether another process has written; None: not at all.
+
+        Nothing can wake the thread for that. A look is one PRAGMA on an open connection, no query.
+        """
+        if self._watch != seconds:
+            self._watch = seconds
+            self._inbox.put(())  # it may be waiting without end
+
     async def close(self) -> None:
         """Write what is left, end the thread, and close the file."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        self._ended.append(partial(loop.call_soon_threadsafe, ended.set_result, None))
         if not self._closed:
             self._gather()
             self._hand_over()
             self._closed = True
             self._inbox.put(None)
-        await asyncio.to_thread(self._thread.join)
-        self._connection.close()
+        elif not self._thread.is_alive():
+            return
+        # not in a thread of the loop's pool, which an interpreter that ends has closed already
+        await ended
+        self._thread.join()
 
     def _gather(self, *writes: _Write) -> None:
         if self._later:
@@ -136,12 +151,22 @@ class Writer:
                 self._version = version
                 self._on_loop(self._on_foreign)
             if ending:
+                self._close_file()
+                for tell in self._ended:
+                    tell()
                 return
+
+    def _close_file(self) -> None:
+        """Bring all that is committed from the log into the file itself, and close it."""
+        with suppress(sqlite3.Error, StoreError), self._connection as sqlite:
+            sqlite.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        with suppress(sqlite3.Error):
+            self._connection.close()
 
     def _take(self) -> tuple[list[_Write], bool]:
         """Wait for writes, and return all there are; and whether these are the last ones."""
         try:
-            first = self._inbox.get(timeout=_WATCH_SECONDS)
+            first = self._inbox.get(timeout=self._watch)
         except Empty:
             return [], False
         batch: list[_Write] = []

@@ -1,0 +1,276 @@
+"""Several engines on one file: one drives, the others start, stop, wait, look, and take over."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from kit.engine.engine import Engine
+from kit.model.errors import WorkflowNotFoundError
+from kit.model.run import RunStatus
+from kit.store.sqlite.lease import is_held
+
+from .conftest import START, FakeClock, Gate, Open, event, flow, turns
+
+
+async def soon(awaitable: Any) -> Any:
+    return await asyncio.wait_for(awaitable, 10)
+
+
+def where(name: str, ran: list[str], workflow: str = "flow", gate: Gate | None = None) -> Any:
+    """Return a workflow that notes in *ran* that the engine *name* has executed it."""
+
+    async def handler(input: Any, context: Any) -> str:
+        await context.step.run("first", ran.append, name)
+        if gate is not None:
+            await context.step.run("gate", gate.come)
+        return name
+
+    return flow(handler, workflow)
+
+
+async def test_the_driver_executes_what_another_engine_starts(start: Open) -> None:
+    ran: list[str] = []
+    driver = await start(where("driver", ran))
+    other = await start(where("other", ran), resume=())
+    run = await other.submit(event())
+    assert (await soon(other.wait(run.id))).result == '"driver"'
+    await soon(other.idle())
+    assert (driver.is_driver, other.is_driver) == (True, False)
+    assert ran == ["driver"]
+    assert other._store.reader.requests() == []
+
+
+async def test_an_engine_that_only_looks_does_not_drive(start: Open, path: Any) -> None:
+    engine = await start(flow(lambda: None), resume=())
+    assert not engine.is_driver
+    assert not is_held(path)
+    run = await engine.submit(event())
+    assert engine.is_driver
+    await engine.wait(run.id)
+
+
+async def test_a_script_leaves_alone_what_it_finds(start: Open) -> None:
+    ran: list[str] = []
+    first = await start(where("first", ran))
+    left = await first.submit(event(due=START + 1000))
+    await first.close()
+    clock = FakeClock(START + 2000)
+    second = await start(where("second", ran), resume=(), clock=clock)
+    run = await second.submit(event())
+    await second.wait(run.id)
+    await second.idle()
+    assert second.get(left.id).status is RunStatus.QUEUED
+    assert ran == ["second"]
+    await second.resume()
+    assert (await soon(second.wait(left.id))).status is RunStatus.COMPLETED
+
+
+async def test_who_waits_for_a_run_nobody_executes_executes_it(start: Open) -> None:
+    ran: list[str] = []
+    first = await start(where("first", ran))
+    left = await first.submit(event(due=START + 1000))
+    await first.close()
+    second = await start(where("second", ran), resume=(), clock=FakeClock(START + 2000))
+    assert (await soon(second.wait(left.id))).result == '"second"'
+
+
+async def test_another_takes_over_what_it_wishes_when_the_driver_ends(start: Open) -> None:
+    ran: list[str] = []
+    gates = Gate(), Gate()
+    driver = await start(where("driver", ran, gate=gates[0]))
+    other = await start(where("other", ran, gate=gates[1]), resume=())
+    theirs = await driver.submit(event())
+    mine = await other.submit(event())
+    waiting = asyncio.create_task(other.wait(mine.id))
+    while gates[0].entered < 2:
+        await asyncio.sleep(0.01)
+    driver._driving.release()  # as if it had been killed
+    await soon(gates[1].somebody())
+    gates[1].open()
+    assert (await soon(waiting)).result == '"other"'
+    assert ran == ["driver", "driver"], "the step that was stored is not repeated"
+    assert other.is_driver
+    assert other.get(theirs.id).status is RunStatus.RUNNING, "nobody here wishes it"
+
+
+async def test_what_a_run_has_started_is_taken_over_with_it(start: Open) -> None:
+    ran: list[str] = []
+
+    def parent(name: str) -> Any:
+        async def handler(input: Any, context: Any) -> None:
+            await context.send_event("child")
+            await context.step.run("parent", ran.append, name)
+
+        return flow(handler)
+
+    clock = FakeClock()
+    driver = await start(parent("driver"), where("driver", ran, "child"), concurrency=1)
+    other = await start(parent("other"), where("other", ran, "child"), resume=(), clock=clock)
+    run = await other.submit(event())
+    await soon(other.wait(run.id))
+    await soon(other.idle())
+    assert sorted(ran) == ["driver", "driver"]
+    roots = {each.id: driver._store.reader.root(each.id) for each in driver._store.reader.runs()}
+    assert sorted(roots.values(), key=str) == sorted([None, run.id], key=str)
+
+
+async def test_an_engine_that_resumes_all_follows_a_driver_that_does_not(start: Open) -> None:
+    ran: list[str] = []
+    old = await start(where("old", ran))
+    left = await old.submit(event(due=START + 1000))
+    await old.close()
+    script = await start(where("script", ran), resume=())
+    await script.wait((await script.submit(event())).id)
+    app = await start(where("app", ran), clock=FakeClock(START + 2000))
+    while script._loop.live.get(left.id) is None:
+        await asyncio.sleep(0.01)
+    assert script.is_driver, "it is asked for what the app resumes"
+    await script.close()
+    assert (await soon(app.wait(left.id))).result == '"app"'
+
+
+async def test_a_run_the_driver_does_not_know_is_executed_by_who_does(start: Open) -> None:
+    ran: list[str] = []
+    gate = Gate()
+    driver = await start(where("driver", ran))
+    aside = await start(where("aside", ran, "secret", gate), resume=())
+    run = await aside.submit(event("secret"))
+    await soon(gate.somebody())
+    assert not aside.is_driver
+    assert is_held(aside.path, 1)
+    # neither the driver nor its successor touches it meanwhile
+    await driver.close()
+    successor = await start(where("successor", ran, "secret"))
+    assert successor.is_driver
+    await turns()
+    waiting = asyncio.create_task(successor.wait(run.id))
+    gate.open()
+    assert (await soon(aside.wait(run.id))).result == '"aside"'
+    assert (await soon(waiting)).result == '"aside"'
+    assert ran == ["aside"]
+
+
+async def test_where_one_that_drove_on_the_side_dies_the_driver_goes_on(start: Open) -> None:
+    ran: list[str] = []
+    gates = Gate(), Gate()
+    driver = await start(where("driver", ran))
+    aside = await start(where("aside", ran, "secret", gates[0]), resume=())
+    run = await aside.submit(event("secret"))
+    await soon(gates[0].somebody())
+    await driver.close()
+    successor = await start(where("successor", ran, "secret", gates[1]), resume=())
+    waiting = asyncio.create_task(successor.wait(run.id))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    aside._driving.release()  # as if it had been killed
+    await soon(gates[1].somebody())
+    gates[1].open()
+    assert (await soon(waiting)).result == '"successor"'
+    assert ran == ["aside"]
+
+
+async def test_who_waits_for_what_nobody_knows_is_told(
+    start: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.engine.driving._UNCLAIMED", -1)
+    ran: list[str] = []
+    old = await start(where("old", ran, "secret"))
+    left = await old.submit(event("secret", due=START + 1000))
+    await old.close()
+    await start(where("driver", ran))
+    other = await start(where("other", ran), resume=())
+    with pytest.raises(WorkflowNotFoundError, match="nobody defines here"):
+        await soon(other.wait(left.id))
+
+
+async def test_stops_reach_the_driver_from_anywhere(start: Open) -> None:
+    gate = Gate()
+    ran: list[str] = []
+    await start(where("driver", ran, gate=gate))
+    other = await start(where("other", ran), resume=())
+    running, waits = [await other.submit(event(due=due)) for due in (START, START + 1000)]
+    await soon(gate.somebody())
+    assert await other.stop(running.id)
+    assert await other.stop(waits.id)
+    gate.open()
+    assert (await soon(other.wait(waits.id))).status is RunStatus.CANCELLED
+    assert (await soon(other.wait(running.id))).status in (RunStatus.CANCELLED, RunStatus.COMPLETED)
+    assert not await other.stop(waits.id)
+
+
+async def test_anyone_tries_an_ended_run_again(start: Open) -> None:
+    ran: list[str] = []
+    await start(where("driver", ran))
+    other = await start(where("other", ran), resume=())
+    run = await other.submit(event())
+    await soon(other.wait(run.id))
+    again = await other.retry(run.id, from_start=True)
+    assert again.status is RunStatus.QUEUED
+    assert (await soon(other.wait(run.id))).status is RunStatus.COMPLETED
+    assert ran == ["driver", "driver"]
+
+
+async def test_waits_are_skipped_for_who_asks_for_that_only(start: Open, clock: Any) -> None:
+    async def handler(input: Any, context: Any) -> None:
+        await context.step.sleep("nap", 60)
+
+    driver = await start(flow(handler))
+    fast = await start(flow(handler), resume=(), fast=True)
+    slow = await start(flow(handler), resume=())
+    skips, sleeps = await fast.submit(event()), await slow.submit(event())
+    assert (await soon(fast.wait(skips.id))).status is RunStatus.COMPLETED
+    await soon(slow.idle())
+    assert driver.get(sleeps.id).status is RunStatus.SLEEPING
+
+
+async def test_a_closing_driver_lets_what_it_executes_for_others_come_to_its_next_step(
+    start: Open,
+) -> None:
+    ran: list[str] = []
+    gate = Gate()
+
+    def two(name: str) -> Any:
+        async def handler(input: Any, context: Any) -> None:
+            await context.step.run("one", gate.come)
+            await context.step.run("two", ran.append, name)
+
+        return flow(handler)
+
+    driver = await start(two("driver"))
+    other = await start(two("other"), resume=())
+    run = await other.submit(event())
+    await soon(gate.somebody())
+    closing = asyncio.create_task(driver.close())
+    await turns()
+    gate.open()
+    await soon(closing)
+    assert (await soon(other.wait(run.id))).status is RunStatus.COMPLETED
+    assert gate.entered == 1
+    assert ran == ["other"]
+
+
+async def test_what_is_executed_for_others_is_not_told_to_who_watches(start: Open) -> None:
+    told: list[Any] = []
+    ran: list[str] = []
+    await start(where("driver", ran), observe=told.append)
+    other = await start(where("other", ran), resume=())
+    await soon(other.wait((await other.submit(event())).id))
+    assert told == []
+
+
+async def test_two_event_loops_in_one_process_share_the_file(path: Any) -> None:
+    ran: list[str] = []
+
+    def life(name: str) -> list[str]:
+        async def main() -> list[str]:
+            async with Engine(path, {"flow": where(name, ran)}.get, resume=()) as engine:
+                runs = [await engine.submit(event()) for _ in range(20)]
+                ended = [await soon(engine.wait(run.id)) for run in runs]
+                return [str(each.status) for each in ended]
+
+        return asyncio.run(main())
+
+    results = await asyncio.gather(*(asyncio.to_thread(life, name) for name in "abc"))
+    assert results == [["completed"] * 20] * 3
+    assert len(ran) == 60
