@@ -42,6 +42,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
 def test_httpx_is_imported_in_one_place() -> None:
     found = {name for name, tree in modules() if "httpx" in imports(tree)}
     assert found == {"netlify/transport.py"}
+    assert {name for name, tree in modules() if "httpcore" in imports(tree)} == {"netlify/pool.py"}
 
 
 def test_every_room_says_what_it_is_and_imports_nothing() -> None:

@@ -15,17 +15,19 @@ import functools
 import ssl
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import httpx as httpx
 
+from kit.netlify.causes import no_response
 from kit.netlify.flow import Flow, Pause, Received, Request
+from kit.netlify.pool import as_core, as_errors_of, make_pool, within
 from kit.netlify.responses import NoResponse, Response
 from kit.version import __version__
 
 TIMEOUT = 30.0
-"""Seconds until an answer must have begun."""
+"""Seconds until an answer must have begun, from the moment the request is made."""
 
 CONNECT_TIMEOUT = 10.0
 LINGER = 1.0
@@ -51,6 +53,7 @@ class Transport:
         timeout: float = TIMEOUT,
         pause: Callable[[float], None] | None = None,
     ) -> None:
+        self._seconds = timeout
         self._timeouts = _timeouts(timeout).as_dict()
         self._pause = pause
         self._client = client
@@ -63,7 +66,7 @@ class Transport:
             if _has_proxies():
                 self._own = self._client = httpx.Client(timeout=_timeouts(timeout))
             else:
-                self._own = self._transport = httpx.HTTPTransport(verify=_trust())
+                self._own = self._transport = _Pool()
 
     def carry_out(self, flow: Flow[T]) -> T:
         """Carry out *flow* and return what it returns; raises what it raises."""
@@ -87,16 +90,12 @@ class Transport:
             self._own.close()
 
     def _ask(self, request: Request) -> Response | NoResponse:
+        built = _built(request, self._timeouts, self._client)
         try:
-            if self._transport is not None:
-                built = _built(request, self._timeouts)
-                response = self._transport.handle_request(built)
-            else:
-                assert self._client is not None  # noqa: S101 - it is one or the other
-                built = _built_by(self._client, request)
-                response = self._client.send(built, stream=True, auth=None, follow_redirects=False)
+            with within(self._seconds):
+                response = self._response(built)
         except httpx.RequestError as error:
-            return _no_response(error, built)
+            return no_response(error, _limit(built))
         body = _Body(built)
         try:
             for part in response.stream:  # type: ignore[union-attr] # of a plain transport
@@ -107,6 +106,12 @@ class Transport:
         finally:
             response.close()
         return _response(response, body)
+
+    def _response(self, built: httpx.Request) -> httpx.Response:
+        if self._client is not None:
+            return self._client.send(built, stream=True, auth=None, follow_redirects=False)
+        assert self._transport is not None  # noqa: S101 - it is one or the other
+        return self._transport.handle_request(built)
 
 
 class AsyncTransport:
@@ -120,6 +125,8 @@ class AsyncTransport:
         timeout: float = TIMEOUT,
         pause: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
+        # a moment more, so that a connection that is not made says so itself
+        self._deadline = timeout + 0.1 if client is None else None
         self._timeouts = _timeouts(timeout).as_dict()
         self._pause = pause
         self._client = client
@@ -154,18 +161,14 @@ class AsyncTransport:
             await self._own.aclose()
 
     async def _ask(self, request: Request) -> Response | NoResponse:
+        built = _built(request, self._timeouts, self._client)
         try:
-            if self._transport is not None:
-                built = _built(request, self._timeouts)
-                response = await self._transport.handle_async_request(built)
-            else:
-                assert self._client is not None  # noqa: S101 - it is one or the other
-                built = _built_by(self._client, request)
-                response = await self._client.send(
-                    built, stream=True, auth=None, follow_redirects=False
-                )
+            async with asyncio.timeout(self._deadline):
+                response = await self._response(built)
         except httpx.RequestError as error:
-            return _no_response(error, built)
+            return no_response(error, _limit(built))
+        except TimeoutError:
+            return no_response(httpx.ReadTimeout(""), _limit(built))
         body = _Body(built)
         try:
             async for part in response.stream:  # type: ignore[union-attr] # of an async transport
@@ -176,6 +179,43 @@ class AsyncTransport:
         finally:
             await response.aclose()
         return _response(response, body)
+
+    async def _response(self, built: httpx.Request) -> httpx.Response:
+        if self._client is not None:
+            return await self._client.send(built, stream=True, auth=None, follow_redirects=False)
+        assert self._transport is not None  # noqa: S101 - it is one or the other
+        return await self._transport.handle_async_request(built)
+
+
+class _Pool(httpx.BaseTransport):
+    """Pooled connections that keep to the attempt's deadline; httpx's own cannot be told of one."""
+
+    def __init__(self) -> None:
+        self._pool = make_pool(_trust())
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Make the request; raises what httpx's own transport would."""
+        with as_errors_of(httpx):
+            response = self._pool.handle_request(as_core(request))
+        return httpx.Response(
+            response.status, headers=response.headers, stream=_Stream(response.stream)
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
+
+
+class _Stream(httpx.SyncByteStream):
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        with as_errors_of(httpx):
+            yield from self._stream
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 class _Body:
@@ -216,7 +256,22 @@ def _trust() -> ssl.SSLContext:
 _url = functools.lru_cache(maxsize=256)(httpx.URL)
 
 
-def _built(request: Request, timeouts: Mapping[str, float | None]) -> httpx.Request:
+def _built(
+    request: Request,
+    timeouts: Mapping[str, float | None],
+    client: httpx.Client | httpx.AsyncClient | None,
+) -> httpx.Request:
+    """Return the request, with what a given client adds to each: headers, cookies, time limits."""
+    if client is not None:
+        return client.build_request(
+            request.method,
+            request.url,
+            headers={
+                "user-agent": _HEADERS["user-agent"],
+                **request.headers,
+            },  # no name for the key
+            content=request.content,
+        )
     return httpx.Request(
         request.method,
         _url(request.url),
@@ -226,40 +281,12 @@ def _built(request: Request, timeouts: Mapping[str, float | None]) -> httpx.Requ
     )
 
 
-def _built_by(client: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
-    """Return the request with what a given client adds to each: its headers, cookies, time-outs."""
-    return client.build_request(
-        request.method,
-        request.url,
-        headers={"user-agent": _HEADERS["user-agent"], **request.headers},  # no name for the key
-        content=request.content,
-    )
+def _limit(request: httpx.Request) -> float:
+    limit: float = request.extensions["timeout"]["read"]
+    return limit
 
 
 def _response(given: httpx.Response, body: _Body) -> Response:
     is_plain = "content-encoding" not in given.headers
     text = body.content.decode(errors="replace") if is_plain else ""
     return Response(given.status_code, dict(given.headers), text)
-
-
-def _no_response(error: httpx.RequestError, request: httpx.Request) -> NoResponse:
-    timeouts: dict[str, Any] = request.extensions["timeout"]
-    if isinstance(error, httpx.ReadTimeout):
-        why = f"it took the connection, but did not answer within {timeouts['read']:g} seconds"
-        return NoResponse(why, may_have_arrived=True, timed_out=True)
-    for kind, why, may_have_arrived in _CAUSES:
-        if isinstance(error, kind):
-            detail = f" ({error})" if str(error) else ""
-            return NoResponse(f"{why}{detail}", may_have_arrived)
-    return NoResponse(f"the request failed ({error})", may_have_arrived=True)
-
-
-_CAUSES: tuple[tuple[type[httpx.RequestError], str, bool], ...] = (
-    (httpx.ConnectTimeout, "the connection was not made in time; check the host name", False),
-    (httpx.PoolTimeout, "too many requests are under way; send fewer at once", False),
-    (httpx.WriteTimeout, "it did not take the whole request in time", True),
-    (httpx.ProxyError, "the proxy of this network refused; check HTTPS_PROXY", False),
-    (httpx.ConnectError, "no connection could be made; check the host name and the network", False),
-    (httpx.UnsupportedProtocol, "the address is not one for HTTP", False),
-    (httpx.TransportError, "the connection broke before an answer", True),
-)

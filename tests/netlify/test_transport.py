@@ -263,3 +263,50 @@ def test_a_port_where_nobody_listens_is_told(ask):
     told = ask(Request("GET", f"http://127.0.0.1:{port}/"))
     assert "no connection could be made" in told.why
     assert not told.may_have_arrived
+
+
+@contextmanager
+def dripping(head, drop):
+    """Give the address of a server that says a head, then *drop* over and over, without end."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    stopped = threading.Event()
+
+    def serve():
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(head)
+            try:
+                while not stopped.wait(0.02):
+                    connection.sendall(drop)
+            except OSError:
+                return  # whoever asked has gone
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    finally:
+        stopped.set()
+        thread.join()
+        listening.close()
+
+
+@pytest.mark.usefixtures("real")
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"x-drip: 1\r\n"),
+        (b"HTTP/1.1 200 OK\r\nx-drip: ", b"1"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"),
+    ],
+)
+def test_the_time_limit_is_one_for_the_whole_attempt(ask, head, drop):
+    with dripping(head, drop) as url:
+        begun = time.monotonic()
+        told = ask(Request("POST", url, {}, b"[]"), timeout=0.3)
+    assert time.monotonic() - begun < 20
+    assert told.timed_out
+    assert told.may_have_arrived
+    assert "did not answer within 0.3 seconds" in told.why
