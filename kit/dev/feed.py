@@ -49,6 +49,8 @@ class Feed:
         """Yield what changes from this call on, until the feed is closed."""
         watcher = _Watcher()
         self._watchers.add(watcher)
+        if self._closed:
+            watcher.woken.set()  # who comes too late is told so
         return self._changes(watcher)
 
     def close(self) -> None:

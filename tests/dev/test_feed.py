@@ -57,3 +57,10 @@ def test_two_changes_become_one() -> None:
     taken = Change(frozenset("b"), source=True)
     assert merged(loaded, taken) == Change(frozenset("ab"), workflows=True, source=True)
     assert merged(loaded, Change(is_everything=True)).runs == frozenset()
+
+
+async def test_a_watch_that_begins_after_the_end_ends_at_once() -> None:
+    feed = Feed()
+    feed.close()
+
+    assert [change async for change in feed.changes()] == []

@@ -27,7 +27,8 @@ async def start(screens: Screens, name: str, entries: Mapping[str, str]) -> Scre
     key = entries.get("key", "").strip()
     if wish == "start":
         return await _started(screens, info, answers, key)
-    form = answers.form(as_json=wish == "json")
+    # what cannot be read cannot be said as JSON either: it stays where it can be mended
+    form = answers.form(is_sent=False, as_json=wish == "json" and not answers.mistakes)
     return await screens.starting(info, form, key=key)
 
 

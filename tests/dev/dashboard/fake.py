@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kit.dev.feed import Feed
 from kit.dev.runs import (
     BegunStep,
     Capabilities,
@@ -429,14 +429,14 @@ class FakeRuns:
     source: Source = field(default_factory=lambda: Source("local", ".kit/runs.db"))
     asked: list[tuple[str, Any]] = field(default_factory=list)
     refuses: PayloadError | None = None
-    news: asyncio.Queue[Change | None] = field(default_factory=asyncio.Queue)
+    feed: Feed = field(default_factory=lambda: Feed(interval=0))
     pages: int = 0
 
     def keep(self, *details: Details) -> None:
         """Keep these runs, and tell of it."""
         for each in details:
             self.kept[each.run.id] = each
-        self.news.put_nowait(Change(frozenset(each.run.id for each in details)))
+        self.feed.tell(*(each.run.id for each in details))
 
     async def page(
         self,
@@ -492,9 +492,5 @@ class FakeRuns:
     async def workflows(self) -> Sequence[WorkflowInfo]:
         return self.infos
 
-    async def changes(self) -> AsyncIterator[Change]:
-        while True:
-            change = await self.news.get()
-            if change is None:
-                return
-            yield change
+    def changes(self) -> AsyncIterator[Change]:
+        return self.feed.changes()

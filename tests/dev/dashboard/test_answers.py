@@ -248,3 +248,10 @@ def test_entries_no_page_would_send_do_no_harm(entries: dict[str, str]) -> None:
     assert len(answers.input.get("tags", [])) <= 1_000
     assert without_item(entries, "/tags/0") is not None
     assert without_item(entries, "nonsense") == entries
+
+
+def test_until_it_is_sent_an_empty_field_is_not_wrong_but_a_mistyped_one_is() -> None:
+    entries = {"input:/total": "", "input:/count": "many", "input:/address/street": ""}
+    form = Answers(SCHEMA, entries).form(is_sent=False)
+
+    assert [field.pointer for field in form.everything() if field.problem] == ["/count"]

@@ -27,8 +27,6 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def events(runs: FakeRuns, fake: Any, address: str) -> AsyncIterator[str]:
-    while not runs.news.empty():  # what was told before the page was opened
-        runs.news.get_nowait()
     renderer = Renderer(prefix="/_kit", token="t", project="p")
     return feed(Screens(runs, lambda: fake.NOW), renderer, address)
 
@@ -88,7 +86,7 @@ async def test_a_flood_of_changes_is_drawn_as_one(
         monkeypatch.setattr(feeding, "GAP", 0.05)
         for number in range(100, 600):
             runs.kept[fake.run_id(number)] = fake.completed(number)
-        runs.news.put_nowait(Change(is_everything=True))
+        runs.feed.tell_of(Change(is_everything=True))
         await first(found, 1)
 
     assert runs.pages == 2
@@ -99,7 +97,7 @@ async def test_a_run_that_was_deleted_ends_its_feed(runs: FakeRuns, fake: Any) -
     async with aclosing(events(runs, fake, address)) as found:
         await first(found, 6)
         del runs.kept[fake.run_id(1)]
-        runs.news.put_nowait(Change(frozenset({fake.run_id(1)})))
+        runs.feed.tell_of(Change(frozenset({fake.run_id(1)})))
         ((name, data),) = await first(found, 1)
 
         assert (name, data["status"]) == ("trouble", 404)
@@ -114,7 +112,7 @@ async def test_a_page_that_does_not_exist_has_no_feed(runs: FakeRuns, fake: Any)
 
 async def test_the_end_of_the_source_ends_the_feed(runs: FakeRuns, fake: Any) -> None:
     found = events(runs, fake, "/")
-    runs.news.put_nowait(None)
+    runs.feed.close()
 
     assert len([each async for each in found]) == 3
 

@@ -45,11 +45,29 @@ class Answers:
         """The value as it is sent; None if nothing was entered."""
         return None if self.value is MISSING else self.value
 
-    def form(self, issues: Sequence[Mapping[str, Any]] = (), *, as_json: bool = False) -> Field:
-        """Return the form as it was filled, with *issues* (pydantic's) at the fields they name."""
+    @property
+    def mistakes(self) -> dict[Path, str]:
+        """The problems with what was entered; not those with what was not, as yet."""
+        typed = {
+            name.partition(":")[2] for name, text in self._entries.items() if text and ":" in name
+        }
+        return {path: said for path, said in self.problems.items() if pointer_of(path) in typed}
+
+    def form(
+        self,
+        issues: Sequence[Mapping[str, Any]] = (),
+        *,
+        is_sent: bool = True,
+        as_json: bool = False,
+    ) -> Field:
+        """
+        Return the form as it was filled, with what is wrong at the fields it concerns: problems,
+        and *issues*, which are pydantic's. Until it *is_sent*, an empty field is not wrong.
+        """
         whole = form_of(None if as_json else self._schema, self.value)
         paths = {field.path for field in whole.everything()}
-        said: dict[Path, list[str]] = {path: [text] for path, text in self.problems.items()}
+        problems = self.problems if is_sent else self.mistakes
+        said: dict[Path, list[str]] = {path: [text] for path, text in problems.items()}
         for issue in issues:
             place = _nearest(tuple(issue.get("loc", ())), paths)
             said.setdefault(place, []).append(str(issue.get("msg", "invalid")))

@@ -77,12 +77,16 @@ class Axis:
             is_first = left == self.moments[0]
             for moment in _round_moments(left, right):
                 place = self.at(moment)
-                is_apart = not found or place - found[-1].x >= _APART
-                if is_apart and (is_first or place <= 100 - _APART / 2):
+                if self._has_room(place, found):
                     is_after = not is_first and moment > left
                     origin = left if is_after else self.moments[0]
                     found.append(Tick(round(moment - origin), place, is_after))
-        return tuple(tick for tick in found if tick.x <= 100 - _APART / 2)
+        return tuple(found)
+
+    def _has_room(self, place: float, found: Sequence[Tick]) -> bool:
+        """Tell whether there is room for a label between the last one and the next fold."""
+        walls = [100.0, *(fold.x for fold in self.folds if fold.x > place)]
+        return min(walls) - place >= _APART / 2 and (not found or place - found[-1].x >= _APART)
 
     def _open_stretches(self) -> Iterator[Span]:
         """Yield the stretches between folds."""

@@ -122,13 +122,16 @@ def timeline_of(
 
 
 def _axis(rows: Sequence[Row], start: int, end: int) -> Axis:
-    """Return the axis on which work has most of the width; of attempts, their ends are work."""
+    """Return the axis on which work has most of the width: steps, and attempts without sleeps."""
+    sleeps = [row for row in rows if row.kind in ("sleep", "wait")]
     busy: list[tuple[int, int]] = []
     for row in rows:
+        until = row.ended or end
         if row.kind in ("step", "send"):
-            busy.append((row.started, row.ended or end))
+            busy.append((row.started, until))
         elif row.kind == "attempt":
-            busy += [(row.started, row.started), (row.ended or end, row.ended or end)]
+            slept = any(row.started <= each.started < until for each in sleeps)
+            busy += [(row.started, row.started if slept else until), (until, until)]
     return axis_of(busy, start, end)
 
 
