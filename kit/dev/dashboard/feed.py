@@ -32,6 +32,9 @@ _TICK = 1.0
 _SILENCE = 15.0
 """Seconds of silence after which a comment is sent, so that a broken connection is noticed."""
 
+_RECONNECT = 1_000
+"""Milliseconds after which a browser that has lost the connection tries again."""
+
 _NOT_FOUND = 404
 
 
@@ -42,7 +45,7 @@ async def feed(screens: Screens, renderer: Renderer, address: str) -> AsyncItera
     `hello` says which server this is, `region` brings a region's new text, `trouble` says why there
     is none. It ends when what the page shows is gone, or the source of changes ends.
     """
-    yield event("hello", {"instance": renderer.instance})
+    yield f"retry: {_RECONNECT}\n" + event("hello", {"instance": renderer.instance})
     seen: dict[str, int] = {}
     async with _News(screens.runs.changes()) as news:
         while True:

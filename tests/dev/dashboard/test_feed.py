@@ -32,7 +32,7 @@ def events(runs: FakeRuns, fake: Any, address: str) -> AsyncIterator[str]:
 
 
 def said(event: str) -> tuple[str, Any]:
-    name, data, *_ = event.splitlines()
+    name, data = event.strip().splitlines()[-2:]
     return name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
 
 

@@ -1,0 +1,93 @@
+"""
+A real browser: Debian's Chromium, driven through Playwright, headless and with no profile.
+
+Where there is no Chromium, these tests are skipped and say so; nothing is ever downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).parents[3]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+
+SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 390, "height": 844}}
+PATIENCE = 20_000
+"""Milliseconds to wait for what must happen; a busy machine is given time, a broken page is not."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for a module: Playwright's loop must not outlive it, other tests have theirs."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    # root may not have a sandbox; the pages are our own
+    arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=chromium, args=arguments)
+        yield opened
+        opened.close()
+
+
+@dataclass
+class Window:
+    """An open page, and what it complained of."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _heard(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def barriers(self) -> list[str]:
+        """Return what axe finds that keeps people out: serious and critical violations."""
+        if not AXE.is_file():
+            pytest.skip("axe-core is not installed: npm ci")
+        # by the debugger, not as a script of the page, whose policy would rightly refuse it
+        self.page.evaluate(AXE.read_text(encoding="utf-8") + ";undefined")
+        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{each['id']} ({each['impact']}): {each['nodes'][0]['html']}"
+            for each in found["violations"]
+            if each["impact"] in ("serious", "critical")
+        ]
+
+    def overflow(self) -> int:
+        """Return by how many pixels the page is wider than its window."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+OpenWindow = Callable[..., Window]
+
+
+@pytest.fixture
+def open_window(browser: Browser) -> Iterator[OpenWindow]:
+    """Open a window of a theme and size, with a profile of its own."""
+    contexts = []
+
+    def open_one(theme: str = "light", size: str = "wide", **options: Any) -> Window:
+        context = browser.new_context(viewport=SIZES[size], color_scheme=theme, **options)
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        return Window(context.new_page())
+
+    yield open_one
+    for context in contexts:
+        context.close()

@@ -1,0 +1,312 @@
+"""The dashboard in a real browser, over runs that nobody has run."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+import uvicorn
+from playwright.sync_api import expect
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from kit.dev.dashboard.routes import routes
+from kit.dev.runs import Source
+
+if TYPE_CHECKING:
+    from tests.real.browser.conftest import Window
+
+_FAKE = Path(__file__).parents[2] / "dev" / "dashboard" / "fake.py"
+
+
+def _load_fake() -> Any:
+    spec = importlib.util.spec_from_file_location("browser_fake", _FAKE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake = _load_fake()
+
+
+class Server:
+    """The dashboard's pages on a loopback port, in a thread."""
+
+    def __init__(self, runs: Any, port: int = 0) -> None:
+        pages = routes(runs, token="t", project="newsroom", now=lambda: fake.NOW)
+        app = Starlette(routes=[Mount("/_kit", routes=pages)])
+        self.runs = runs
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", port))
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/_kit"
+        config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run)
+        self._ready = threading.Event()
+        self._thread.start()
+        assert self._ready.wait(20)
+
+    def _run(self) -> None:
+        import asyncio
+
+        async def main() -> None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._ready.set)
+            await self._server.serve(sockets=[self._socket])
+
+        asyncio.run(main())
+
+    def do(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call *function* where the server runs."""
+        self._loop.call_soon_threadsafe(function, *args)
+
+    def close(self) -> None:
+        self.do(self.runs.feed.close)
+        self._server.should_exit = True
+        self._thread.join(20)
+        self._socket.close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server with a run of every kind."""
+    runs = fake.FakeRuns()
+    for number, make in enumerate(fake.EVERY, 1):
+        runs.keep(make(number))
+    found = Server(runs)
+    yield found
+    found.close()
+
+
+ADDRESSES = {
+    "runs": "/",
+    "dead letters": "/dead-letters",
+    "workflows": "/workflows",
+    "a form": "/workflows/import-orders",
+    **{make.__name__: f"/runs/{fake.run_id(number)}" for number, make in enumerate(fake.EVERY, 1)},
+    "not found": "/nowhere",
+}
+LOOKS = [("light", "wide"), ("dark", "narrow")]
+"""Two of four looks: each theme and each size once; the others are seen in `test_kit_dev`."""
+
+
+@pytest.mark.parametrize(("theme", "size"), LOOKS)
+def test_nobody_is_kept_out(
+    server: Server, open_window: Callable[..., Window], theme: str, size: str
+) -> None:
+    """No serious finding of axe, nothing wider than the window, no complaint on the console."""
+    server.runs.infos = (*server.runs.infos, fake.BROKEN)
+    server.runs.source = Source("local", ".kit/runs.db", 4242)
+    window = open_window(theme, size)
+    for name, address in ADDRESSES.items():
+        window.page.goto(server.url + address)
+        for summary in window.page.locator(".row summary").all()[:2]:
+            summary.click()
+
+        assert (name, window.barriers()) == (name, [])
+        assert (name, window.overflow()) == (name, 0)
+
+    # the one page that is missed on purpose
+    assert [each for each in window.complaints if "404" not in each] == []
+    assert len(window.complaints) == 1
+
+
+@pytest.mark.parametrize(("theme", "size"), LOOKS)
+def test_an_empty_project_says_how_to_start(
+    server: Server, open_window: Callable[..., Window], theme: str, size: str
+) -> None:
+    server.runs.kept.clear()
+    window = open_window(theme, size)
+    window.page.goto(server.url + "/")
+
+    assert window.page.get_by_role("link", name="Start publish-draft").is_visible()
+    assert window.barriers() == []
+    assert window.overflow() == 0
+
+
+def test_what_workflows_say_never_runs(server: Server, open_window: Callable[..., Window]) -> None:
+    wrong = fake.replace(fake.BROKEN, name=fake.HOSTILE, error=fake.HOSTILE, file=fake.HOSTILE)
+    server.runs.infos = (*server.runs.infos, wrong)
+    window = open_window()
+    window.page.on("dialog", lambda dialog: window.complaints.append(dialog.message))
+    for address in ("/", f"/runs/{fake.run_id(4)}", "/workflows"):
+        window.page.goto(server.url + address)
+        window.page.wait_for_selector("#live[data-state=on]")
+
+        assert "onerror=alert(1)" in window.page.inner_text("main")
+
+    assert window.page.locator("img[src=x]").count() == 0
+    assert window.complaints == []
+
+
+def test_a_new_run_appears_and_what_is_open_or_typed_stays(
+    server: Server, open_window: Callable[..., Window]
+) -> None:
+    page = open_window().page
+    page.goto(server.url + "/")
+    page.wait_for_selector("#live[data-state=on]")
+    page.fill("#filter-text", "Ship")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    new = fake.completed(77)
+    server.do(server.runs.keep, new)
+    page.wait_for_selector(f"#run-{new.run.id}")
+
+    assert page.input_value("#filter-text") == "Ship"
+    assert page.evaluate("document.activeElement.id") == "filter-text"
+    assert page.url.endswith("?text=Ship")
+
+
+def test_a_run_is_followed_to_its_end_with_its_rows_left_open(
+    server: Server, open_window: Callable[..., Window]
+) -> None:
+    window = open_window()
+    page, details = window.page, fake.sleeping(2)
+    page.goto(f"{server.url}/runs/{fake.run_id(2)}")
+    page.wait_for_selector("#live[data-state=on]")
+    page.evaluate("window.isTheSame = true")
+    page.locator("#row-step-1 summary").click()
+    ended = fake.replace(
+        details.run, status=fake.RunStatus.COMPLETED, ended=fake.NOW, result='"sent"'
+    )
+    server.do(server.runs.keep, fake.replace(details, run=ended))
+    page.wait_for_selector(".run-head .status-completed")
+
+    assert page.locator("#row-step-1 details").get_attribute("open") is not None
+    assert "sent" in page.inner_text("[data-region=run-values]")
+    assert page.inner_text("#announce") == "daily-report is completed"
+    assert page.evaluate("window.isTheSame")
+    assert window.complaints == []
+
+
+def test_five_hundred_steps_a_second_do_not_make_the_page_grow(
+    server: Server, open_window: Callable[..., Window]
+) -> None:
+    window = open_window()
+    page, whole = window.page, fake.long(5, 1_500)
+    page.goto(f"{server.url}/runs/{fake.run_id(5)}")
+    page.wait_for_selector("#live[data-state=on]")
+    before = page.evaluate("document.querySelectorAll('*').length")
+    page.evaluate(
+        """() => {
+            window.drawn = 0;
+            document.addEventListener("kit:drawn", () => { window.drawn += 1; });
+        }"""
+    )
+    running = fake.replace(whole.run, status=fake.RunStatus.RUNNING, ended=None, result=None)
+
+    def grow(count: int) -> None:
+        kept = fake.Details(running, whole.checkpoints[:count])
+        server.runs.keep(kept)
+
+    for count in range(1_000, 1_500):
+        server.do(grow, count)
+        page.evaluate("0")  # some 2 ms
+    page.wait_for_selector("text=page-1499")
+
+    assert page.evaluate("document.querySelectorAll('*').length") < before * 1.6
+    assert page.locator(".row").count() <= 120
+    assert page.evaluate("window.drawn") < 100  # of 500 changes
+    assert window.complaints == []
+
+
+def test_a_page_takes_up_the_next_server_by_itself(open_window: Callable[..., Window]) -> None:
+    runs = fake.FakeRuns()
+    runs.keep(fake.completed(1))
+    first = Server(runs)
+    page = open_window().page
+    page.goto(first.url + "/")
+    page.wait_for_selector("#live[data-state=on]")
+    first.close()
+    page.wait_for_selector("#live[data-state=off]")
+    again = fake.FakeRuns()
+    again.keep(fake.completed(1), fake.completed(78))
+    second = Server(again, first.port)
+    try:
+        page.wait_for_selector(f"#run-{fake.run_id(78)}")
+        page.wait_for_selector("#live[data-state=on]")
+    finally:
+        second.close()
+
+
+def test_a_hidden_page_listens_to_nothing_and_catches_up_when_seen(
+    server: Server, open_window: Callable[..., Window]
+) -> None:
+    page = open_window().page
+    page.goto(server.url + "/")
+    page.wait_for_selector("#live[data-state=on]")
+    hide = """hidden => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(hide, True)
+    server.do(server.runs.keep, fake.completed(79))
+    with page.expect_response(lambda response: "/feed" in response.url):
+        page.evaluate(hide, False)
+    page.wait_for_selector(f"#run-{fake.run_id(79)}")
+
+
+def test_the_theme_is_chosen_by_keyboard_and_kept(
+    server: Server, open_window: Callable[..., Window]
+) -> None:
+    page = open_window("light").page
+    page.goto(server.url + "/")
+    page.locator("#theme").focus()
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    page.reload()
+
+    assert page.inner_text("#theme-name") == "dark"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+
+
+def test_motion_is_reduced_where_it_is_asked_for(
+    server: Server, open_window: Callable[..., Window]
+) -> None:
+    page = open_window(reduced_motion="reduce").page
+    page.goto(f"{server.url}/runs/{fake.run_id(3)}")
+
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_without_scripts_a_form_still_grows_and_starts(
+    server: Server, open_window: Callable[..., Window]
+) -> None:
+    page = open_window(java_script_enabled=False).page
+    page.goto(server.url + "/workflows/import-orders")
+    page.get_by_role("button", name="Add an item to Items").click()
+    page.get_by_label("Sku").fill("A-1")
+    page.get_by_role("button", name="As JSON").click()
+    page.get_by_role("textbox", name="Input").fill('{"customer": "A"}')
+    page.get_by_role("button", name="Start", exact=True).click()
+
+    assert "/runs/" in page.url
+    assert server.runs.asked == [("start", ("import-orders", {"customer": "A"}, None))]
+
+
+def test_a_large_value_is_shown_whole_when_asked_for_and_stays(
+    server: Server, open_window: Callable[..., Window]
+) -> None:
+    page = open_window().page
+    page.goto(f"{server.url}/runs/{fake.run_id(6)}")
+    page.locator("[data-region=run-values] a[data-whole]").first.click()
+    page.wait_for_selector(".value[data-kept]")
+    changed = fake.replace(fake.large(6).run, key="changed meanwhile")
+    server.do(server.runs.keep, fake.replace(fake.large(6), run=changed))
+    page.wait_for_selector("text=changed meanwhile")
+
+    assert page.evaluate("document.querySelector('[data-kept] pre').textContent.length") > 1e6
