@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.client import api as client
 from kit.client.blocking import WorkflowRun, wait
-from kit.client.sending import AnyEvent, Sent
+from kit.client.sending import AnyEvent, OnConflict, Sent
 from kit.model.duration import Duration
 from kit.model.validation import read_validated_payload
 from kit.model.workflow import Workflow
@@ -39,12 +39,19 @@ def run_workflow(
     delay: Duration | None = None,
     delay_until: datetime | None = None,
     priority: int | None = None,
+    on_conflict: OnConflict = "keep",
 ) -> WorkflowRun:
     """Start a workflow; see `kit.run_workflow`."""
     return WorkflowRun(
         wait(
             client.run_workflow(
-                workflow, input, id=id, delay=delay, delay_until=delay_until, priority=priority
+                workflow,
+                input,
+                id=id,
+                delay=delay,
+                delay_until=delay_until,
+                priority=priority,
+                on_conflict=on_conflict,
             )
         )
     )
@@ -58,12 +65,19 @@ def defer_workflow(
     delay: Duration | None = None,
     delay_until: datetime | None = None,
     priority: int | None = None,
+    on_conflict: OnConflict = "keep",
 ) -> WorkflowRun:
     """Start a workflow without waiting until it is accepted; see `kit.defer_workflow`."""
     return WorkflowRun(
         wait(
             client.defer_workflow(
-                workflow, input, id=id, delay=delay, delay_until=delay_until, priority=priority
+                workflow,
+                input,
+                id=id,
+                delay=delay,
+                delay_until=delay_until,
+                priority=priority,
+                on_conflict=on_conflict,
             )
         )
     )

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kit.client.handle import WorkflowRun
-    from kit.client.provider import Provider
-    from kit.client.sending import AnyEvent, SendOptions, Sent
+    from kit.client.provider import Provider, Receipt
+    from kit.client.sending import AnyEvent, OnConflict, SendOptions, Sent
     from kit.model.annotations import Encoded
     from kit.model.duration import Duration
     from kit.model.event import Event
@@ -36,25 +36,31 @@ async def run_workflow(
     delay: Duration | None = None,
     delay_until: datetime | None = None,
     priority: int | None = None,
+    on_conflict: OnConflict = "keep",
 ) -> WorkflowRun:
     """
     Start a workflow: send the event of its name. The run is accepted when this returns.
 
-    *id* is an idempotency key: the same key starts a workflow once. *priority* is within ±50.
+    *id* is an idempotency key: the same key starts a workflow once, and the handle's `existed`
+    tells whether it had. What the first start was given counts; if this one is given other data,
+    that is logged, or with *on_conflict* `"error"` refused. *priority* is within ±50.
 
     Raises:
+        RunExistsError: If *on_conflict* says so, and *id* has started a run with other data.
+        NotSupportedError: If it says so, and the provider cannot tell.
         WorkflowNotFoundError: If there is no such workflow; it lists the known names.
         PayloadError: If *input* is invalid, before anything is sent.
         SendError: If the event did not get through.
     """
     from kit.client.handle import WorkflowRun
 
-    source, name, data = _checked(workflow, input)
+    source, name, data = _checked(workflow, input, on_conflict)
     event = _event(name, data, _options(id, delay, delay_until, priority))
     if current.get() is not None and id is None:
         event = await _send_from_run(event)
         return WorkflowRun(event.id, name, source)
-    return WorkflowRun(event.id, name, source, native=await source.send(event, key=id))
+    native, existed, _ = await _send(source, event, id, on_conflict)
+    return WorkflowRun(event.id, name, source, native=native, existed=existed)
 
 
 async def defer_workflow(
@@ -65,6 +71,7 @@ async def defer_workflow(
     delay: Duration | None = None,
     delay_until: datetime | None = None,
     priority: int | None = None,
+    on_conflict: OnConflict = "keep",
 ) -> WorkflowRun:
     """
     Start a workflow without waiting until it is accepted; see `run_workflow`.
@@ -77,14 +84,20 @@ async def defer_workflow(
     """
     if current.get() is not None:  # in a handler, sending is part of the run
         return await run_workflow(
-            workflow, input, id=id, delay=delay, delay_until=delay_until, priority=priority
+            workflow,
+            input,
+            id=id,
+            delay=delay,
+            delay_until=delay_until,
+            priority=priority,
+            on_conflict=on_conflict,
         )
     from kit.client import background
     from kit.client.handle import WorkflowRun
 
-    source, name, data = _checked(workflow, input)
+    source, name, data = _checked(workflow, input, on_conflict)
     event = _event(name, data, _options(id, delay, delay_until, priority))
-    sending = background.defer(source.send(event, key=id))
+    sending = background.defer(_send(source, event, id, on_conflict))
     sending.add_done_callback(_log_failure)
     return WorkflowRun(event.id, name, source, sending=sending)
 
@@ -161,12 +174,15 @@ async def send_events(events: Sequence[AnyEvent]) -> list[Sent]:
     return paired(made, await provider().send_all(events_to_send))
 
 
-def _checked(workflow: str | AnyWorkflow, input: Any) -> tuple[Provider, str, Encoded]:
+def _checked(
+    workflow: str | AnyWorkflow, input: Any, on_conflict: OnConflict
+) -> tuple[Provider, str, Encoded]:
     """Return where the workflow is started, the name of its event, and its valid input."""
     from kit.client.default import default
-    from kit.client.sending import checked_input
+    from kit.client.sending import check_on_conflict, checked_input
 
     source, catalog = default()
+    check_on_conflict(on_conflict, source)
     name, data = checked_input(catalog, workflow, input, needs_definition=source.needs_definition)
     return source, name, data
 
@@ -175,6 +191,16 @@ def _event(name: str, data: Any, options: SendOptions) -> Event:
     from kit.client.sending import make_event
 
     return make_event(name, data, options)
+
+
+async def _send(
+    source: Provider, event: Event, key: str | None, on_conflict: OnConflict
+) -> Receipt:
+    from kit.client.sending import note_conflict
+
+    receipt = await source.send(event, key=key)
+    note_conflict(event, receipt, on_conflict)
+    return receipt
 
 
 async def _send_from_run(event: Event) -> Event:

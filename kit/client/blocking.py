@@ -29,6 +29,11 @@ class WorkflowRun:
         """The provider's own acknowledgement."""
         return self._run.native
 
+    @property
+    def existed(self) -> bool | None:
+        """Whether the id given had started the run before; see `kit.WorkflowRun`."""
+        return self._run.existed
+
     def status(self) -> RunStatus:
         """Return where the run is."""
         return wait(self._run.status())

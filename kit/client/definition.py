@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from kit.client.handle import WorkflowRun
+    from kit.client.sending import OnConflict
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,6 +53,7 @@ class DefinedWorkflow(Workflow[P, R], Generic[P, R]):
         delay: Duration | None = None,
         delay_until: datetime | None = None,
         priority: int | None = None,
+        on_conflict: OnConflict = "keep",
     ) -> WorkflowRun: ...
 
     @overload
@@ -62,6 +64,7 @@ class DefinedWorkflow(Workflow[P, R], Generic[P, R]):
         delay: Duration | None = None,
         delay_until: datetime | None = None,
         priority: int | None = None,
+        on_conflict: OnConflict = "keep",
     ) -> WorkflowRun: ...
 
     async def start(
@@ -72,6 +75,7 @@ class DefinedWorkflow(Workflow[P, R], Generic[P, R]):
         delay: Duration | None = None,
         delay_until: datetime | None = None,
         priority: int | None = None,
+        on_conflict: OnConflict = "keep",
     ) -> WorkflowRun:
         """
         Start a run of this workflow; the typed form of `run_workflow`.
@@ -83,7 +87,13 @@ class DefinedWorkflow(Workflow[P, R], Generic[P, R]):
         from kit.client import api as client
 
         return await client.run_workflow(
-            self, input, id=id, delay=delay, delay_until=delay_until, priority=priority
+            self,
+            input,
+            id=id,
+            delay=delay,
+            delay_until=delay_until,
+            priority=priority,
+            on_conflict=on_conflict,
         )
 
 

@@ -11,12 +11,15 @@ from kit.model.run import Run, RunDetails, RunStatus
 from kit.model.text import load
 
 if TYPE_CHECKING:
-    from kit.client.provider import Provider
+    from kit.client.provider import Provider, Receipt
 
 
 class WorkflowRun:
     """
     A handle on one run. `id` is its event's id; `native` is the provider's own acknowledgement.
+
+    `existed` tells whether the id given had started the run before; None where the provider, or a
+    start that is not through yet, cannot tell.
 
     What a provider cannot tell or do raises `NotSupportedError`; on Netlify a run that was sent
     is `queued`, and that is all it says.
@@ -29,11 +32,13 @@ class WorkflowRun:
         source: Provider,
         *,
         native: Any = None,
-        sending: Future[Any] | None = None,
+        existed: bool | None = None,
+        sending: Future[Receipt] | None = None,
     ) -> None:
         self.id = id
         self.name = name
         self.native = native
+        self.existed = existed
         self._source = source
         self._sending = sending
 
@@ -78,7 +83,8 @@ class WorkflowRun:
 
     async def _sent(self) -> None:
         if self._sending is not None:
-            self.native = await asyncio.wrap_future(self._sending)
+            receipt = await asyncio.wrap_future(self._sending)
+            self.native, self.existed = receipt.native, receipt.existed
 
 
 def result_of(run: Run) -> Any:

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Sequence
 
 from kit.client import background
+from kit.client.provider import Receipt
 from kit.engine.engine import Engine
 from kit.model.event import Event
 from kit.model.run import Run, RunDetails
@@ -25,6 +26,7 @@ class LocalProvider:
 
     name = "local"
     needs_definition = True
+    tells_existing = True
 
     def __init__(self, config: Config, catalog: Catalog) -> None:
         self._config = config
@@ -39,7 +41,7 @@ class LocalProvider:
         background.abandon(self._engine, self._opening)
         self._engine = self._opening = None
 
-    async def send(self, event: Event, *, key: str | None = None) -> Run:
+    async def send(self, event: Event, *, key: str | None = None) -> Receipt:
         """Store the event's run; it begins when it is due."""
         return await background.run(self._send(event, key))
 
@@ -89,10 +91,11 @@ class LocalProvider:
                 background.closes_at_exit(self)
             return self._engine
 
-    async def _send(self, event: Event, key: str | None) -> Run:
+    async def _send(self, event: Event, key: str | None) -> Receipt:
         self._catalog.get(event.name)  # says more about a name that nobody has
         engine = await self._open()
-        return await engine.submit(event, key=key)
+        run, is_new = await engine.submit_or_find(event, key=key)
+        return Receipt(run, not is_new, run.data)
 
     async def _find(self, run_id: str) -> Run | None:
         reader = Reader(self._config.path)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Never, TypeVar
 
 from kit.client import background
+from kit.client.provider import Receipt
 from kit.model.errors import ConfigError, NotSupportedError
 from kit.model.event import Event
 from kit.model.run import Run, RunDetails
@@ -50,6 +51,7 @@ class NetlifyProvider:
 
     name = "netlify"
     needs_definition = False
+    tells_existing = False
 
     def __init__(
         self, config: Config, transport: Callable[[], AsyncTransport] = AsyncTransport
@@ -70,9 +72,9 @@ class NetlifyProvider:
         background.abandon(self._sender, self._loop)
         self._sender = self._loop = None
 
-    async def send(self, event: Event, *, key: str | None = None) -> Acknowledgement:
+    async def send(self, event: Event, *, key: str | None = None) -> Receipt:
         """Send the event to the site's router."""
-        return await background.run(self._send(event))
+        return Receipt(await background.run(self._send(event)))
 
     async def send_all(self, events: Sequence[Event]) -> list[Exception | None]:
         """Send several events in as few router calls as they fit in."""
@@ -126,6 +128,7 @@ class NetlifyProvider:
         loop = asyncio.get_running_loop()
         if self._sender is None or self._loop is not loop:
             self._sender, self._loop = Sender(self._site, self._transport()), loop
+            background.closes_at_exit(self)
         return self._sender
 
     async def _close(self) -> None:

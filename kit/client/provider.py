@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kit.model.errors import ConfigError
 from kit.model.event import Event
@@ -17,6 +17,18 @@ from kit.model.run import Run, RunDetails
 if TYPE_CHECKING:
     from kit.project.catalog import Catalog
     from kit.project.config import Config
+
+
+class Receipt(NamedTuple):
+    """
+    An event was taken: the provider's own acknowledgement, and whether there was a run already.
+
+    `existed` is None where the provider cannot tell. `data` is the JSON that run was started with.
+    """
+
+    native: Any
+    existed: bool | None = None
+    data: str | None = None
 
 
 class Provider(Protocol):
@@ -30,9 +42,13 @@ class Provider(Protocol):
     def needs_definition(self) -> bool:
         """Whether a workflow must be defined here to be started."""
 
-    async def send(self, event: Event, *, key: str | None = None) -> Any:
+    @property
+    def tells_existing(self) -> bool:
+        """Whether it can tell that an id has started a run before."""
+
+    async def send(self, event: Event, *, key: str | None = None) -> Receipt:
         """
-        Take an event, and return the provider's own acknowledgement.
+        Take an event.
 
         Raises:
             SendError: If the event did not get through.

@@ -7,21 +7,29 @@ start each other in a circle stop at the limit, whichever way they do it.
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_args
 
 from kit.model.annotations import Encoded, encode_data, encode_input
 from kit.model.duration import Duration
-from kit.model.errors import WorkflowError, WorkflowNotFoundError
+from kit.model.errors import (
+    NotSupportedError,
+    RunExistsError,
+    WorkflowError,
+    WorkflowNotFoundError,
+)
 from kit.model.event import Event, check_name, check_priority, derived_id, event_due
 from kit.model.running import current
+from kit.model.text import load
 from kit.model.workflow import AnyWorkflow, Workflow
 
 if TYPE_CHECKING:
+    from kit.client.provider import Provider, Receipt
     from kit.project.catalog import Catalog
 
 AnyEvent: TypeAlias = "Mapping[str, Any] | tuple[str, Any]"
@@ -29,6 +37,10 @@ AnyEvent: TypeAlias = "Mapping[str, Any] | tuple[str, Any]"
 
 Made: TypeAlias = "tuple[str, Event | Exception]"
 """The name a caller gave, and the event, or why there is none."""
+
+
+OnConflict: TypeAlias = Literal["keep", "error"]
+"""What becomes of a start whose id has started a run with other data: that run counts, or error."""
 
 
 class SendOptions(TypedDict, total=False):
@@ -84,6 +96,37 @@ def _definition(catalog: Catalog, name: str, *, needs_definition: bool) -> AnyWo
         if needs_definition:
             raise
         return None
+
+
+def check_on_conflict(on_conflict: OnConflict, source: Provider) -> None:
+    """
+    Accept *on_conflict*, if it is one and *source* can tell of conflicts.
+
+    Raises:
+        ValueError: If there is no such choice.
+        NotSupportedError: If the provider cannot tell.
+    """
+    if on_conflict not in get_args(OnConflict):
+        msg = f'on_conflict must be "keep" or "error", not {on_conflict!r}'
+        raise ValueError(msg)
+    if on_conflict == "error" and not source.tells_existing:
+        remedy = "It cannot tell whether an id has started a run before; leave on_conflict out"
+        raise NotSupportedError("on_conflict", source.name, remedy)  # noqa: EM101 - its name
+
+
+def note_conflict(event: Event, receipt: Receipt, on_conflict: OnConflict) -> None:
+    """
+    Say so if the event's id has started a run with other data, which is the one that counts.
+
+    Raises:
+        RunExistsError: If *on_conflict* is `"error"`.
+    """
+    if not receipt.existed or receipt.data is None or load(receipt.data) == event.data:
+        return
+    msg = f"run {event.id} of {event.name!r} was started before, with the same id and other data"
+    if on_conflict == "error":
+        raise RunExistsError(f"{msg}: give this start an id of its own", run_id=event.id)  # noqa: EM102
+    logging.getLogger("kit").warning("%s, which counts", msg)
 
 
 def make_event(name: str, data: Any, options: SendOptions) -> Event:

@@ -140,13 +140,19 @@ class Engine:
             PayloadError: If the data would not survive its way to a deployed workflow.
             StoreError: If it could not be stored, or the engine has been closed.
         """
+        return (await self._submit(event, key, None))[0]
+
+    async def submit_or_find(self, event: Event, *, key: str | None = None) -> tuple[Run, bool]:
+        """Accept an event, and tell whether its run is a new one; see `submit`."""
         return await self._submit(event, key, None)
 
     async def _accept(self, event: Event, sender: ActiveRun) -> None:
         """Accept an event that a run has sent."""
         await self._submit(event, None, sender)
 
-    async def _submit(self, event: Event, key: str | None, sender: ActiveRun | None) -> Run:
+    async def _submit(
+        self, event: Event, key: str | None, sender: ActiveRun | None
+    ) -> tuple[Run, bool]:
         workflow = self._find(event.name)
         if workflow is None:
             msg = f"no workflow is called {event.name!r}"
@@ -165,7 +171,7 @@ class Engine:
         ask = None if is_driver else replace(self._driving.ask(), fast=fast)
         stored = self._store.insert(live.run, root=live.root, ask=ask)
         is_new = await self._arrivals.follow(live, ask, stored)
-        return live.run if is_new else self.get(event.id)
+        return (live.run, True) if is_new else (self.get(event.id), False)
 
     def get(self, run_id: str) -> Run:
         """

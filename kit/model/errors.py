@@ -22,7 +22,7 @@ Every error the kit raises, split by who must act.
        ├─ StepUsageError        steps are used in a way that cannot work (.step_id)
        ├─ ReplayError           the code no longer fits what the run recorded
        ├─ RunFailed, RunCancelled, RunTimedOut
-       └─ RunNotFoundError
+       └─ RunNotFoundError, RunExistsError
 
 What handlers raise on purpose is in `signals`.
 
@@ -284,6 +284,13 @@ class RunTimedOut(RunError):
     """The run took longer than its workflow's `timeout`."""
 
     default_code = "RUN_TIMED_OUT"
+
+
+class RunExistsError(RunError):
+    """An id has started a run before, with other data; asked for with `on_conflict="error"`."""
+
+    default_code = "RUN_EXISTS"
+    default_status = 409
 
 
 class RunNotFoundError(RunError):

@@ -90,6 +90,32 @@ async def test_one_key_starts_a_workflow_once(project):
     assert (await again.result(10))["data"] == {"n": 1}
 
 
+async def test_a_handle_tells_whether_its_id_had_started_the_run_before(project, caplog):
+    first = await run_workflow(echo, {"n": 1}, id="order-8")
+    again = await run_workflow(echo, {"n": 1.0}, id="order-8", on_conflict="error")
+    deferred = await defer_workflow(echo, {"n": 1}, id="order-8")
+    assert deferred.existed is None
+    await deferred.status()
+
+    assert (first.existed, again.existed, deferred.existed) == (False, True, True)
+    assert (await run_workflow(echo, {"n": 1})).existed is False
+    assert caplog.text == ""
+
+
+async def test_the_same_id_with_other_data_is_logged_or_refused(project, caplog):
+    run = await run_workflow(echo, {"n": 1}, id="order-9")
+    again = await run_workflow(echo, {"n": 2}, id="order-9")
+
+    assert again.existed is True
+    said = f"run {run.id} of 'echo' was started before, with the same id and other data"
+    assert said in caplog.text
+    with pytest.raises(kit.RunExistsError, match="give this start an id of its own") as caught:
+        await echo.start({"n": 2}, id="order-9", on_conflict="error")
+    assert (caught.value.run_id, caught.value.http_status) == (run.id, 409)
+    with pytest.raises(ValueError, match='"keep" or "error", not \'never\''):
+        await run_workflow(echo, {}, on_conflict="never")
+
+
 async def test_an_unknown_name_lists_the_known_ones_and_the_nearest(project):
     with pytest.raises(WorkflowNotFoundError, match="shout-it") as caught:
         await run_workflow("shout-out")

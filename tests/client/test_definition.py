@@ -162,5 +162,14 @@ async def test_start_hands_everything_to_the_client(monkeypatch: pytest.MonkeyPa
     run: Any = await workflow.start("x", id="k", delay="1 hour", priority=3)
     assert run == "the run"
     assert calls == [
-        ((workflow, "x"), {"id": "k", "delay": "1 hour", "delay_until": None, "priority": 3})
+        (
+            (workflow, "x"),
+            {
+                "id": "k",
+                "delay": "1 hour",
+                "delay_until": None,
+                "priority": 3,
+                "on_conflict": "keep",
+            },
+        )
     ]

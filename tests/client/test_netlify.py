@@ -112,6 +112,20 @@ async def test_concurrent_sends_share_calls_of_ten(sender, router):
     assert [one["eventId"] for each in sent for one in each] == [each.event_id for each in taken]
 
 
+async def test_netlify_cannot_tell_whether_an_id_has_started_a_run_before(provider, router):
+    run = await run_workflow("w", id="order-7")
+    assert run.existed is None
+    with pytest.raises(NotSupportedError, match="leave on_conflict out"):
+        await run_workflow("w", id="order-7", on_conflict="error")
+    assert router.call_count == 1
+
+
+async def test_neither_nothing_nor_a_number_names_a_workflow(provider):
+    for wrong in (None, 5):
+        with pytest.raises(TypeError, match="a workflow or its name is needed"):
+            await run_workflow(wrong)
+
+
 async def test_several_events_given_together_share_calls_of_ten(provider, router):
     sent = await send_events([("w", n) for n in range(23)])
 
