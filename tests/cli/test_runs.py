@@ -281,6 +281,9 @@ def test_retry_refuses_what_has_not_ended(path: Path, kit: Kit) -> None:
     assert said.status == 1
     assert "has not ended: it is running" in said.err
     assert f"kit runs resume {run_id}" in said.err
+    said = kit("runs", "retry", run_id, "--json")
+    assert said.json["error"]["code"] == "RUN_NOT_ENDED"
+    assert said.err == ""
 
 
 def test_retry_of_a_workflow_that_has_gone_says_so(root: Path, path: Path, kit: Kit) -> None:
@@ -356,6 +359,7 @@ def test_delete_refuses_unfinished_runs_and_then_deletes_nothing(path: Path, kit
     said = kit("runs", "delete", dead, waiting)
     assert said.status == 1
     assert f"stop it first: kit runs stop {waiting}" in said.err
+    assert kit("runs", "delete", waiting, "--json").json["error"]["code"] == "RUN_NOT_ENDED"
     assert Reader(path).find(dead)
 
 

@@ -12,6 +12,7 @@ from kit.model.run import RunStatus
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kit.model.errors import RunError
     from kit.model.run import Run
     from kit.store.sqlite.reader import Reader
 
@@ -124,9 +125,8 @@ def retry(
     reader = _reader()
     run = reader.get(run_id)
     if not run.status.is_final:
-        say(f"error: run {run.id} has not ended: it is {run.status}. Stop it first, or continue")
-        say(f"what an ended process left: kit runs resume {run.id}")
-        raise typer.Exit(1)
+        advice = f"Stop it first, or continue what an ended process left: kit runs resume {run.id}"
+        raise _not_ended(run, f"run {run.id} has not ended: it is {run.status}. {advice}")
     project = Project()
     project.get(run.workflow)
     project.see_through(
@@ -196,10 +196,15 @@ def _chosen(reader: Reader, run_ids: list[str] | None, status: list[RunStatus] |
     named = [reader.get(run_id) for run_id in run_ids]
     for run in named:
         if not run.status.is_final:
-            say(f"error: run {run.id} is {run.status}; stop it first: kit runs stop {run.id}")
-            say("Nothing was deleted.")
-            raise typer.Exit(1)
+            advice = f"stop it first: kit runs stop {run.id}. Nothing was deleted"
+            raise _not_ended(run, f"run {run.id} is {run.status}; {advice}")
     return named
+
+
+def _not_ended(run: Run, message: str) -> RunError:
+    from kit.model.errors import RunError
+
+    return RunError(message, run_id=run.id, code="RUN_NOT_ENDED")
 
 
 def _answer(reader: Reader, run: Run, said: str, as_json: bool) -> None:
