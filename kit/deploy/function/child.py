@@ -105,6 +105,7 @@ class Child:
         began = time.monotonic()
         time_left = share_of(frame.time_left)
         try:
+            self._logs.begin()
             environment.change(frame.environ, frame.unset)
             if isinstance(frame, Invoke):
                 said = await self._invoke(frame, time_left)

@@ -12,6 +12,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
@@ -29,19 +30,27 @@ _LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warn"), (logging.INFO, "
 
 
 class Lines(io.RawIOBase):
-    """A stream that hands on whole lines; parts of lines are kept apart by call and thread."""
+    """
+    A stream that hands on whole lines; parts of lines are kept apart by call and thread.
+
+    It is never closed: it belongs to the process, and whoever closes it is one call of many.
+    """
 
     def __init__(self, emit: Emit, level: str, descriptor: int) -> None:
         super().__init__()
         self._emit = emit
         self._level = level
         self._descriptor = descriptor
+        self.name = f"<{'stdout' if descriptor == 1 else 'stderr'}>"
         self._parts: dict[tuple[tuple[int, str | None] | None, int], bytes] = {}
         self._lock = threading.Lock()
 
     def writable(self) -> bool:
         """Say yes."""
         return True
+
+    def close(self) -> None:
+        """Stay open."""
 
     def fileno(self) -> int:
         """Return the descriptor of the real stream: what a child process is to inherit."""
@@ -96,16 +105,25 @@ class FrameHandler(logging.Handler):
         self._frames(log_frame(text, level=level, call=call, event_id=event_id))
 
 
+class Output(io.TextIOWrapper):
+    """Standard output or error; like what it writes to, it is never closed."""
+
+    def __init__(self, lines: Lines) -> None:
+        super().__init__(lines, "utf-8", "backslashreplace", write_through=True)
+
+    def close(self) -> None:
+        """Write what there is, and stay open."""
+        with suppress(ValueError):  # it was detached
+            self.flush()
+
+
 class Logs:
     """Python's output, handed on as frames from the moment it is made."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self._streams = (Lines(emit, "info", 1), Lines(emit, "error", 2))
-        sys.stdout, sys.stderr = (
-            io.TextIOWrapper(each, "utf-8", "backslashreplace", write_through=True)  # type: ignore[type-var]
-            for each in self._streams
-        )
+        sys.stdout, sys.stderr = map(Output, self._streams)
         # the last resort, not a handler of the root: so `basicConfig` works as it does elsewhere
         logging.lastResort = FrameHandler(emit)
         logging.getLogger("kit").setLevel(logging.INFO)
@@ -115,7 +133,20 @@ class Logs:
         call, event_id = running.get() or (None, None)
         self._emit(log_frame(text.rstrip(), level="error", call=call, event_id=event_id))
 
+    def begin(self) -> None:
+        """Put the streams in place, where an earlier call has left none that can be written to."""
+        for name, lines in zip(("stdout", "stderr"), self._streams, strict=True):
+            if not _is_open(getattr(sys, name, None)):
+                setattr(sys, name, Output(lines))
+
     def finish(self, call: int) -> None:
         """Hand on what *call* has printed without ending its line."""
         for stream in self._streams:
             stream.finish(call)
+
+
+def _is_open(stream: Any) -> bool:
+    try:
+        return not stream.closed and stream.writable()
+    except (AttributeError, ValueError):  # none at all, or one that was detached
+        return False

@@ -34,6 +34,7 @@ PROJECT = Path(__file__).parent / "project"
 SOURCES = {
     "works": "return {'data': input, 'attempt': context.attempt, 'who': context.provider}",
     "steps": "await context.step.run('a', lambda: 2**80)",
+    "shuts": "import sys; print('first'); exec(input)",
     "speaks": "print('said', end=''); context.logger.info('logged')",
     "leaves": "raise BaseException('left')",
     "fails": "raise ValueError('no')",
@@ -364,6 +365,29 @@ def test_the_process_ends_when_node_has_gone(bundle: Path):
         ours.settimeout(20)
         assert json.loads(ours.makefile().readline())["pid"] == process.pid
     assert process.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "sys.stdout.close()",
+        "sys.stdout.detach()",
+        "sys.stdout.buffer.close()",
+        "del sys.stdout",
+        "sys.stdout = None",
+        "sys.stdout = open(os.devnull, 'w'); sys.stdout.close()",
+        "with sys.stdout: print('within')",
+        "sys.stdout.close(); sys.stderr.close()",
+    ],
+)
+async def test_a_run_that_closes_its_output_leaves_later_ones_theirs(bundle: Path, how: str):
+    async with talking(bundle) as node:
+        first = await node.invoke("shuts", item={"data": f"import os\n{how}"})
+        second = await node.invoke("speaks", call=2)
+
+    said = [(each["call"], each["text"]) for each in node.logs]
+    assert (first["type"], second["type"]) == ("completed", "completed")
+    assert {(1, "first"), (2, "said")} <= set(said)
 
 
 def test_a_manifest_is_read_with_paths_below_the_root(bundle: Path):
