@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from kit.deploy.function.protocol import encode
 
 _AT_ONCE = 262_144
+_log = logging.getLogger("kit")
 
 
 class Channel:
@@ -56,6 +58,9 @@ class Channel:
         for line in lines:
             whole = b"".join([*self._parts, line])
             self._parts.clear()
-            receive(whole)
+            try:
+                receive(whole)
+            except Exception:  # noqa: BLE001 - what one line does must not cost the next
+                _log.exception("a line from Node was not dealt with")
         if rest:
             self._parts.append(rest)

@@ -25,11 +25,21 @@ from kit.deploy.function.limits import admitted, share_of
 from kit.deploy.function.loading import Loader
 from kit.deploy.function.logs import Logs, running
 from kit.deploy.function.manifest import read_manifest
-from kit.deploy.function.protocol import Body, Frame, Gone, Invoke, Prepare, Request, Took, decode
+from kit.deploy.function.protocol import (
+    Body,
+    Frame,
+    Gone,
+    Invoke,
+    Prepare,
+    Request,
+    Took,
+    call_of,
+    decode,
+)
 from kit.execution.calling import call
 from kit.execution.execute import Suspending, execute
 from kit.model.delivery import Failed, Outcome, Suspended
-from kit.model.errors import WorkflowImportError
+from kit.model.errors import PayloadError, WorkflowImportError
 from kit.model.event import Event
 from kit.model.failure import Failure, failure_of
 from kit.netlify.deliveries import delivery_of, error_json, outcome_json, planned_wait
@@ -78,7 +88,11 @@ class Child:
 
     def receive(self, line: bytes) -> None:
         """Do what a line from Node asks for."""
-        frame = decode(line)
+        try:
+            frame = decode(line)
+        except Exception as error:  # noqa: BLE001 - whatever it is: Node waits for an end
+            self._refuse(line, error)
+            return
         if isinstance(frame, Body | Took | Gone):
             exchange = self._exchanges.get(frame.number)
             if exchange is not None:
@@ -92,6 +106,15 @@ class Child:
             task = asyncio.create_task(self._carry_out(frame))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _refuse(self, line: bytes, error: Exception) -> None:
+        failure, number = failure_of(error), call_of(line)
+        if number is None:
+            self._logs.error(f"a line from Node cannot be read\n{failure.traceback}")
+            return
+        is_final = isinstance(error, PayloadError)  # the same event would come again
+        said = {"type": "failed", "final": is_final, "error": error_json(failure)}
+        self._channel.send({**said, "call": number})
 
     def _begin_exchange(self, request: Request) -> None:
         from kit.deploy.function.exchange import (

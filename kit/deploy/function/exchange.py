@@ -99,16 +99,17 @@ class Exchange:
     async def _write(self, data: bytes, *, is_last: bool) -> None:
         if self.request.method == "HEAD":
             data = b""
+        at = 0
         if not self.began:
             self._begin(data[:PIECE])
-            data = data[PIECE:]
-        while data and not self._is_gone:
+            at = PIECE
+        while at < len(data) and not self._is_gone:
             if self._on_their_way >= WINDOW:
                 await self._change()
                 continue
             self._on_their_way += 1
-            self._emit(chunk_frame(self.request.number, data[:PIECE]))
-            data = data[PIECE:]
+            self._emit(chunk_frame(self.request.number, data[at : at + PIECE]))
+            at += PIECE
         if is_last:
             self.ended = True
             self._changed.set()

@@ -12,10 +12,18 @@ running ahead of the other.
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from kit.model.errors import PayloadError
+
+MAX_DEPTH = 900
+"""How deep an event may be nested: Python reads JSON not much deeper before its stack ends."""
+
+_NUMBER = re.compile(rb'\{"type":"[a-zA-Z]+","call":([0-9]+)[,}]')
 
 Frame: TypeAlias = "dict[str, Any]"
 
@@ -96,9 +104,10 @@ def decode(line: bytes | bytearray) -> Incoming:
     Return the record of one line from Node.
 
     Raises:
-        ValueError: If it is none: the two sides are of versions that do not fit.
+        PayloadError: If it is nested too deeply.
+        ValueError, LookupError, TypeError: If it is none: the two sides' versions do not fit.
     """
-    frame = json.loads(line)
+    frame = _parsed(line)
     number = frame.get("call", 0)
     match frame["type"]:
         case "prepare":
@@ -121,9 +130,42 @@ def decode(line: bytes | bytearray) -> Incoming:
             raise ValueError(msg)
 
 
+def call_of(line: bytes | bytearray) -> int | None:
+    """Return the number of the call that a line from Node begins, even if it cannot be read."""
+    found = _NUMBER.match(line)
+    return int(found[1]) if found else None
+
+
 def encode(frame: Mapping[str, Any]) -> bytes:
     """Return *frame* as a line; lone surrogates, which UTF-8 has not, go as escapes."""
     return json.dumps(frame, separators=(",", ":")).encode() + b"\n"
+
+
+def _parsed(line: bytes | bytearray) -> Any:
+    msg = f"the event is nested more than {MAX_DEPTH} deep; send flatter data"
+    try:
+        frame = json.loads(line)
+    except RecursionError:
+        raise PayloadError(msg) from None
+    # a look at each value only where there are brackets enough
+    if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deep(frame):
+        raise PayloadError(msg)
+    return frame
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [item for each in level for item in _items(each)]
+        if not level:
+            return False
+    return True
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _call(frame: Frame) -> dict[str, Any]:

@@ -68,6 +68,9 @@ class Node:
     def say(self, **frame: Any) -> None:
         self._writer.write(json.dumps(frame).encode() + b"\n")
 
+    def say_text(self, text: str) -> None:
+        self._writer.write(text.encode())
+
     async def hear(self) -> dict[str, Any]:
         """Return the next frame that is no log."""
         while True:
@@ -340,6 +343,27 @@ async def test_bodies_of_unknown_calls_are_dropped(bundle: Path):
         said = await node.invoke("works")
 
     assert said["type"] == "completed"
+
+
+async def test_a_line_that_cannot_be_read_is_told_at_once_and_costs_the_next_nothing(
+    bundle: Path,
+):
+    deep = '{"type":"invoke","call":5,"workflow":"works","event":{"data":' + "[" * 3_000
+    lines = ["", "{", "[]", '{"type":"dance","call":4}', deep + "]" * 3_000 + "}}"]
+    async with talking(bundle) as node:
+        node.say_text("\n".join([*lines, ""]))
+        node.say(
+            type="invoke", call=6, workflow="works", event={"eventName": "works", "eventId": ID}
+        )
+        said = [await node.hear() for _ in range(3)]
+
+    assert [(each["call"], each["type"], each.get("final")) for each in said] == [
+        (4, "failed", False),
+        (5, "failed", True),
+        (6, "completed", None),
+    ]
+    assert "nested more than" in said[1]["error"]["message"]
+    assert sum("cannot be read" in each["text"] for each in node.logs) == 3
 
 
 async def test_a_large_event_arrives_in_many_pieces(bundle: Path):

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.deploy.function import protocol
-from kit.deploy.function.protocol import Body, Gone, Invoke, Prepare, Request, Took
+from kit.deploy.function.protocol import MAX_DEPTH, Body, Gone, Invoke, Prepare, Request, Took
+from kit.model.errors import PayloadError
 
 ID = "11111111-1111-4111-8111-111111111111"
 ITEM = {"eventName": "w", "eventId": ID}
@@ -71,3 +72,37 @@ def test_a_frame_is_one_line_whatever_is_in_it(text: str, data: dict[str, int]):
     assert encoded.count(b"\n") == 1
     assert encoded.endswith(b"\n")
     assert json.loads(encoded) == {"type": "log", "text": text, "data": data}
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH, 3_000, 200_000])
+def test_an_event_nested_too_deeply_is_refused_in_words(levels: int):
+    text = line(type="invoke", call=7, workflow="w", event={"data": 0})
+    text = text.replace(
+        b'"data": 0', b'"data":' + b'{"a":[' * (levels // 2) + b"]}" * (levels // 2)
+    )
+
+    with pytest.raises(PayloadError, match=f"nested more than {MAX_DEPTH} deep"):
+        protocol.decode(text)
+
+
+def test_many_values_side_by_side_are_not_deep():
+    event = {"data": [[n, {}] for n in range(10_000)]}
+
+    decoded = protocol.decode(line(type="invoke", call=7, workflow="w", event=event))
+
+    assert isinstance(decoded, Invoke)
+    assert decoded.item == event
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (b'{"type":"invoke","call":12,"timeLeft":1,"event":{{', 12),
+        (b'{"type":"request","call":3}', 3),
+        (b'{"type":"prepare","workflow":"w"}', None),
+        (b"{", None),
+        (b"", None),
+    ],
+)
+def test_the_call_of_a_line_that_cannot_be_read_is_known(text: bytes, number: int | None):
+    assert protocol.call_of(text) == number

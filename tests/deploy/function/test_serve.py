@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -282,6 +282,23 @@ async def test_a_body_waits_until_enough_was_taken(monkeypatch: pytest.MonkeyPat
     await asyncio.wait_for(writing, 1)
 
     assert answered.exchange.ended
+
+
+async def test_a_large_body_is_not_copied_again_for_each_piece(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(exchange_module, "PIECE", 4_096)
+    taken = 0
+
+    def take(frame: Mapping[str, Any]) -> None:
+        nonlocal taken
+        taken += len(frame["data"])
+        exchange.receive(Took(1))
+
+    exchange = Exchange(request(), take)
+    await begin(exchange.say)
+    # 16,384 pieces: if each copied the rest, these were 500 GB
+    await exchange.say({"type": "http.response.body", "body": bytes(64 * 2**20)})
+
+    assert taken >= 64 * 2**20 * 4 / 3
 
 
 async def test_a_request_body_arrives_piece_by_piece():

@@ -129,7 +129,14 @@ class Child {
     this.#hold(true);
     this.#whenReady(() => {
       const timeLeft = (deadline - (performance.now() - began)) / 1000;
-      this.#write({ ...frame, call, timeLeft, ...this.#changes(environ) });
+      const known = this.#known;
+      try {
+        // its number comes first: Python can tell of a call it cannot read
+        this.#write({ type: frame.type, call, timeLeft, ...this.#changes(environ), ...frame });
+      } catch (error) {
+        this.#known = known;
+        this.#fail(call, { type: error.name, message: `${what} was given what is no JSON: ${error.message}` }, true);
+      }
     });
     return (more) => this.#whenReady(() => this.#calls.has(call) && this.#write({ ...more, call }));
   }
@@ -237,8 +244,8 @@ class Child {
     for (const each of this.#process.stdio) each?.destroy();
   }
 
-  #fail(call, error) {
-    this.#receive({ type: "failed", call, final: false, error: { traceback: "", ...error } });
+  #fail(call, error, final = false) {
+    this.#receive({ type: "failed", call, final, error: { traceback: "", ...error } });
   }
 }
 

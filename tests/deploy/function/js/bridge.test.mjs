@@ -79,6 +79,22 @@ test("failures are the library's own kinds of error, with Python's traceback", a
   assert.equal(otherwise.error.retryDelay, 3_000);
 });
 
+test("an event that is nested too deeply is refused for good, at once, and Python goes on", async () => {
+  const bundle = bundleWith({ workflows });
+  await deliver(bundle, "quick");
+  for (const depth of [3_000, 100_000]) {
+    const handle = workflow(library, { metaUrl: bundle.metaUrl });
+    const body = `[{"eventName":"quick","eventId":"${eventId}","data":${"[".repeat(depth)}${"]".repeat(depth)}}]`;
+    const request = new Request("https://shop.example/.netlify/functions/w", { method: "POST", body });
+    const began = performance.now();
+    const { error } = await handle(request, {});
+    assert.ok(error instanceof ErrorDoNotRetry, String(depth));
+    assert.match(error.message, /nested more than 900 deep|no JSON/);
+    assert.ok(performance.now() - began < 5_000);
+  }
+  assert.deepEqual(await deliver(bundle, "quick"), { stored: [] });
+});
+
 test("a workflow the bundle has not is told, with those it has", async () => {
   const { error } = await deliver(bundleWith({ workflows: { quick: workflows.quick } }), "sequence");
   assert.match(error.message, /no workflow 'sequence'; it has: quick/);

@@ -68,6 +68,11 @@ async def large(scope: Any, receive: Any, send: Any) -> None:
     await body(send, b"")
 
 
+async def whole(scope: Any, receive: Any, send: Any) -> None:
+    await begin(send)
+    await body(send, bytes(int(scope["query_string"])))
+
+
 async def endless(scope: Any, receive: Any, send: Any) -> None:
     await begin(send)
     watch = asyncio.create_task(gone(receive))
@@ -105,6 +110,7 @@ WORK = {
     "/echo": echo,
     "/digest": digest,
     "/large": large,
+    "/whole": whole,
     "/endless": endless,
     "/breaks": breaks,
     "/after": after,
