@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 
-from kit.model.delivery import Failed, Outcome, Suspended
+from kit.model.delivery import Checkpoint, Failed, Outcome, Suspended
 from kit.model.failure import Failure
 
-LARGEST = 5_000_000
-"""Bytes of a request to a workflow; Netlify takes 6 MB, into which the router puts several."""
+LARGEST = 590_000
+"""
+Bytes of an event with the values of its steps: a tenth of what the router takes, less its own part.
+
+The platform puts up to ten runs into one request of 6 MB to the router, and sends it again without
+end if that is refused: larger runs would hold up each other, and those that wait beside them.
+"""
 
 LARGEST_IN_BACKGROUND = 250_000
 """The same for a background function, where Netlify takes 256 KB."""
+
+_AROUND = 60
+"""Bytes around a step's id and value in a request: `{"stepId":"","stepResult":""},`, and more."""
 
 _RESERVE = 2.0
 """Seconds kept back for clean-up, and for telling what came of a call."""
@@ -37,16 +45,19 @@ def admitted(outcome: Outcome, size: int, *, is_background: bool) -> Outcome:
     if not isinstance(outcome, Suspended):
         return outcome
     most = LARGEST_IN_BACKGROUND if is_background else LARGEST
-    size += sum(_travelling_size(each.text or "") for each in outcome.checkpoints)
+    size += sum(_travelling_size(each) for each in outcome.checkpoints)
+    size += sum(len(each.step_id) + _AROUND for each in outcome.sleeps)
     if size <= most:
         return outcome
     msg = (
-        f"the run's data and the values of its steps are {size // 1000} kB together, and Netlify"
-        f" carries {most // 1000} kB; keep what is large elsewhere, and return where it is"
+        f"the run's data and the values of its steps are {size // 1000} kB together, and an event"
+        f" carries {most // 1000} kB on Netlify. Set store: blobs, which keeps them outside the"
+        " event, or keep what is large elsewhere and return where it is"
     )
     return Failed(Failure("PayloadError", msg, code="CHECKPOINTS_TOO_LARGE"), None)
 
 
-def _travelling_size(text: str) -> int:
+def _travelling_size(checkpoint: Checkpoint) -> int:
     # JSON in a JSON string in a JSON string, as the library stores it
-    return len(_encode(_encode(text)).encode("utf-8", "replace"))
+    value, step_id = _encode(_encode(checkpoint.text or "")), _encode(checkpoint.step_id)
+    return len((value + step_id).encode("utf-8", "replace")) + _AROUND

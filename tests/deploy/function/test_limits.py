@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
+
 import pytest
 
 from kit.deploy.function.limits import LARGEST_IN_BACKGROUND, admitted, share_of
-from kit.model.delivery import Checkpoint, Completed, Failed, Suspended
+from kit.model.delivery import Checkpoint, Completed, Failed, Sleep, Suspended
+
+ID = "11111111-1111-4111-8111-111111111111"
 
 
 def test_what_is_too_large_to_travel_fails_for_good():
@@ -15,9 +20,41 @@ def test_what_is_too_large_to_travel_fails_for_good():
 
     assert isinstance(refused, Failed)
     assert refused.retry_in is None
-    assert "250 kB together, and Netlify carries 250 kB" in refused.failure.message
+    assert "250 kB together, and an event carries 250 kB" in refused.failure.message
+    assert "store: blobs" in refused.failure.message
     assert admitted(outcome, LARGEST_IN_BACKGROUND, is_background=False) is outcome
     assert admitted(outcome, 0, is_background=True) is outcome
+
+
+def test_ten_runs_of_the_largest_size_fit_into_one_request_to_the_router():
+    steps = tuple(
+        Checkpoint(f"step-{n}", text='{"value":"' + "é\\n" * 5_000 + '"}') for n in range(26)
+    )
+    sleeps = (Sleep("nap", timedelta(days=1)),)
+    event = {"eventName": "w" * 100, "eventId": ID, "data": "d" * 10_000, "priority": 0}
+    kept: list[dict[str, str]] = []
+    for step in steps:
+        size = len(json.dumps({**event, "stepResults": kept}, ensure_ascii=False).encode())
+        if isinstance(admitted(Suspended((step,), sleeps), size, is_background=False), Failed):
+            break
+        kept.append(
+            {"stepId": step.step_id, "stepResult": json.dumps(step.text, ensure_ascii=False)}
+        )
+
+    run = {
+        **event,
+        "stepResults": [*kept, {"stepId": "awl:sleep:nap", "stepResult": '{"duration":86400000}'}],
+    }
+    request = json.dumps([run] * 10, ensure_ascii=False).encode()
+
+    assert 5_000_000 < len(request) < 6_000_000
+    assert 1 < len(kept) < len(steps)
+
+
+def test_many_small_values_count_with_what_is_around_them():
+    steps = tuple(Checkpoint(f"s{n}", text='{"value":0}') for n in range(10_000))
+
+    assert isinstance(admitted(Suspended(steps), 0, is_background=False), Failed)
 
 
 def test_what_is_not_stored_may_have_any_size():
