@@ -24,7 +24,13 @@ Grouping = Literal["shared", "per-workflow"]
 BACKGROUND = "-background"
 """How a function's name ends if it may run for 15 minutes: Netlify and its library go by it."""
 
+MAX_NAME = 60
+"""Characters of a function's name: Lambda takes 64, and Netlify says nothing of its own limit."""
+
 API_PATH = "/api"
+_PLAIN = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
+_MISLEADING = re.compile(rf"({BACKGROUND}|-[0-9a-f]{{8}}|^[0-9a-f]{{8}})$")
+_DIGEST = 8
 _PART = re.compile(r"[A-Za-z0-9_.~-]+")
 _PARAMETER = re.compile(r"\[([A-Za-z_][A-Za-z0-9_]*)\]")
 
@@ -132,18 +138,13 @@ def shared_name(workflow: WorkflowFacts) -> str:
 
 def own_name(workflow: WorkflowFacts) -> str:
     """Return the name of the function that serves this workflow alone."""
-    slug = _slug(workflow.name)
-    name = f"kit-workflow-{slug}"
-    if workflow.background:
-        return name + BACKGROUND
-    # the suffix would make it a background function, whatever the workflow says
-    return f"{name}-now" if name.endswith(BACKGROUND) else name
+    suffix = BACKGROUND if workflow.background else ""
+    return _function_name("kit-workflow-", workflow.name.lower(), suffix)
 
 
 def http_name(module: HttpModule) -> str:
     """Return the name of the function that serves *module*."""
-    name = f"kit-api-{_slug(module.name)}"
-    return f"{name}-now" if name.endswith(BACKGROUND) else name
+    return _function_name("kit-api-", module.name, "")
 
 
 def http_module(path: PurePosixPath, folder: PurePosixPath) -> HttpModule:
@@ -167,10 +168,20 @@ def http_module(path: PurePosixPath, folder: PurePosixPath) -> HttpModule:
     return HttpModule("/".join(parts), str(path), "/".join((API_PATH, *segments)))
 
 
-def _slug(name: str) -> str:
-    """Return *name* in the characters a function's name may have; `[id]` becomes `_id`."""
-    plain = _PARAMETER.sub(r"_\1", name)
-    return re.sub(r"[^A-Za-z0-9_-]", "-", plain)
+def _function_name(prefix: str, name: str, suffix: str) -> str:
+    """
+    Return a function's name that no other *name* leads to, of at most `MAX_NAME` characters.
+
+    A plain name stays as it is. Any other has a digest of all of it, and so have plain names that
+    look as if they had one, or that Netlify would take for background functions.
+    """
+    longest = MAX_NAME - len(prefix) - len(suffix)
+    is_plain = _PLAIN.fullmatch(name) and not _MISLEADING.search(name)
+    if is_plain and len(name) <= longest:
+        return f"{prefix}{name}{suffix}"
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower())[: longest - _DIGEST - 1].strip("-")
+    return f"{prefix}{slug}-{digest}{suffix}" if slug else f"{prefix}{digest}{suffix}"
 
 
 def _claim(owners: dict[str, str], name: str, path: str) -> None:
