@@ -399,7 +399,7 @@ def test_the_project_of_kit_init_runs_to_its_end(engine: Any):
 
     assert len(sleeping["stepResults"]) == 2  # the title, and the beginning of the sleep
     assert _stored(rig) == []
-    assert len(rig.log("kit-workflows")) == 4
+    assert len(rig.log("kit-workflows")) == 3
 
 
 def test_crashes_lose_nothing(engine: Any):
