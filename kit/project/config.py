@@ -58,6 +58,7 @@ _EXPECTED = {
     "replay": '"pauses" or "always"',
     "concurrency": "a whole number from 1 to 10000",
     "folder": "the path of a folder inside the project",
+    "include": 'a list of paths, such as ["data/tokens.json"]',
     "bundle": '"shared" or "per-workflow"',
     "python": 'a version in quotes, such as "3.13"',
 }
@@ -201,13 +202,19 @@ def _from_file(section: Section | None) -> Source:
     values = check_keys(section, FIELDS)
     for name, value in values.items():
         # strictly, as an editor checks it: YAML has types, unlike variables
-        wanted = WorkflowConfig.model_fields[name].annotation is int
-        if isinstance(value, bool) or not isinstance(value, int if wanted else str):
+        if not _is_typed(name, value):
             where = section.place(camel_case(name))
             msg = f"{where}: {_mistyped(name, value)}; it must be {_EXPECTED[name]}"
             raise ConfigError(msg)
     origins = {name: Origin("file", section.origin(camel_case(name))) for name in values}
     return Source(_hidden(values), origins)
+
+
+def _is_typed(name: str, value: Any) -> bool:
+    if name == "include":
+        return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    wanted = int if WorkflowConfig.model_fields[name].annotation is int else str
+    return isinstance(value, wanted) and not isinstance(value, bool)
 
 
 def _from_hosting(hosting: Hosting) -> Source:

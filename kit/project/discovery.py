@@ -103,6 +103,12 @@ def discover(folder: Path, *, root: Path) -> Discovery:
     )
 
 
+def workflow_files(folder: Path, *, root: Path) -> list[str]:
+    """Return the files below *folder* that `discover` imports, relative to *root*, in order."""
+    project = _Project(root, folder)
+    return [project.shown(file) for file in project.files()[0]]
+
+
 def load_workflow(file: Path, *, folder: Path, root: Path) -> AnyWorkflow:
     """
     Import one workflow file and return its workflow, named.

@@ -114,6 +114,30 @@ class WorkflowConfig(BaseModel):
         json_schema_extra={"pattern": PYTHON_VERSION},
     )
 
+    include: tuple[str, ...] = Field(
+        (),
+        description="Files that `kit build` bundles though they look like secrets, are links, or "
+        "would be left out: paths or patterns (*, **), relative to the project's folder.",
+        examples=[["data/tokens.json", "certificates/*.pem"]],
+        json_schema_extra={"items": {"type": "string", "minLength": 1}},
+    )
+
+    @field_validator("include", mode="before")
+    @classmethod
+    def _separate(cls, value: Any) -> Any:
+        """Take a variable's text apart at commas."""
+        return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("include")
+    @classmethod
+    def _below(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            path = PurePosixPath(each)
+            if path.is_absolute() or ".." in path.parts or not path.parts or not each.isprintable():
+                msg = f"{each[:100]!r} leads out of the project: give paths inside it"
+                raise ValueError(msg)
+        return value
+
     @field_validator("base_url")
     @classmethod
     def _reduce(cls, value: str | None) -> str | None:

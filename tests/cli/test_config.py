@@ -49,6 +49,7 @@ def test_every_setting_is_shown_with_where_it_came_from(root: Path) -> None:
         "replay": "pauses default",
         "concurrency": "100 default",
         "folder": "functions/workflows default",
+        "include": "none default",
         "bundle": "shared default",
         "python": "not set default",
         "hosting": "not Netlify none of NETLIFY, NETLIFY_LOCAL, NETLIFY_DEV, KIT_ENTRY is set",

@@ -88,7 +88,8 @@ def test_the_schema_has_every_setting_with_its_default() -> None:
 
     defaults = {key: found.get("default") for key, found in section["properties"].items()}
     assert defaults == {
-        camel_case(name): field.default for name, field in WorkflowConfig.model_fields.items()
+        camel_case(name): [] if field.default == () else field.default
+        for name, field in WorkflowConfig.model_fields.items()
     }
     assert section["properties"]["store"]["enum"] == ["awl", "blobs"]
 

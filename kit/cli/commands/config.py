@@ -71,4 +71,6 @@ def _rows(config: Config) -> list[tuple[str, str, str]]:
 def _plain(value: object) -> str:
     if value is None:
         return "not set"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
     return "false" if value is False else str(value)

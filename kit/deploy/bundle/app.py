@@ -3,64 +3,75 @@ The project's own part of the bundle: its Python files, and the data that lies a
 
 Taken is every Python file below the root, and whatever else is in a folder that has Python files,
 or below one. Left out is what is no part of the program: environments, tests, built and hidden
-files, JavaScript. What by its name may be a secret is never taken, and said.
+files, JavaScript; but not below the folders of workflows and HTTP modules, where every file counts.
+What may be a secret is left out and said. A link that leaves its folder is refused: what it brings
+is nobody's intention. The setting `include` takes what these rules do not.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from kit.deploy.bundle.packages import KIT_SOURCE
 from kit.deploy.bundle.requirements import is_kit
+from kit.deploy.bundle.secret_scan import named_like_secret, secret_in_code, secret_in_data
 from kit.deploy.bundle.tree import copy_file
+from kit.model.errors import BuildError
 
+_NEVER = ("__pycache__", "node_modules")
 _FOLDERS = frozenset({
-    "__pycache__", "benchmarks", "build", "dist", "docs", "env", "htmlcov", "node_modules",
-    "site-packages", "test", "tests", "venv",
+    "benchmarks", "build", "dist", "docs", "env", "htmlcov", "site-packages", "test", "tests",
+    "venv",
 })  # fmt: skip
 _SUFFIXES = (".pyc", ".pyi", ".js", ".mjs", ".cjs", ".ts", ".mts", ".jsx", ".tsx", ".map", ".log")
-_SECRETS = (
-    "*.env", "*.jks", "*.kdbx", "*.key", "*.keystore", "*.p12", "*.pem", "*.pfx", "*credential*.*",
-    "id_dsa", "id_ecdsa", "id_ed25519", "id_rsa", "secrets.*", "service[-_]account*.json",
-)  # fmt: skip
 _TESTS = ("conftest.py", "noxfile.py", "setup.py")
+_NOT_INCLUDED = (".git", ".kit", "node_modules")
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The project's files to be bundled, and those left out because they may be secrets."""
+    """
+    The project's files to be bundled.
+
+    `left_out` tells of those that may be secrets why they are thought to be; `links` where those
+    lead that are refused; `keys` what seems to stand in code, by file; `unmatched` are patterns of
+    the setting `include` that no file has.
+    """
 
     paths: tuple[str, ...]
-    secrets: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    unmatched: tuple[str, ...] = ()
 
 
-def find_sources(root: Path) -> Sources:
-    """Return which files of the project to bundle; the kit, where it is among them, is not."""
-    own = [root / "kit"] if is_kit(root) else []
-    apart = {os.path.realpath(path) for path in (KIT_SOURCE, *own)}
-    paths, secrets = [], []
-    with_python: set[str] = set()
-    for folder, names, files in os.walk(root):
-        names[:] = sorted(name for name in names if _enters(Path(folder, name), name, apart))
-        relative = PurePosixPath(os.path.relpath(folder, root).replace(os.sep, "/"))
-        if relative.parts and (_has_python(files) or str(relative.parent) in with_python):
-            with_python.add(str(relative))
-        for name in sorted(files):
-            path = relative / name
-            takes_data = str(relative) in with_python
-            if name.startswith(".") or not _belongs(Path(folder, name), root):
-                continue
-            if is_secret(name) and takes_data:
-                secrets.append(str(path))
-            elif _is_taken(name, takes_data=takes_data, at_top=not relative.parts):
-                paths.append(str(path))
-    return Sources(tuple(sorted(paths)), tuple(sorted(secrets)))
+def find_sources(root: Path, *, whole: Iterable[str] = (), include: Iterable[str] = ()) -> Sources:
+    """
+    Return which files of the project to bundle; the kit, where it is among them, is not.
+
+    *whole* are folders of which nothing is left out, *include* patterns of files to take anyhow.
+
+    Raises:
+        BuildError: If a file cannot be read.
+    """
+    included = {pattern: list(_matches(root, pattern)) for pattern in include}
+    wanted = {path for paths in included.values() for path in paths}
+    walk = _Walk(root, tuple(PurePosixPath(each) for each in whole))
+    for path in walk.files():
+        if path not in wanted:
+            walk.judge(path)
+    return Sources(
+        tuple(sorted({*walk.taken, *wanted})),
+        walk.left_out,
+        walk.links,
+        walk.keys,
+        tuple(pattern for pattern, paths in included.items() if not paths),
+    )
 
 
 def copy(root: Path, sources: Sources, settings: Mapping[str, str | int], target: Path) -> None:
@@ -83,35 +94,115 @@ def import_paths(root: Path) -> tuple[str, ...]:
     return ("src",) if is_layout else ()
 
 
-def is_secret(name: str) -> bool:
-    """Tell whether a file of that name may hold a secret."""
-    if name.lower().endswith(".py"):
-        return False
-    return any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in _SECRETS)
+def read(root: Path, path: str) -> bytes:
+    """
+    Return the content of a file of the project.
+
+    Raises:
+        BuildError: If it cannot be read.
+    """
+    try:
+        return (root / path).read_bytes()
+    except OSError as error:
+        msg = f"{root / path} cannot be read: {error.strerror}. Check who may read it"
+        raise BuildError(msg, code="BUILD_UNREADABLE", details={"paths": [path]}) from error
 
 
-def _enters(path: Path, name: str, apart: set[str]) -> bool:
-    if name.startswith(".") or name in _FOLDERS or name.endswith((".egg-info", ".dist-info")):
-        return False
-    if path.is_symlink() or os.path.realpath(path) in apart:
-        return False
-    return not (path / "pyvenv.cfg").exists()
+class _Walk:
+    """Goes through a project, and sorts its files."""
+
+    def __init__(self, root: Path, whole: tuple[PurePosixPath, ...]) -> None:
+        own = [root / "kit"] if is_kit(root) else []
+        self.taken: list[str] = []
+        self.left_out: dict[str, str] = {}
+        self.links: dict[str, str] = {}
+        self.keys: dict[str, str] = {}
+        self._root = root
+        self._whole = whole
+        self._apart = {os.path.realpath(path) for path in (KIT_SOURCE, *own)}
+
+    def files(self) -> Iterator[str]:
+        """Yield what would be taken, were it no link and no secret."""
+        with_python: set[PurePosixPath] = set()
+        for folder, names, files in os.walk(self._root):
+            relative = PurePosixPath(os.path.relpath(folder, self._root).replace(os.sep, "/"))
+            names[:] = sorted(name for name in names if self._enters(relative / name))
+            is_whole = self._is_whole(relative)
+            has_python = any(name.endswith(".py") for name in files)
+            if relative.parts and (is_whole or has_python or relative.parent in with_python):
+                with_python.add(relative)
+            is_taken = _whole if is_whole else _rule(relative, takes_data=relative in with_python)
+            for name in sorted(files):
+                if not name.startswith(".") and is_taken(name):
+                    yield str(relative / name)
+
+    def judge(self, path: str) -> None:
+        """Take *path*, or note why not."""
+        file = self._root / path
+        if not file.is_file():
+            return
+        if file.is_symlink() and (leads_to := self._away(file)):
+            self.links[path] = leads_to
+        elif not path.endswith(".py") and (why := self._secret(path)):
+            self.left_out[path] = why
+        else:
+            self.taken.append(path)
+            if path.endswith(".py") and (key := secret_in_code(read(self._root, path))):
+                self.keys[path] = f"line {key[0]} of {path} seems to hold {key[1]}"
+
+    def _enters(self, path: PurePosixPath) -> bool:
+        name, folder = path.name, self._root / path
+        if name in _NEVER or os.path.realpath(folder) in self._apart:
+            return False
+        leads_to_whole = any(each.is_relative_to(path) for each in self._whole)
+        if name.startswith(".") and not leads_to_whole:
+            return False
+        if folder.is_symlink():
+            if self._is_whole(path):
+                self.links[str(path)] = os.path.realpath(folder)
+            return False
+        if leads_to_whole or self._is_whole(path):
+            return True
+        if name in _FOLDERS or name.endswith((".egg-info", ".dist-info")):
+            return False
+        return not (folder / "pyvenv.cfg").exists()
+
+    def _is_whole(self, path: PurePosixPath) -> bool:
+        return any(each.parts and path.is_relative_to(each) for each in self._whole)
+
+    def _away(self, link: Path) -> str | None:
+        """Return where *link* leads, if that is out of its folder, or to what is hidden there."""
+        folder, target = Path(os.path.realpath(link.parent)), Path(os.path.realpath(link))
+        if not target.is_relative_to(folder):
+            return str(target)
+        inside = target.relative_to(folder)
+        return str(target) if any(part.startswith(".") for part in inside.parts) else None
+
+    def _secret(self, path: str) -> str | None:
+        """Say why *path* may be a secret, if it may."""
+        file = self._root / path
+        if named_like_secret(path) or named_like_secret(file.resolve().name):
+            return "may hold a secret by its name"
+        what = secret_in_data(read(self._root, path))
+        return f"seems to hold {what}" if what else None
 
 
-def _has_python(files: Iterable[str]) -> bool:
-    return any(name.endswith(".py") for name in files)
+def _matches(root: Path, pattern: str) -> Iterator[str]:
+    for file in sorted(root.glob(pattern)):
+        path = file.relative_to(root)
+        if file.is_file() and not set(path.parts) & set(_NOT_INCLUDED):
+            yield path.as_posix()
 
 
-def _belongs(path: Path, root: Path) -> bool:
-    """Tell whether *path* is a file, and if a link, one to a file of the project."""
-    if not path.is_file():
-        return False
-    return not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(
-        os.path.realpath(root)
-    )
+def _whole(name: str) -> bool:
+    return not name.endswith(".pyc")
 
 
-def _is_taken(name: str, *, takes_data: bool, at_top: bool) -> bool:
-    if name.endswith(".py"):
-        return not (at_top and name in _TESTS) and not re.fullmatch(r"test_.*|conftest\.py", name)
-    return takes_data and not name.endswith(_SUFFIXES)
+def _rule(folder: PurePosixPath, *, takes_data: bool) -> Callable[[str], bool]:
+    def is_taken(name: str) -> bool:
+        if name.endswith(".py"):
+            is_test = re.fullmatch(r"test_.*|conftest\.py", name)
+            return not is_test and not (not folder.parts and name in _TESTS)
+        return takes_data and not name.endswith(_SUFFIXES)
+
+    return is_taken

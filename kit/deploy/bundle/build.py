@@ -11,10 +11,11 @@ import time
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from kit.deploy.bundle import app, entries, manifest, ownership
+from kit.deploy.bundle import entries, manifest, ownership
+from kit.deploy.bundle.app import Sources, find_sources
 from kit.deploy.bundle.bundling import Bundler, parts_of
 from kit.deploy.bundle.checks import binary_problems, size_problems
-from kit.deploy.bundle.findings import Finding, raise_errors
+from kit.deploy.bundle.findings import Finding, judge_sources, raise_errors
 from kit.deploy.bundle.inspection import from_json, import_times, inspect, to_json
 from kit.deploy.bundle.options import BuildOptions
 from kit.deploy.bundle.plan import Entry, HttpModule, WorkflowFacts, http_module, plan
@@ -23,6 +24,7 @@ from kit.deploy.bundle.report import Report
 from kit.deploy.bundle.stage import Facts, StageResult
 from kit.deploy.bundle.tree import Size, files_in
 from kit.model.errors import BuildError
+from kit.project.discovery import workflow_files
 
 
 def build(options: BuildOptions) -> Report:
@@ -37,12 +39,12 @@ def build(options: BuildOptions) -> Report:
     _check_machine(options)
     found, modules = look(options.root, options.environ), http_modules(options)
     has_workflows = any(path.endswith(".py") for path in files_in(options.root / options.folder))
-    findings = raise_errors(
-        [*judge(found, has_workflows=has_workflows), *_secrets(options)], strict=options.check
-    )
+    sources = _sources(options)
+    wrong = [*judge(found, has_workflows=has_workflows), *judge_sources(sources)]
+    findings = raise_errors(wrong, strict=options.check)
     if not modules and not has_workflows:
         return Report(changed=_write(options, found, ()), findings=(*findings, _nothing(options)))
-    return _bundled(options, found, modules, findings, began)
+    return _bundled(Bundler(options, sources), found, modules, findings, began)
 
 
 def clear(options: BuildOptions) -> list[str]:
@@ -62,9 +64,35 @@ def http_modules(options: BuildOptions) -> tuple[HttpModule, ...]:
     found = []
     for path in files_in(options.root / folder):
         parts = PurePosixPath(path).parts
-        if path.endswith(".py") and not any(part.startswith(("_", ".")) for part in parts):
+        if path.endswith(".py") and not any(map(_is_apart, parts)):
             found.append(http_module(folder / path, folder))
     return tuple(found)
+
+
+def _is_apart(part: str) -> bool:
+    return part.startswith(("_", ".")) or part == "node_modules"
+
+
+def _sources(options: BuildOptions) -> Sources:
+    whole = (options.folder, str(options.api_folder))
+    include = options.config.get_workflow().include
+    return find_sources(options.root, whole=whole, include=include)
+
+
+def _lacking(options: BuildOptions, workflows: list[WorkflowFacts]) -> list[Finding]:
+    """Return what is wrong where the bundle has not what `kit list` shows."""
+    found = {workflow.path for workflow in workflows}
+    listed = workflow_files(options.root / options.folder, root=options.root)
+    return [
+        Finding(
+            "error",
+            "BUILD_LACKS_WORKFLOW",
+            f"the bundle lacks the workflow of {path}: its events would be dropped. Move the file,"
+            f" or begin its name with _ if it is none",
+        )
+        for path in listed
+        if path not in found
+    ]
 
 
 def _check_machine(options: BuildOptions) -> None:
@@ -77,17 +105,18 @@ def _check_machine(options: BuildOptions) -> None:
 
 
 def _bundled(
-    options: BuildOptions,
+    bundler: Bundler,
     found: Prerequisites,
     modules: tuple[HttpModule, ...],
     findings: tuple[Finding, ...],
     began: float,
 ) -> Report:
-    bundler = Bundler(options)
+    options = bundler.options
     done = bundler.make(has_http=bool(modules))
     parts = parts_of(done)
     findings += raise_errors(_problems(options, done, parts), strict=options.check)
     workflows = _inspected(bundler, done, modules)
+    raise_errors(_lacking(options, workflows), strict=options.check)
     planned = plan(workflows, modules, options.config.get_workflow().bundle)
     _write_manifest(bundler, workflows, modules)
     return Report(
@@ -96,6 +125,7 @@ def _bundled(
         entries={f"{found.folder}/{entry.file}": entry for entry in planned},
         parts=parts,
         findings=findings,
+        left_out=bundler.sources.left_out,
         times=_times(bundler, workflows) if options.measure else {},
         seconds=time.perf_counter() - began,
     )
@@ -163,19 +193,6 @@ def _times(bundler: Bundler, workflows: list[WorkflowFacts]) -> dict[str, int]:
         return {}
     options.observe("import times", "")
     return import_times(bundler.environment(), workflows, options.environ)
-
-
-def _secrets(options: BuildOptions) -> list[Finding]:
-    sources = app.find_sources(options.root)
-    return [
-        Finding(
-            "warning",
-            "BUILD_SECRET_LEFT_OUT",
-            f"{path} may hold a secret by its name, and was left out of the bundle. Set secrets in"
-            " the site's environment variables",
-        )
-        for path in sources.secrets
-    ]
 
 
 def _nothing(options: BuildOptions) -> Finding:

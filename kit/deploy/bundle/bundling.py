@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.deploy.bundle import app, interpreter, packages
+from kit.deploy.bundle.app import Sources
 from kit.deploy.bundle.bytecode import compile_tree, python_for
 from kit.deploy.bundle.checks import megabytes, unfit_binaries
 from kit.deploy.bundle.inspection import PythonEnvironment
@@ -39,8 +40,9 @@ class Bundler:
         BuildError: If there is no interpreter to put into it.
     """
 
-    def __init__(self, options: BuildOptions) -> None:
+    def __init__(self, options: BuildOptions, sources: Sources) -> None:
         self.options = options
+        self.sources = sources
         kit = options.root / KIT_FOLDER
         self.stages = Stages(kit / "bundle", kit / "build", options.moment)
         options.observe("python", "")
@@ -95,8 +97,8 @@ class Bundler:
 
     def _app(self) -> StageResult:
         root, settings = self.options.root, self.options.settings
-        sources = app.find_sources(root)
-        contents = digest_of((path, (root / path).read_bytes()) for path in sources.paths)
+        sources = self.sources
+        contents = digest_of((path, app.read(root, path)) for path in sources.paths)
 
         def make(target: Path) -> Facts:
             app.copy(root, sources, settings, target)

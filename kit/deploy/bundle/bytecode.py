@@ -8,6 +8,7 @@ it are relative, so that it says nothing of the machine that made it.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,11 +22,11 @@ from kit.model.errors import BuildError
 from kit.project.environment import process_environ
 
 _COMPILE = """
-import py_compile, sys
+import json, py_compile, sys
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
 level = int(sys.argv[1])
 for line in sys.stdin:
-    path, target = line.rstrip("\\n").split("\\t")
+    path, target = json.loads(line)
     try:
         py_compile.compile(path, target, path, True, level, mode)
     except (py_compile.PyCompileError, ValueError):
@@ -84,7 +85,7 @@ def _cached(path: str, minor: str) -> str:
 
 def _compile(pairs: Iterable[tuple[str, str]], tree: Path, python: Path, *, level: int) -> None:
     """Share *pairs* among as many processes as there are processors."""
-    lines = [f"{path}\t{target}\n" for path, target in pairs]
+    lines = [json.dumps(pair) + "\n" for pair in pairs]  # a name may hold any character
     count = min(os.cpu_count() or 1, 8)
     processes = [_begin(lines[index::count], tree, python, level) for index in range(count)]
     failed = [status for status in [process.wait() for process in processes] if status]

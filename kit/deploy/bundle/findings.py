@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from kit.deploy.bundle.app import Sources
 from kit.model.errors import BuildError
 
 Level = Literal["error", "warning"]
@@ -36,3 +38,36 @@ def raise_errors(findings: Iterable[Finding], *, strict: bool) -> tuple[Finding,
             details={"problems": [{"code": each.code, "message": each.text} for each in wrong]},
         )
     return findings
+
+
+def judge_sources(sources: Sources) -> Iterator[Finding]:
+    """Yield what is wrong with the project's files: links, secrets, patterns without a file."""
+    for path, target in sources.links.items():
+        yield Finding(
+            "error",
+            "BUILD_LINK",
+            f"{path} is a link that leads out of its folder, to {target}, and what is there may be"
+            f" no part of the program. Put the file itself there{_or_include(path)}",
+        )
+    for path, why in sources.left_out.items():
+        yield Finding(
+            "warning",
+            "BUILD_SECRET_LEFT_OUT",
+            f"{path} {why}, and was left out of the bundle. Set secrets in the site's environment"
+            f" variables{_or_include(path)}",
+        )
+    for text in sources.keys.values():
+        yield Finding(
+            "warning",
+            "BUILD_KEY_IN_CODE",
+            f"{text}, and everybody who can see the code can see it. Set it in the site's"
+            " environment variables",
+        )
+    for pattern in sources.unmatched:
+        yield Finding(
+            "warning", "BUILD_NOTHING_INCLUDED", f"include in the settings: no file is {pattern!r}"
+        )
+
+
+def _or_include(path: str) -> str:
+    return f"; or, to bundle it all the same: include: [{json.dumps(path)}] in kit.yaml"

@@ -14,7 +14,7 @@ from kit.project.files import camel_case
 Observe = Callable[[str, str], None]
 """Is told what begins, `("site", "")`, and what came of it, `("site", "9.1 MB")`."""
 
-_NOT_FOR_FUNCTIONS = ("api_key", "bundle", "provider", "python")
+_NOT_FOR_FUNCTIONS = ("api_key", "bundle", "include", "provider", "python")
 
 
 def ignore(what: str, outcome: str) -> None:

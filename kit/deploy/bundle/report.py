@@ -21,8 +21,9 @@ class Report:
     What a build came to.
 
     `entries` are the functions, by their path in the project. `parts` tell where the bundle's
-    size comes from; `changed` what was written or removed among the entries; `times` how many
-    ms each workflow takes to be imported, where that was asked for.
+    size comes from; `changed` what was written or removed among the entries; `left_out` why files
+    of the project are not in the bundle; `times` how many ms each workflow takes to be imported,
+    where that was asked for.
     """
 
     python: str = ""
@@ -30,6 +31,7 @@ class Report:
     parts: Mapping[str, Size] = field(default_factory=dict)
     changed: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
     times: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -51,6 +53,7 @@ class Report:
                 for name, size in self.parts.items()
             },
             "importMs": dict(self.times),
+            "leftOut": dict(self.left_out),
             "warnings": [{"code": each.code, "message": each.text} for each in self.findings],
             "seconds": round(self.seconds, 3),
         }
@@ -79,6 +82,11 @@ class Report:
             yield _row(f"{len(parts) - _SHOWN} more", rest)
         yield _row("all", self.total)
         yield _row("allowed", Size(MAX_UNZIPPED, MAX_ZIPPED))
+        if self.left_out:
+            yield ""
+            yield f"{'LEFT OUT':40} WHY"
+            for path, why in self.left_out.items():
+                yield f"{path:40} {why}"
         if self.times:
             yield ""
             yield f"{'WORKFLOW':40} {'IMPORTED IN':>10}"

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from kit.deploy.bundle.app import copy, find_sources, import_paths, is_secret
+from kit.deploy.bundle.app import copy, find_sources, import_paths
 from kit.deploy.bundle.tree import files_in
+from kit.model.errors import BuildError
 from kit.project.config import load
 
 
@@ -43,44 +44,131 @@ def test_python_is_taken_and_the_data_that_lies_among_it(tmp_path: Path) -> None
     assert list(find_sources(tmp_path).paths) == wanted
 
 
-@pytest.mark.parametrize(
-    ("name", "secret"),
-    [
-        ("server.key", True),
-        ("cert.PEM", True),
-        ("id_rsa", True),
-        ("credentials.json", True),
-        ("my-credentials.yaml", True),
-        ("service-account-prod.json", True),
-        ("secrets.toml", True),
-        ("prod.env", True),
-        ("keys.json", False),
-        ("secrets.py", False),
-        ("credentials.py", False),
-        ("table.csv", False),
-    ],
-)
-def test_what_may_be_a_secret_is_told_by_its_name(name: str, secret: bool) -> None:
-    assert is_secret(name) is secret
+WHOLE = ("functions/workflows", "functions/api")
+
+
+def test_below_workflows_and_api_nothing_is_left_out(tmp_path: Path) -> None:
+    names = ("build", "dist", "docs", "env", "site-packages", "tests", "venv", "x.egg-info")
+    wanted = [
+        f"functions/{folder}/{name}/a.py" for folder in ("workflows", "api") for name in names
+    ]
+    wanted += ["functions/workflows/test_mail.py", "functions/workflows/conftest.py"]
+    wanted += [
+        "functions/workflows/setup.py",
+        "functions/workflows/ui/page.js",
+        "functions/api/a.log",
+    ]
+    fill(tmp_path, *wanted, "functions/workflows/venv/pyvenv.cfg", "functions/test_other.py")
+    fill(tmp_path, "functions/api/.hidden.py", "functions/api/__pycache__/a.pyc", "tests/a.py")
+    fill(tmp_path, "functions/workflows/node_modules/a.py")
+
+    found = find_sources(tmp_path, whole=WHOLE)
+
+    assert set(found.paths) == {*wanted, "functions/workflows/venv/pyvenv.cfg"}
+
+
+def test_folders_may_lie_where_nothing_else_is_taken_from(tmp_path: Path) -> None:
+    fill(tmp_path, "build/flows/a.py", "build/other/b.py", ".hidden/flows/c.py", ".hidden/d.py")
+
+    assert find_sources(tmp_path, whole=["build/flows"]).paths == (
+        *("build/flows/a.py", "build/other/b.py"),
+    )
+    assert ".hidden/flows/c.py" in find_sources(tmp_path, whole=[".hidden/flows"]).paths
 
 
 def test_secrets_are_left_out_and_said(tmp_path: Path) -> None:
     fill(tmp_path, "lib/a.py", "lib/server.key", "lib/.env", "other/x.key", ".env")
+    (tmp_path / "lib/notes.txt").write_text("DATABASE_PASSWORD=correct-horse\n")
+    (tmp_path / "lib/keys.py").write_text(f"A = 1\nKEY = 'AKIA{'Q' * 16}'\n")
 
     found = find_sources(tmp_path)
 
-    assert (found.paths, found.secrets) == (("lib/a.py",), ("lib/server.key",))
+    assert found.paths == ("lib/a.py", "lib/keys.py")
+    assert found.left_out == {
+        "lib/notes.txt": "seems to hold a variable that is a secret",
+        "lib/server.key": "may hold a secret by its name",
+    }
+    assert found.keys == {"lib/keys.py": "line 2 of lib/keys.py seems to hold a key of AWS"}
 
 
-def test_links_are_followed_within_the_project_only(tmp_path: Path) -> None:
+def test_the_same_goes_for_files_beside_workflows(tmp_path: Path) -> None:
+    fill(tmp_path, "functions/workflows/a.py", "functions/workflows/token.json")
+
+    assert find_sources(tmp_path, whole=WHOLE).paths == ("functions/workflows/a.py",)
+
+
+def test_links_are_followed_within_their_folder_only(tmp_path: Path) -> None:
     root = tmp_path / "project"
-    fill(root, "lib/a.py")
+    fill(root, "lib/a.py", "lib/deep/b.txt", ".env", "lib/.hidden/x.txt", "lib/token.json")
     fill(tmp_path, "outside/b.py")
-    (root / "lib/inner.py").symlink_to("a.py")
-    (root / "lib/outer.py").symlink_to(tmp_path / "outside/b.py")
-    (root / "folder").symlink_to(tmp_path / "outside")
+    links = {
+        "lib/inner.py": "a.py",
+        "lib/deeper.txt": "deep/b.txt",
+        "lib/plain.txt": "../.env",
+        "lib/plainer.txt": ".hidden/x.txt",
+        "lib/other.txt": "token.json",
+        "lib/outer.py": "../../outside/b.py",
+        "lib/deep/up.py": "../a.py",
+        "lib/broken.py": "nowhere.py",
+        "folder": "../outside",
+        "functions": "lib",
+    }
+    for link, target in links.items():
+        (root / link).symlink_to(target)
 
-    assert find_sources(root).paths == ("lib/a.py", "lib/inner.py")
+    found = find_sources(root)
+
+    assert found.paths == ("lib/a.py", "lib/deep/b.txt", "lib/deeper.txt", "lib/inner.py")
+    assert set(found.links) == {
+        *("lib/plain.txt", "lib/plainer.txt", "lib/outer.py", "lib/deep/up.py"),
+    }
+    assert set(found.left_out) == {"lib/other.txt", "lib/token.json"}
+
+
+def test_links_to_folders_are_refused_where_every_file_counts(tmp_path: Path) -> None:
+    fill(tmp_path, "shared/a.py", "functions/workflows/b.py")
+    (tmp_path / "functions/workflows/more").symlink_to(tmp_path / "shared")
+
+    found = find_sources(tmp_path, whole=WHOLE)
+
+    assert found.links == {"functions/workflows/more": str(tmp_path / "shared")}
+
+
+def test_what_is_included_on_purpose_is_taken(tmp_path: Path) -> None:
+    fill(
+        tmp_path,
+        "lib/a.py",
+        "lib/server.key",
+        "tests/data.json",
+        "README.md",
+        "x/.dot",
+        "lib/b.key",
+    )
+    fill(tmp_path, ".kit/bundle/app/lib/server.key", "node_modules/a/server.key")
+    (tmp_path / "lib/link.txt").symlink_to("../README.md")
+    include = ("lib/server.key", "tests/*.json", "README.md", "x/.dot", "lib/link.txt", "none/*")
+
+    found = find_sources(tmp_path, include=include)
+
+    assert found.paths == (
+        *("README.md", "lib/a.py", "lib/link.txt", "lib/server.key", "tests/data.json", "x/.dot"),
+    )
+    assert (set(found.left_out), found.links, found.unmatched) == ({"lib/b.key"}, {}, ("none/*",))
+    everywhere = find_sources(tmp_path, include=["**/*.key"]).paths
+    assert [path for path in everywhere if path.endswith(".key")] == ["lib/b.key", "lib/server.key"]
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "lib/a.py")
+
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(BuildError, match=r"lib/a\.py cannot be read: Permission denied"):
+        find_sources(tmp_path)
 
 
 def test_the_kits_own_repository_does_not_bundle_the_kit_twice(tmp_path: Path) -> None:

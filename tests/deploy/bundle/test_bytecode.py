@@ -40,6 +40,16 @@ def test_bytecode_lies_where_python_looks_for_it(tree: Path) -> None:
     ]
 
 
+def test_names_may_hold_anything_a_file_system_takes(tmp_path: Path) -> None:
+    odd = ["a\tb.py", "a\nb.py", "ü 'q'.py", os.fsdecode(b"\xff.py")]
+    for name in odd:
+        (tmp_path / name).write_text("x = 1\n")
+
+    compile_tree(tmp_path, Path(sys.executable), MINOR, bare=lambda _: True)
+
+    assert sorted(files_in(tmp_path)) == sorted(f"{name}c" for name in odd)
+
+
 def test_it_is_used_whatever_happens_to_its_source(tree: Path) -> None:
     compile_tree(tree, Path(sys.executable), MINOR, bare=lambda _: False)
     (tree / "top.py").write_text("1 / 0\n")

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from kit.deploy.bundle import build as build_module
 from kit.deploy.bundle.build import build, clear
 from kit.deploy.bundle.interpreter import EXECUTABLE, obtain
 from kit.deploy.bundle.target import GLIBC, Machine
 from kit.model.errors import BuildError
+from kit.project.catalog import Catalog
 from tests.support.binaries import binary
 
 LIBRARIES = "libc libm libdl libpthread librt libutil libgcc_s libcrypt libresolv"
@@ -156,6 +158,61 @@ def test_settings_of_the_file_travel_but_no_key(site: Any) -> None:
     assert not [p for p in site.bundle.rglob("*") if p.is_file() and b"hush" in p.read_bytes()]
     text = (site.bundle / "app/pyproject.toml").read_text()
     assert text.splitlines()[1:] == ["[tool.kit.workflow]", 'store = "blobs"']
+
+
+def test_what_is_listed_is_bundled_wherever_it_lies(site: Any) -> None:
+    folders = ("build", "dist", "docs", "tests", "venv", "env", "site-packages", "test-mail")
+    for folder in folders:
+        site.workflow(f"{folder}/flow")
+    for name in ("conftest", "setup", "test_flow"):
+        site.workflow(name)
+    site.write("functions/api/tests/ping.py", "def get(request): ...\n")
+
+    report = site.build()
+
+    listed = Catalog.of(site.build_options().config).names()
+    assert len(listed) == 1 + len(folders) + 3
+    assert set(site.manifest["workflows"]) == set(listed)
+    assert "/api/tests/ping" in {each.get("path") for each in report.to_json()["functions"]}
+
+
+def test_a_bundle_that_lacks_a_listed_workflow_is_an_error(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = ["functions/workflows/publish_draft.py", "functions/workflows/lost.py"]
+    monkeypatch.setattr(build_module, "workflow_files", lambda *_, **__: listed)
+
+    with pytest.raises(BuildError, match=r"lacks the workflow of functions/workflows/lost\.py"):
+        site.build()
+
+
+def test_secrets_stay_out_of_the_bundle_and_are_told(site: Any) -> None:
+    names = ("token.json", "client_secret_1.json", "credentials", "password.txt", "env.production")
+    for name in (*names, "id_ed25519", "x.tfstate", "x.sqlite3"):
+        site.write(f"functions/workflows/{name}", "hush-hush")
+    site.write("functions/workflows/deploy.txt", "MY_TOKEN=hush-hush\n")
+    site.write("functions/workflows/words.txt", "not hush at all")
+
+    report = site.build()
+
+    files = [path for path in site.bundle.rglob("*") if path.is_file()]
+    assert not [path for path in files if b"hush-hush" in path.read_bytes()]
+    assert (site.bundle / "app/functions/workflows/words.txt").is_file()
+    assert len(report.left_out) == len(names) + 4
+    assert [each.code for each in report.findings].count("BUILD_SECRET_LEFT_OUT") == len(names) + 4
+    assert "functions/workflows/deploy.txt" in "\n".join(report.details())
+
+    site.write("kit.yaml", "workflow:\n  include: [functions/workflows/token.json]\n")
+    assert "functions/workflows/token.json" not in site.build().left_out
+    assert (site.bundle / "app/functions/workflows/token.json").is_file()
+
+
+def test_a_link_to_what_lies_elsewhere_is_refused(site: Any) -> None:
+    site.write(".env", "AWL_API_KEY=hush")
+    (site.root / "functions/workflows/notes.txt").symlink_to("../../.env")
+
+    with pytest.raises(BuildError, match=r"notes\.txt is a link that leads out of its folder"):
+        site.build()
 
 
 def test_the_bundle_starts_anywhere_read_only_and_on_its_own(demo: Any, tmp_path: Path) -> None:

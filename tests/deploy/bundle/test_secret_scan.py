@@ -1,0 +1,95 @@
+"""What looks like a secret, and what does not. No key in here opens anything."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from kit.deploy.bundle.secret_scan import (
+    LOOKED_AT,
+    named_like_secret,
+    secret_in_code,
+    secret_in_data,
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("server.key", "cert.PEM", "id_rsa", "id_ed25519", "id_ed25519.old", "ID_ECDSA"),
+        *("credentials", "credentials.json", "my-credentials.yaml", "aws_credentials.csv"),
+        *("token.json", "Token.JSON", "api_token.txt", "access token.txt", "client_secret_1.json"),
+        *("secret.json", "secrets.toml", "password.txt", "passwords.csv", "db_passwd"),
+        *("prod.env", "env.production", "env", "app.env.local", "terraform.tfstate", "x.tfvars"),
+        *("runs.sqlite3", "users.db", "service-account-prod.json", "serviceAccountKey.json"),
+        *("server.key.bak", "server.key~", "server.key.bak.1", "token.json (1)", "token.json.old"),
+        *("\uff54\uff4f\uff4b\uff45\uff4e.json", "server.key "),
+        *("a/secrets/list.csv", "credentials/en.txt"),
+    ],
+)  # fmt: skip
+def test_names_of_secrets(name: str) -> None:
+    assert named_like_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("keys.json", "table.csv", "tokenizer.json", "special_tokens_map.json", "environment.txt"),
+        *("monkey.txt", "passenger.csv", "database.json", "keyboard.txt", "prompts/hello.txt"),
+    ],
+)
+def test_names_of_other_things(name: str) -> None:
+    assert not named_like_secret(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("-----BEGIN " + "RSA PRIVATE KEY-----", "a private key"),
+        ("-----BEGIN " + "PRIVATE KEY-----", "a private key"),
+        ("-----BEGIN " + "PGP PRIVATE KEY BLOCK-----", "a private key"),
+        ("key: AK" + "IA" + "Q" * 16, "a key of AWS"),
+        ("gh" + "p_" + "a" * 36, "a token of GitHub"),
+        ("nf" + "p_" + "a" * 36, "a token of Netlify"),
+        ('{"client_secret": "abcdefghij"}', "a secret in JSON"),
+        ("A=1\n  export MY_API_KEY='abcdefghij'", "a variable that is a secret"),
+        ("url: postgres://me:hunter2@db.example/x", "an address with a password"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_contents_of_secrets(content: str, what: str, encoding: str) -> None:
+    assert secret_in_data(f"\n{content}\n".encode(encoding)) == what
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "-----BEGIN CERTIFICATE-----",
+        "the password = something you know",
+        "TOKEN_COUNT=12",
+        "see https://example.org/a:b@c or mailto:me@example.org",
+        "",
+    ],
+)
+def test_contents_of_other_things(content: str) -> None:
+    assert secret_in_data(content.encode()) is None
+
+
+def test_in_code_keys_only_are_looked_for() -> None:
+    assert secret_in_code(b"API_KEY = 'from-the-environment'\n") is None
+    assert secret_in_code(b"a = 1\n\nb = '" + b"gh" + b"p_" + b"a" * 36 + b"'") == (
+        3,
+        "a token of GitHub",
+    )
+
+
+@pytest.mark.parametrize(
+    "content", [b"A", b"\n", b" ", b"http://", b"a_", b"BEGIN ", b'"password"']
+)
+def test_looking_takes_time_in_proportion(content: bytes) -> None:
+    large = (content * LOOKED_AT)[: LOOKED_AT + 10]
+    began = time.process_time()
+
+    assert secret_in_data(large) is None
+    assert time.process_time() - began < 20  # a pattern that looks back would take hours
