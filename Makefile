@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo quick test check bench fix schema install clean
+.PHONY: demo quick test check bench pictures fix schema install clean
 .DEFAULT_GOAL := test
 
 .venv/.ready: pyproject.toml
@@ -47,6 +47,9 @@ fix: .venv/.ready
 
 schema: .venv/.ready
 	$(BIN)/kit schema --write
+
+pictures: .venv/.ready ## take the pictures in the docs anew
+	KIT_PICTURES=docs/images $(BIN)/python -m pytest tests/real/browser/test_pictures.py
 
 bench: .venv/.ready node_modules/.ready
 	$(BIN)/python benchmarks/imports.py

@@ -6,14 +6,24 @@ Where there is no Chromium, these tests are skipped and say so; nothing is ever 
 
 from __future__ import annotations
 
+import asyncio
+import importlib.util
 import os
 import shutil
+import socket
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from kit.dev.dashboard.routes import routes
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -36,6 +46,7 @@ def browser() -> Iterator[Browser]:
     # root may not have a sandbox; the pages are our own
     arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with playwright.sync_playwright() as driver:
+        playwright.expect.set_options(timeout=PATIENCE)
         opened = driver.chromium.launch(executable_path=chromium, args=arguments)
         yield opened
         opened.close()
@@ -91,3 +102,78 @@ def open_window(browser: Browser) -> Iterator[OpenWindow]:
     yield open_one
     for context in contexts:
         context.close()
+
+
+def _load_fake() -> Any:
+    """Import the made-up runs by their path: tests are no package."""
+    path = ROOT / "tests" / "dev" / "dashboard" / "fake.py"
+    spec = importlib.util.spec_from_file_location("browser_fake", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_fake = _load_fake()
+
+
+@pytest.fixture
+def fake() -> Any:
+    """The module of made-up runs."""
+    return _fake
+
+
+class Server:
+    """The dashboard's pages on a loopback port, in a thread."""
+
+    def __init__(self, runs: Any, port: int = 0) -> None:
+        pages = routes(runs, token="t", project="newsroom", now=lambda: _fake.NOW)
+        app = Starlette(routes=[Mount("/_kit", routes=pages)])
+        self.runs = runs
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", port))
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/_kit"
+        config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run)
+        self._ready = threading.Event()
+        self._thread.start()
+        assert self._ready.wait(20)
+
+    def _run(self) -> None:
+        async def main() -> None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._ready.set)
+            await self._server.serve(sockets=[self._socket])
+
+        asyncio.run(main())
+
+    def do(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call *function* where the server runs."""
+        self._loop.call_soon_threadsafe(function, *args)
+
+    def close(self) -> None:
+        if not self._thread.is_alive():
+            return
+        self.do(self.runs.feed.close)
+        self._server.should_exit = True
+        self._thread.join(20)
+        self._socket.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Serve a source of runs, on a port of its own unless one is given."""
+    servers: list[Server] = []
+
+    def serve_one(runs: Any, port: int = 0) -> Server:
+        servers.append(Server(runs, port))
+        return servers[-1]
+
+    yield serve_one
+    for each in servers:
+        each.close()

@@ -2,103 +2,42 @@
 
 from __future__ import annotations
 
-import importlib.util
-import socket
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
-import uvicorn
 from playwright.sync_api import expect
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
-from kit.dev.dashboard.routes import routes
 from kit.dev.runs import Source
 
 if TYPE_CHECKING:
     from tests.real.browser.conftest import Window
 
-_FAKE = Path(__file__).parents[2] / "dev" / "dashboard" / "fake.py"
-
-
-def _load_fake() -> Any:
-    spec = importlib.util.spec_from_file_location("browser_fake", _FAKE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake = _load_fake()
-
-
-class Server:
-    """The dashboard's pages on a loopback port, in a thread."""
-
-    def __init__(self, runs: Any, port: int = 0) -> None:
-        pages = routes(runs, token="t", project="newsroom", now=lambda: fake.NOW)
-        app = Starlette(routes=[Mount("/_kit", routes=pages)])
-        self.runs = runs
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
-        self.port: int = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/_kit"
-        config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run)
-        self._ready = threading.Event()
-        self._thread.start()
-        assert self._ready.wait(20)
-
-    def _run(self) -> None:
-        import asyncio
-
-        async def main() -> None:
-            self._loop = asyncio.get_running_loop()
-            self._loop.call_soon(self._ready.set)
-            await self._server.serve(sockets=[self._socket])
-
-        asyncio.run(main())
-
-    def do(self, function: Callable[..., Any], *args: Any) -> None:
-        """Call *function* where the server runs."""
-        self._loop.call_soon_threadsafe(function, *args)
-
-    def close(self) -> None:
-        self.do(self.runs.feed.close)
-        self._server.should_exit = True
-        self._thread.join(20)
-        self._socket.close()
-
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(fake: Any, serve: Callable[..., Any]) -> Any:
     """A server with a run of every kind."""
     runs = fake.FakeRuns()
     for number, make in enumerate(fake.EVERY, 1):
         runs.keep(make(number))
-    found = Server(runs)
-    yield found
-    found.close()
+    return serve(runs)
 
 
-ADDRESSES = {
+def addresses(fake: Any) -> dict[str, str]:
+    """Return pages of every kind, by name."""
+    kinds = {each.__name__: fake.run_id(number) for number, each in enumerate(fake.EVERY, 1)}
+    runs = {name: f"/runs/{run_id}" for name, run_id in kinds.items()}
+    return {**PAGES, **runs, "not found": "/nowhere"}
+
+
+PAGES = {
     "runs": "/",
     "dead letters": "/dead-letters",
     "workflows": "/workflows",
     "a form": "/workflows/import-orders",
-    **{make.__name__: f"/runs/{fake.run_id(number)}" for number, make in enumerate(fake.EVERY, 1)},
-    "not found": "/nowhere",
 }
 LOOKS = [("light", "wide"), ("dark", "narrow")]
 """Two of four looks: each theme and each size once; the others are seen in `test_kit_dev`."""
@@ -106,13 +45,13 @@ LOOKS = [("light", "wide"), ("dark", "narrow")]
 
 @pytest.mark.parametrize(("theme", "size"), LOOKS)
 def test_nobody_is_kept_out(
-    server: Server, open_window: Callable[..., Window], theme: str, size: str
+    server: Any, fake: Any, open_window: Callable[..., Window], theme: str, size: str
 ) -> None:
     """No serious finding of axe, nothing wider than the window, no complaint on the console."""
     server.runs.infos = (*server.runs.infos, fake.BROKEN)
     server.runs.source = Source("local", ".kit/runs.db", 4242)
     window = open_window(theme, size)
-    for name, address in ADDRESSES.items():
+    for name, address in addresses(fake).items():
         window.page.goto(server.url + address)
         for summary in window.page.locator(".row summary").all()[:2]:
             summary.click()
@@ -127,7 +66,7 @@ def test_nobody_is_kept_out(
 
 @pytest.mark.parametrize(("theme", "size"), LOOKS)
 def test_an_empty_project_says_how_to_start(
-    server: Server, open_window: Callable[..., Window], theme: str, size: str
+    server: Any, fake: Any, open_window: Callable[..., Window], theme: str, size: str
 ) -> None:
     server.runs.kept.clear()
     window = open_window(theme, size)
@@ -138,7 +77,9 @@ def test_an_empty_project_says_how_to_start(
     assert window.overflow() == 0
 
 
-def test_what_workflows_say_never_runs(server: Server, open_window: Callable[..., Window]) -> None:
+def test_what_workflows_say_never_runs(
+    server: Any, fake: Any, open_window: Callable[..., Window]
+) -> None:
     wrong = fake.replace(fake.BROKEN, name=fake.HOSTILE, error=fake.HOSTILE, file=fake.HOSTILE)
     server.runs.infos = (*server.runs.infos, wrong)
     window = open_window()
@@ -154,7 +95,7 @@ def test_what_workflows_say_never_runs(server: Server, open_window: Callable[...
 
 
 def test_a_new_run_appears_and_what_is_open_or_typed_stays(
-    server: Server, open_window: Callable[..., Window]
+    server: Any, fake: Any, open_window: Callable[..., Window]
 ) -> None:
     page = open_window().page
     page.goto(server.url + "/")
@@ -171,7 +112,7 @@ def test_a_new_run_appears_and_what_is_open_or_typed_stays(
 
 
 def test_a_run_is_followed_to_its_end_with_its_rows_left_open(
-    server: Server, open_window: Callable[..., Window]
+    server: Any, fake: Any, open_window: Callable[..., Window]
 ) -> None:
     window = open_window()
     page, details = window.page, fake.sleeping(2)
@@ -193,7 +134,7 @@ def test_a_run_is_followed_to_its_end_with_its_rows_left_open(
 
 
 def test_five_hundred_steps_a_second_do_not_make_the_page_grow(
-    server: Server, open_window: Callable[..., Window]
+    server: Any, fake: Any, open_window: Callable[..., Window]
 ) -> None:
     window = open_window()
     page, whole = window.page, fake.long(5, 1_500)
@@ -223,10 +164,12 @@ def test_five_hundred_steps_a_second_do_not_make_the_page_grow(
     assert window.complaints == []
 
 
-def test_a_page_takes_up_the_next_server_by_itself(open_window: Callable[..., Window]) -> None:
+def test_a_page_takes_up_the_next_server_by_itself(
+    fake: Any, serve: Callable[..., Any], open_window: Callable[..., Window]
+) -> None:
     runs = fake.FakeRuns()
     runs.keep(fake.completed(1))
-    first = Server(runs)
+    first = serve(runs)
     page = open_window().page
     page.goto(first.url + "/")
     page.wait_for_selector("#live[data-state=on]")
@@ -234,16 +177,14 @@ def test_a_page_takes_up_the_next_server_by_itself(open_window: Callable[..., Wi
     page.wait_for_selector("#live[data-state=off]")
     again = fake.FakeRuns()
     again.keep(fake.completed(1), fake.completed(78))
-    second = Server(again, first.port)
-    try:
-        page.wait_for_selector(f"#run-{fake.run_id(78)}")
-        page.wait_for_selector("#live[data-state=on]")
-    finally:
-        second.close()
+    serve(again, first.port)
+
+    page.wait_for_selector(f"#run-{fake.run_id(78)}")
+    page.wait_for_selector("#live[data-state=on]")
 
 
 def test_a_hidden_page_listens_to_nothing_and_catches_up_when_seen(
-    server: Server, open_window: Callable[..., Window]
+    server: Any, fake: Any, open_window: Callable[..., Window]
 ) -> None:
     page = open_window().page
     page.goto(server.url + "/")
@@ -260,7 +201,7 @@ def test_a_hidden_page_listens_to_nothing_and_catches_up_when_seen(
 
 
 def test_the_theme_is_chosen_by_keyboard_and_kept(
-    server: Server, open_window: Callable[..., Window]
+    server: Any, fake: Any, open_window: Callable[..., Window]
 ) -> None:
     page = open_window("light").page
     page.goto(server.url + "/")
@@ -275,7 +216,7 @@ def test_the_theme_is_chosen_by_keyboard_and_kept(
 
 
 def test_motion_is_reduced_where_it_is_asked_for(
-    server: Server, open_window: Callable[..., Window]
+    server: Any, fake: Any, open_window: Callable[..., Window]
 ) -> None:
     page = open_window(reduced_motion="reduce").page
     page.goto(f"{server.url}/runs/{fake.run_id(3)}")
@@ -284,7 +225,7 @@ def test_motion_is_reduced_where_it_is_asked_for(
 
 
 def test_without_scripts_a_form_still_grows_and_starts(
-    server: Server, open_window: Callable[..., Window]
+    server: Any, fake: Any, open_window: Callable[..., Window]
 ) -> None:
     page = open_window(java_script_enabled=False).page
     page.goto(server.url + "/workflows/import-orders")
@@ -299,7 +240,7 @@ def test_without_scripts_a_form_still_grows_and_starts(
 
 
 def test_a_large_value_is_shown_whole_when_asked_for_and_stays(
-    server: Server, open_window: Callable[..., Window]
+    server: Any, fake: Any, open_window: Callable[..., Window]
 ) -> None:
     page = open_window().page
     page.goto(f"{server.url}/runs/{fake.run_id(6)}")

@@ -1,4 +1,4 @@
-// Moments as people say them: "12 s ago", "in 20 s", "5 s". Exact ones are in their titles.
+// Moments as people say them: "12 s ago", "in 20 s", "any moment", "5 s". Exact ones are in their titles.
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 
 export function inWords(milliseconds) {
@@ -19,7 +19,7 @@ export function inWords(milliseconds) {
 
 const SAID = {
   ago: (at, now) => (now - at < 1000 ? "just now" : `${oneUnit(now - at)} ago`),
-  left: (at, now) => (at > now ? `in ${inWords(Math.ceil((at - now) / 1000) * 1000)}` : "due now"),
+  left: (at, now) => (at > now ? `in ${inWords(Math.ceil((at - now) / 1000) * 1000)}` : "any moment"),
   since: (at, now) => inWords(now - at),
 };
 
