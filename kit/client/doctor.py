@@ -24,6 +24,7 @@ from kit.netlify.site import Site
 from kit.netlify.transport import Transport
 from kit.project.catalog import Catalog
 from kit.project.config import Config, load
+from kit.project.settings import hidden
 
 NODE_VERSION = 20
 PACKAGE = "@netlify/async-workloads"
@@ -49,6 +50,7 @@ def examine(
     timeout: float = _PATIENCE,
 ) -> Iterator[Check]:
     """Look at everything in turn, and yield each finding as it is made."""
+    api_key = hidden(api_key)  # no frame of an error shows it
     try:
         config = load(root, environ=environ, base_url=base_url, api_key=api_key)
         if base_url is not None and config.provider == "local":  # by the file; the option overrules

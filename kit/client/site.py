@@ -32,6 +32,7 @@ from kit.netlify.sender import Sender, now
 from kit.netlify.transport import TIMEOUT, AsyncTransport, Transport
 from kit.project.catalog import Catalog
 from kit.project.config import load
+from kit.project.settings import hidden
 
 if TYPE_CHECKING:
     from kit.netlify.transport import httpx
@@ -49,7 +50,8 @@ class _Client:
         self._catalog = Catalog.of(config)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._site.origin!r})"
+        site = getattr(self, "_site", None)  # none yet, where the settings were refused
+        return f"{type(self).__name__}({site.origin if site else None!r})"
 
     @property
     def origin(self) -> str:
@@ -81,6 +83,7 @@ class AsyncWorkflowClient(_Client):
         transport: httpx.AsyncBaseTransport | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
+        api_key = hidden(api_key)  # no frame of an error shows it
         super().__init__(base_url, api_key)
         self._transport = functools.partial(
             AsyncTransport, client, transport=transport, timeout=timeout
@@ -178,6 +181,7 @@ class WorkflowClient(_Client):
         transport: httpx.BaseTransport | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
+        api_key = hidden(api_key)  # no frame of an error shows it
         super().__init__(base_url, api_key)
         self._transport = Transport(client, transport=transport, timeout=timeout)
 

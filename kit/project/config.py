@@ -44,6 +44,7 @@ from kit.project.settings import (
     Provider,
     Source,
     WorkflowConfig,
+    hidden,
 )
 
 __all__ = ["Config", "Origin", "WorkflowConfig", "load"]
@@ -228,8 +229,7 @@ def _from_hosting(hosting: Hosting) -> Source:
 
 def _hidden(values: Mapping[str, Any]) -> dict[str, Any]:
     """Wrap the key before anything can print it."""
-    key = values.get("api_key")
-    return {**values, "api_key": SecretStr(key)} if isinstance(key, str) else dict(values)
+    return {**values, "api_key": hidden(values["api_key"])} if "api_key" in values else {**values}
 
 
 def _origin(name: str, sources: Sequence[Source]) -> Origin:

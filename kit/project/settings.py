@@ -39,6 +39,11 @@ class Origin:
         }.get(self.kind, self.place or self.kind)
 
 
+def hidden(key: Any) -> Any:
+    """Return a key that was given as text so that nothing can print it; anything else as it is."""
+    return SecretStr(key) if isinstance(key, str) else key
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """What one source says: values by field name, and where each of them came from."""
