@@ -101,4 +101,4 @@ def test_a_program_that_only_sends_never_loads_the_durable_core(tmp_path: Path):
     rooms = {name.split(".")[1] for name in found if name.startswith("kit.")}
     assert {"client", "netlify"} <= rooms
     assert rooms <= {"client", "netlify", "project", "model", "sync", "version"}
-    assert found & {"sqlite3", "yaml", "inspect_workflow"} == set()
+    assert found & {"sqlite3", "yaml", "kit.model.run", "kit.model.delivery"} == set()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kit.client import background, handle
 from kit.client.default import refuse_imports
 from kit.model.errors import DiscoveryError
-from kit.model.run import RunDetails, RunStatus
 from kit.model.running import current
+
+if TYPE_CHECKING:
+    from kit.model.run import RunDetails, RunStatus
 
 T = TypeVar("T")
 

@@ -6,12 +6,9 @@ import asyncio
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from kit.model.errors import RunCancelled, RunFailed, RunTimedOut
-from kit.model.run import Run, RunDetails, RunStatus
-from kit.model.text import load
-
 if TYPE_CHECKING:
     from kit.client.provider import Provider, Receipt
+    from kit.model.run import RunDetails, RunStatus
 
 
 class WorkflowRun:
@@ -51,7 +48,11 @@ class WorkflowRun:
         """Return where the run is; raises `SendError` if a deferred start did not get through."""
         await self._sent()
         run = await self._source.find(self.id)
-        return RunStatus.QUEUED if run is None else run.status
+        if run is not None:
+            return run.status
+        from kit.model.run import RunStatus  # who only sends needs no runs
+
+        return RunStatus.QUEUED
 
     async def result(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as result() everywhere
         """
@@ -66,6 +67,8 @@ class WorkflowRun:
         await self._sent()
         async with asyncio.timeout(timeout):
             run = await self._source.wait(self.id)
+        from kit.client.result import result_of
+
         return result_of(run)
 
     async def stop(self) -> bool:
@@ -85,27 +88,3 @@ class WorkflowRun:
         if self._sending is not None:
             receipt = await asyncio.wrap_future(self._sending)
             self.native, self.existed = receipt.native, receipt.existed
-
-
-def result_of(run: Run) -> Any:
-    """
-    Return the result of an ended run as plain data.
-
-    Raises:
-        RunError: `RunFailed`, `RunCancelled` or `RunTimedOut`, if it did not complete.
-    """
-    if run.status is RunStatus.COMPLETED:
-        return load(run.result)
-    if run.status is RunStatus.CANCELLED:
-        msg = f"run {run.id} of {run.workflow!r} was stopped"
-        raise RunCancelled(msg, run_id=run.id)
-    failure = run.failure
-    msg = f"run {run.id} of {run.workflow!r} failed"
-    if failure is None:
-        raise RunFailed(msg, run_id=run.id)
-    if failure.code == RunTimedOut.default_code:
-        raise RunTimedOut(failure.message, run_id=run.id)
-    step = f" in step {failure.step_id!r}" if failure.step_id else ""
-    msg = f"{msg}{step}: {failure.type}: {failure.message}"
-    data = {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
-    raise RunFailed(msg, run_id=run.id, error=data)

@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Never, TypeVar
+from typing import TYPE_CHECKING, Never, TypeVar
 
 from kit.client import background
 from kit.client.provider import Receipt
 from kit.model.errors import ConfigError, NotSupportedError
 from kit.model.event import Event
-from kit.model.run import Run, RunDetails
 from kit.netlify.flow import Flow
 from kit.netlify.router import Acknowledgement
 from kit.netlify.sender import Sender
 from kit.netlify.site import Site
 from kit.netlify.transport import AsyncTransport
 from kit.project.config import Config
+
+if TYPE_CHECKING:
+    from kit.model.run import Run, RunDetails
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kit.model.errors import ConfigError
 from kit.model.event import Event
-from kit.model.run import Run, RunDetails
 
 if TYPE_CHECKING:
+    from kit.model.run import Run, RunDetails
     from kit.project.catalog import Catalog
     from kit.project.config import Config
 
