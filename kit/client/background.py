@@ -98,10 +98,15 @@ def closes_at_exit(each: Closes) -> None:
     _closes.add(each)
 
 
-@atexit.register
 def flush(seconds: float = EXIT_SECONDS) -> None:
-    """Wait for what was deferred, at most so many *seconds*, and close what has to be."""
+    """Wait for what was deferred, at most so many *seconds*."""
     concurrent.futures.wait(set(_deferred), timeout=seconds)
+
+
+@atexit.register
+def _end() -> None:
+    """Wait for what was deferred, and close what has to be closed."""
+    flush()
     closing = [start(each.close()) for each in list(_closes)]
     _closes.clear()
     concurrent.futures.wait(closing, timeout=CLOSE_SECONDS)

@@ -3,6 +3,8 @@
 import asyncio
 import functools
 import json
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -339,6 +341,35 @@ def test_all_loops_send_over_the_same_connections_which_end_when_they_are_closed
     asyncio.run(provider.send(Event("w", 3, derived_id("w", "3"))))
     asyncio.run(provider.close())
     assert len(closed) == len(made) == 2
+
+
+async def test_waiting_for_what_was_deferred_leaves_connections_open(provider, router):
+    await send_event("w", 1)
+    sender = provider._sender
+    await asyncio.to_thread(background.flush, 1)
+    await send_event("w", 2)
+
+    assert provider._sender is sender
+
+
+def test_a_program_that_just_ends_closes_its_connections_first(tmp_path):
+    code = (
+        "import os, httpx, kit.sync\n"
+        "os.environ['WORKFLOW_BASE_URL'] = 'http://127.0.0.1:9'\n"
+        "async def taken(*_): return httpx.Response(200, headers={'x-awl-ack': ''}, text='')\n"
+        "httpx.AsyncHTTPTransport.handle_async_request = taken\n"
+        "async def close(self): print('closed')\n"
+        "httpx.AsyncHTTPTransport.aclose = close\n"
+        "kit.sync.run_workflow('w')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=50,
+    )
+    assert (done.stdout, done.stderr) == ("closed\n", "")
 
 
 def test_a_loop_that_ends_while_sending_ends_the_wait(network):
