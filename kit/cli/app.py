@@ -21,6 +21,9 @@ from kit.cli.commands import (
     config as config_cmd,
 )
 from kit.cli.commands import (
+    dev as dev_cmd,
+)
+from kit.cli.commands import (
     doctor as doctor_cmd,
 )
 from kit.cli.commands import (
@@ -80,6 +83,7 @@ app.command("run")(run_cmd.run)
 app.add_typer(runs_cmd.app, name="runs")
 app.command("send")(send_cmd.send)
 app.add_typer(events_cmd.app, name="events")
+app.command("dev")(dev_cmd.dev)
 app.command("build")(build_cmd.build)
 app.command("doctor")(doctor_cmd.doctor)
 

@@ -1,0 +1,243 @@
+"""`LocalRuns`: the runs of this project's file, and what can be asked of whoever drives them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from kit.dev.driving import Driving, Listeners
+from kit.dev.feed import Feed
+from kit.dev.logs import LogKeeper, kept
+from kit.dev.runs import (
+    BegunStep,
+    Capabilities,
+    Change,
+    Details,
+    Page,
+    Source,
+    Summary,
+    WorkflowInfo,
+)
+from kit.dev.workflows import LiveWorkflows
+from kit.model.annotations import encode_input
+from kit.model.errors import StoreError
+from kit.model.event import Event, derived_id
+from kit.model.run import Progress, RunStatus
+from kit.project.settings import WorkflowConfig
+from kit.store.sqlite.listing import Listed, Listing, Wanted
+
+WATCH_SECONDS = 0.5
+"""How often the file is looked at for what other processes have written: one number of SQLite's."""
+
+_BEGUN = "step-started"
+_DONE = ("step-finished", "step-failed")
+_AFRESH = ("run-started", "run-sleeps", "attempt-failed", "run-ended")
+_ELSEWHERE = "another process drives the runs; end it, and this one takes over"
+
+
+class LocalRuns:
+    """
+    The runs of the file at *path*, with the workflows at hand; an async context manager.
+
+    Raises (on entering):
+        StoreError: If the file cannot be used.
+    """
+
+    def __init__(self, path: Path, workflows: LiveWorkflows, settings: WorkflowConfig) -> None:
+        self.live = workflows
+        self.feed = Feed()
+        self._path = path
+        self._settings = settings
+        self.driving = self._driving()
+        self._listing = Listing(path)
+        self._logs = LogKeeper(self._logged)
+        self._begun: dict[str, dict[str, int]] = {}
+        self._exits = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as exits:
+            self._loop = asyncio.get_running_loop()
+            exits.callback(lambda: self._listing.close())
+            exits.callback(self.feed.close)
+            exits.enter_context(kept(self._logs))
+            await self.driving.__aenter__()
+            exits.push_async_exit(self._leave)
+            watching = asyncio.create_task(self._watch())
+            exits.push_async_callback(_ended, watching)
+            self._exits = exits.pop_all()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._exits.aclose()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What can be done here, now."""
+        if self.driving.other is None:
+            return Capabilities()
+        reasons = dict.fromkeys(("start", "retry_from_start", "logs"), _ELSEWHERE)
+        return Capabilities(start=False, retry_from_start=False, logs=False, reasons=reasons)
+
+    @property
+    def source(self) -> Source:
+        """Where the runs are, now."""
+        return Source("local", str(self._path), self.driving.other)
+
+    async def page(
+        self,
+        *,
+        workflow: str | None = None,
+        statuses: Sequence[RunStatus] = (),
+        text: str = "",
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page:
+        """Return runs, newest first; see `Runs.page`."""
+        wanted = Wanted(workflow, tuple(statuses), text)
+        after = _after(cursor)
+        found = await asyncio.to_thread(self._listing.page, wanted, after=after, limit=limit + 1)
+        # counting reads every row a text might be in: that is not cheap
+        total = None if text else await asyncio.to_thread(self._listing.count, wanted)
+        shown = found[:limit]
+        more = f"{shown[-1].created}.{shown[-1].id}" if len(found) > limit else None
+        return Page(tuple(map(_summary, shown)), more, total)
+
+    async def details(self, run_id: str) -> Details | None:
+        """Return all that is known of a run, or None."""
+        found = await self.driving.details(run_id)
+        if found is None:
+            return None
+        done = {each.step_id for each in found.checkpoints}
+        begun = self._begun.get(run_id, {}).items()
+        return Details(
+            found.run,
+            found.checkpoints,
+            found.attempts,
+            self._logs.of(run_id),
+            tuple(BegunStep(step, at) for step, at in begun if step not in done),
+        )
+
+    async def start(self, workflow: str, data: Any = None, *, id: str | None = None) -> str:
+        """Start a workflow and return its run's id; see `Runs.start`."""
+        found = self.live.get(workflow)
+        name = found.event_name
+        event_id = derived_id("run", name.lower(), id) if id else str(uuid.uuid4())
+        encoded = encode_input(found, data)
+        event = Event(name, encoded.data, event_id, text=encoded.text)
+        return (await self.driving.submit(event, key=id)).id
+
+    async def stop(self, run_id: str) -> bool:
+        """End a run; see `Runs.stop`."""
+        return await self.driving.stop(run_id)
+
+    async def retry(self, run_id: str, *, from_start: bool = False) -> bool:
+        """Run an ended run again; see `Runs.retry`."""
+        return await self.driving.retry(run_id, from_start=from_start)
+
+    async def delete(self, run_id: str) -> bool:
+        """Delete an ended run; see `Runs.delete`."""
+        deleted = await self.driving.delete(run_id)
+        self.feed.tell(run_id)
+        return deleted
+
+    async def workflows(self) -> Sequence[WorkflowInfo]:
+        """Return the workflows; see `Runs.workflows`."""
+        return self.live.infos()
+
+    def changes(self) -> AsyncIterator[Change]:
+        """Yield what changes from now on; see `Runs.changes`."""
+        return self.feed.changes()
+
+    async def move(self, path: Path, settings: WorkflowConfig) -> None:
+        """
+        Take the runs of another file, or the same under other settings, from now on.
+
+        Raises:
+            StoreError: If the file cannot be used; then there are no runs until it is another one.
+        """
+        if (path, settings) == (self._path, self._settings):
+            return
+        await self.driving.__aexit__(None, None, None)
+        self._listing.close()
+        self._path, self._settings, self._listing = path, settings, Listing(path)
+        self.driving = self._driving()
+        await self.driving.__aenter__()
+        self._source_changed()
+
+    def reloaded(self) -> None:
+        """Take up workflows that were loaded anew: runs in flight go on with them."""
+        self.driving.reload()
+        self.feed.tell_of(Change(workflows=True))
+
+    def _driving(self) -> Driving:
+        listeners = Listeners(self._progressed, self._source_changed)
+        return Driving(self._path, self.live.find, self._settings, listeners)
+
+    async def _leave(self, *error: object) -> None:
+        await self.driving.__aexit__(*error)  # the present one: it may have changed
+
+    def _progressed(self, progress: Progress) -> None:
+        what, run_id = progress.what, progress.run_id
+        if what == _BEGUN:
+            self._begun.setdefault(run_id, {})[progress.data["stepId"]] = progress.at
+        elif what in _DONE:
+            self._begun.get(run_id, {}).pop(progress.data["stepId"], None)
+        elif what in _AFRESH:
+            self._begun.pop(run_id, None)
+        self.feed.tell(run_id)
+
+    def _source_changed(self) -> None:
+        self.feed.tell_of(Change(is_everything=True, source=True))
+
+    def _logged(self, run_id: str) -> None:
+        with suppress(RuntimeError):  # the loop has closed: nobody watches any more
+            self._loop.call_soon_threadsafe(self.feed.tell, run_id)
+
+    async def _watch(self) -> None:
+        """Tell of what other processes write; the engine here tells by itself, and at once."""
+        before = None
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            with suppress(StoreError):
+                version = await asyncio.to_thread(self._listing.version)
+                if version != before and self.driving.other is not None:
+                    self.feed.tell_of(Change(is_everything=True))
+                before = version
+
+
+def _after(cursor: str | None) -> tuple[int, str] | None:
+    if cursor is None:
+        return None
+    created, dot, run_id = cursor.partition(".")
+    if not (dot and created.isascii() and created.isdigit() and len(created) < 16):
+        msg = f"{cursor[:100]!r} is no cursor that a page gave"
+        raise ValueError(msg)
+    return int(created), run_id
+
+
+def _summary(row: Listed) -> Summary:
+    waits = row.status in (RunStatus.QUEUED, RunStatus.SLEEPING)
+    return Summary(
+        id=row.id,
+        workflow=row.workflow,
+        status=row.status,
+        created=row.created,
+        started=row.started,
+        ended=row.ended,
+        due=row.due if waits else None,
+        attempt=row.attempt,
+        priority=row.priority,
+        preview=row.preview,
+        error=row.error,
+        key=row.key,
+    )
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,72 @@
+"""The provider of code that runs within `kit dev`: what it starts are runs of this very server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+from kit.dev.local import LocalRuns
+from kit.model.errors import RunNotFoundError
+from kit.model.event import Event
+from kit.model.run import Run, RunDetails
+
+T = TypeVar("T")
+
+
+class DevProvider:
+    """
+    The provider `local` over the runs of the server, which belong to the loop it was made on.
+
+    It may be used from any thread and any other loop.
+    """
+
+    name = "local"
+    needs_definition = True
+
+    def __init__(self, runs: LocalRuns) -> None:
+        self._runs = runs
+        self._loop = asyncio.get_running_loop()
+
+    async def send(self, event: Event, *, key: str | None = None) -> Run:
+        """Store the event's run; it begins when it is due."""
+        return await self._there(self._submit(event, key))
+
+    async def send_all(self, events: Sequence[Event]) -> list[Exception | None]:
+        """Store several runs; the store commits them together."""
+        sends = (self.send(event) for event in events)
+        results = await asyncio.gather(*sends, return_exceptions=True)
+        return [each if isinstance(each, Exception) else None for each in results]
+
+    async def find(self, run_id: str) -> Run | None:
+        """Return the run, or None."""
+        found = await self._there(self._runs.driving.details(run_id))
+        return None if found is None else found.run
+
+    async def wait(self, run_id: str) -> Run:
+        """Wait until the run has ended."""
+        return await self._there(self._runs.driving.wait(run_id))
+
+    async def stop(self, run_id: str) -> bool:
+        """End the run at its next step or sleep."""
+        return await self._there(self._runs.stop(run_id))
+
+    async def details(self, run_id: str) -> RunDetails:
+        """Return the run with its steps and failed attempts."""
+        found = await self._there(self._runs.driving.details(run_id))
+        if found is None:
+            msg = f"no run has the id {run_id!r}"
+            raise RunNotFoundError(msg, run_id=run_id)
+        return found
+
+    async def close(self) -> None:
+        """Do nothing: the server closes what is its own."""
+
+    async def _submit(self, event: Event, key: str | None) -> Run:
+        return await self._runs.driving.submit(event, key=key)
+
+    async def _there(self, doing: Coroutine[Any, Any, T]) -> T:
+        """Await *doing* on the server's loop."""
+        if asyncio.get_running_loop() is self._loop:
+            return await doing
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(doing, self._loop))
