@@ -200,6 +200,14 @@ class Driving:
         """Return the tokens of the other engines that execute runs, or may."""
         return {each for each in self._reader.living() if each != self.token}
 
+    def find_again(self) -> None:
+        """Take up what waits for a workflow that was not known before."""
+        self.unknown.clear()
+        if self._lease is not None and self._wishes_all:
+            self._wishes |= self._take_up(self._reader.left())
+        self._loop.pump()
+        self.settle()
+
     def watch(self) -> None:
         """Watch the file as closely as there is something to be seen."""
         if self._loop.closing:

@@ -287,6 +287,18 @@ class Engine:
         self._check_open()
         await self._driving.wish_all()
 
+    async def reload(self) -> None:
+        """
+        Go on with the workflows as they are found now: runs under way from their next step on, the
+        others when they are due; and take up runs whose workflow was not known before.
+
+        Raises:
+            StoreError: If the file cannot be used, or the engine has been closed.
+        """
+        self._check_open()
+        self._loop.reload(self._find)
+        self._driving.find_again()
+
     def _check_open(self) -> None:
         if self._waiting.failure is not None:
             raise self._waiting.failure

@@ -64,7 +64,7 @@ class ActiveRun:
         """Let go of what only an invocation needs: a run may sleep for a month."""
         self.event = None
         self.checkpoints = {}
-        self.busy = False
+        self.busy = self.pausing = False
 
 
 def arriving(

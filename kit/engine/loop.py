@@ -22,6 +22,7 @@ from kit.engine.waiting import Waiting
 from kit.model.delivery import AfterStep, Checkpoint, Completed, Outcome
 from kit.model.failure import Failure
 from kit.model.run import Progress, ProgressKind, RunStatus
+from kit.model.workflow import AnyWorkflow
 from kit.store.sqlite.runs import RunStore
 
 HAND_OVER_SECONDS = 2.0
@@ -100,6 +101,16 @@ class Loop:
         self.live[live.run.id] = live
         self.all_own = self.all_own and live.own
         self.queue(live)
+
+    def reload(self, find: Callable[[str], AnyWorkflow | None]) -> None:
+        """Go on with the workflows that *find* gives: an invocation ends at its next step."""
+        for live in self.live.values():
+            found = find(live.run.workflow)
+            if found is not None and found is not live.workflow:
+                live.workflow = found
+                live.pausing = live.busy
+                if not live.busy:
+                    self.queue(live)  # its time may be up sooner
 
     def queue(self, live: ActiveRun) -> None:
         """Put a run on the agenda."""
