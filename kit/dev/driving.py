@@ -1,45 +1,33 @@
 """
-Who carries the runs on: the engine here, or another process that holds the file's lease.
+What `kit dev` wants of the engine, asked here and nowhere else.
 
-Everything `kit dev` wants of the engine is asked here and nowhere else. While another process
-drives, what is asked for is written into the file for that one; when it has gone, the engine here
-takes over.
+Any process may start, stop and look at runs; one of all that have the file open drives them. This
+one does, unless another did before; then it asks that one, and takes over when it has gone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from kit.engine.engine import Engine
-from kit.model.errors import RunNotFoundError, StoreInUseError
+from kit.model.errors import RunNotFoundError, WorkflowNotFoundError
 from kit.model.event import Event
 from kit.model.run import Progress, Run, RunDetails
-from kit.model.workflow import AnyWorkflow
+from kit.project.catalog import Catalog
 from kit.project.settings import WorkflowConfig
+from kit.store.sqlite.lease import holder
 from kit.store.sqlite.reader import Reader
-from kit.store.sqlite.runs import delete, request
-
-TAKE_OVER_SECONDS = 1.0
-"""How often it is looked whether another process still drives."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """Who is told: of progress, and that who drives has changed."""
-
-    progress: Callable[[Progress], None]
-    source: Callable[[], None]
+from kit.store.sqlite.runs import delete
 
 
 class Driving:
     """
-    The runs of the file at *path*, driven here if nobody else does; an async context manager.
+    The runs of the file at *path*, all of them taken up; an async context manager.
+
+    *observe* is told of what is executed here.
 
     Raises (on entering):
         StoreError: If the file cannot be used.
@@ -48,123 +36,84 @@ class Driving:
     def __init__(
         self,
         path: Path,
-        find: Callable[[str], AnyWorkflow | None],
+        catalog: Catalog,
         settings: WorkflowConfig,
-        listeners: Listeners,
+        observe: Callable[[Progress], None],
     ) -> None:
         self.path = path
-        self.other: int | None = None
-        """The id of the process that drives, if it is not this one."""
-        self._find = find
-        self._settings = settings
-        self._listeners = listeners
-        self._engine: Engine | None = None
-        self._waiting: asyncio.Task[None] | None = None
+        self._catalog = catalog
+        self._engine = Engine(
+            path,
+            catalog.find,
+            durability=settings.durability,
+            replay=settings.replay,
+            concurrency=settings.concurrency,
+            observe=observe,
+        )
 
     async def __aenter__(self) -> Self:
-        await self._try()
-        if self._engine is None:
-            self._waiting = asyncio.create_task(self._wait_for_our_turn())
+        await self._engine.open()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._waiting
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.__aexit__(None, None, None)
+        await self._engine.close()
 
-    async def submit(self, event: Event, *, key: str | None = None) -> Run:
+    @property
+    def other(self) -> int | None:
+        """The id of the process that drives, if it is not this one; 0 if it is not known."""
+        return None if self._engine.is_driver else holder(self.path)
+
+    async def submit(self, event: Event, *, key: str | None = None) -> tuple[Run, bool]:
         """
-        Store an event's run and return it; one whose id is known starts nothing.
+        Store an event's run, and tell whether it is a new one; see `Engine.submit_or_find`.
 
         Raises:
-            WorkflowNotFoundError: If no workflow has the event's name.
-            StoreInUseError: If another process drives, and has to be asked itself.
+            WorkflowNotFoundError: If no workflow has the event's name; it lists the known ones.
+            DiscoveryError: If the file that should define it is wrong.
+            StoreError: If it could not be stored.
         """
-        return await self._ours().submit(event, key=key)
+        self._catalog.get(event.name)
+        return await self._engine.submit_or_find(event, key=key)
 
     async def stop(self, run_id: str) -> bool:
         """End a run; False if it had ended. Raises `RunNotFoundError`."""
-        if self._engine is not None:
-            return await self._engine.stop(run_id)
-        return await self._ask(run_id, "stop", ended=False)
+        return await self._engine.stop(run_id)
 
     async def retry(self, run_id: str, *, from_start: bool = False) -> bool:
         """Run an ended run again; False if it has not ended. Raises `RunNotFoundError`."""
-        if self._engine is not None:
-            if not self._engine.get(run_id).status.is_final:
-                return False
+        if not self._engine.get(run_id).status.is_final:
+            return False
+        try:
             await self._engine.retry(run_id, from_start=from_start)
-            return True
-        return await self._ask(run_id, "retry", ended=True)
+        except WorkflowNotFoundError:
+            self._catalog.get(self._engine.get(run_id).workflow)  # says more of why
+            raise
+        return True
 
     async def delete(self, run_id: str) -> bool:
         """Delete an ended run; False if it has not ended. Raises `RunNotFoundError`."""
-        await asyncio.to_thread(self._existing, run_id)
+        self._engine.get(run_id)
         return await asyncio.to_thread(delete, self.path, run_id)
 
     async def wait(self, run_id: str) -> Run:
-        """Wait until a run has ended. Raises as the engine's `wait` does."""
-        return await self._ours().wait(run_id)
+        """Wait until a run has ended. Raises as `Engine.wait` does."""
+        return await self._engine.wait(run_id)
+
+    async def reload(self) -> None:
+        """Have runs in flight go on with the workflows as they are found now."""
+        await self._engine.reload()
 
     async def details(self, run_id: str) -> RunDetails | None:
         """Return what the file says of a run, or None."""
         return await asyncio.to_thread(self._read, run_id)
 
-    def reload(self) -> None:
-        """Have runs in flight go on with the workflows as they are found now."""
-
-    def _ours(self) -> Engine:
-        if self._engine is None:
-            msg = (
-                f"process {self.other} drives the runs in {self.path}, so this one starts none;"
-                " end that process, and this one takes over"
-            )
-            raise StoreInUseError(msg, path=str(self.path), pid=self.other or 0)
-        return self._engine
-
-    async def _try(self) -> None:
-        """Drive, unless somebody else does."""
-        how = self._settings
-        engine = Engine(
-            self.path,
-            self._find,
-            durability=how.durability,
-            replay=how.replay,
-            concurrency=how.concurrency,
-            observe=self._listeners.progress,
-        )
-        try:
-            self._engine = await engine.__aenter__()
-            self.other = None
-        except StoreInUseError as error:
-            self.other = error.pid
-
-    async def _wait_for_our_turn(self) -> None:
-        while self._engine is None:
-            await asyncio.sleep(TAKE_OVER_SECONDS)
-            before = self.other
-            await self._try()
-            if self.other != before:
-                self._listeners.source()
-
-    async def _ask(self, run_id: str, what: Literal["stop", "retry"], *, ended: bool) -> bool:
-        run = await asyncio.to_thread(self._existing, run_id)
-        if run.status.is_final is not ended:
-            return False
-        now = time.time_ns() // 1_000_000
-        await asyncio.to_thread(request, self.path, run_id, what, now)
-        return True
-
-    def _existing(self, run_id: str) -> Run:
-        found = self._read(run_id)
+    async def get_details(self, run_id: str) -> RunDetails:
+        """Return what the file says of a run. Raises `RunNotFoundError`."""
+        found = await self.details(run_id)
         if found is None:
             msg = f"no run has the id {run_id!r}"
             raise RunNotFoundError(msg, run_id=run_id)
-        return found.run
+        return found
 
     def _read(self, run_id: str) -> RunDetails | None:
         reader = Reader(self.path)

@@ -35,6 +35,11 @@ class Feed:
         self._watchers: WeakSet[_Watcher] = WeakSet()
         self._closed = False
 
+    @property
+    def has_watchers(self) -> bool:
+        """Whether anybody watches."""
+        return bool(self._watchers)
+
     def tell(self, *run_ids: str) -> None:
         """Tell that these runs have changed."""
         self.tell_of(Change(frozenset(run_ids)))

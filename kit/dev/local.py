@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from kit.dev.driving import Driving, Listeners
+from kit.dev.driving import Driving
 from kit.dev.feed import Feed
 from kit.dev.logs import LogKeeper, kept
 from kit.dev.runs import (
@@ -26,17 +26,24 @@ from kit.dev.workflows import LiveWorkflows
 from kit.model.annotations import encode_input
 from kit.model.errors import StoreError
 from kit.model.event import Event, derived_id
-from kit.model.run import Progress, RunStatus
+from kit.model.run import Progress, ProgressKind, RunStatus
 from kit.project.settings import WorkflowConfig
 from kit.store.sqlite.listing import Listed, Listing, Wanted
 
 WATCH_SECONDS = 0.5
 """How often the file is looked at for what other processes have written: one number of SQLite's."""
 
-_BEGUN = "step-started"
-_DONE = ("step-finished", "step-failed")
-_AFRESH = ("run-started", "run-sleeps", "attempt-failed", "run-ended")
-_ELSEWHERE = "another process drives the runs; end it, and this one takes over"
+_DONE = (ProgressKind.STEP_FINISHED, ProgressKind.STEP_FAILED)
+_AFRESH = (
+    ProgressKind.RUN_STARTED,
+    ProgressKind.RUN_SLEEPS,
+    ProgressKind.ATTEMPT_FAILED,
+    ProgressKind.RUN_ENDED,
+)
+_ALL = Capabilities()
+_ELSEWHERE = Capabilities(
+    logs=False, reasons={"logs": "another process drives the runs, and its log is there"}
+)
 
 
 class LocalRuns:
@@ -76,11 +83,8 @@ class LocalRuns:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What can be done here, now."""
-        if self.driving.other is None:
-            return Capabilities()
-        reasons = dict.fromkeys(("start", "retry_from_start", "logs"), _ELSEWHERE)
-        return Capabilities(start=False, retry_from_start=False, logs=False, reasons=reasons)
+        """What can be done here, now: everything; but only who drives a run hears its log."""
+        return _ALL if self.driving.other is None else _ELSEWHERE
 
     @property
     def source(self) -> Source:
@@ -128,7 +132,8 @@ class LocalRuns:
         event_id = derived_id("run", name.lower(), id) if id else str(uuid.uuid4())
         encoded = encode_input(found, data)
         event = Event(name, encoded.data, event_id, text=encoded.text)
-        return (await self.driving.submit(event, key=id)).id
+        run, _ = await self.driving.submit(event, key=id)
+        return run.id
 
     async def stop(self, run_id: str) -> bool:
         """End a run; see `Runs.stop`."""
@@ -168,21 +173,20 @@ class LocalRuns:
         await self.driving.__aenter__()
         self._source_changed()
 
-    def reloaded(self) -> None:
+    async def reloaded(self) -> None:
         """Take up workflows that were loaded anew: runs in flight go on with them."""
-        self.driving.reload()
+        await self.driving.reload()
         self.feed.tell_of(Change(workflows=True))
 
     def _driving(self) -> Driving:
-        listeners = Listeners(self._progressed, self._source_changed)
-        return Driving(self._path, self.live.find, self._settings, listeners)
+        return Driving(self._path, self.live, self._settings, self._progressed)
 
     async def _leave(self, *error: object) -> None:
         await self.driving.__aexit__(*error)  # the present one: it may have changed
 
     def _progressed(self, progress: Progress) -> None:
         what, run_id = progress.what, progress.run_id
-        if what == _BEGUN:
+        if what is ProgressKind.STEP_STARTED:
             self._begun.setdefault(run_id, {})[progress.data["stepId"]] = progress.at
         elif what in _DONE:
             self._begun.get(run_id, {}).pop(progress.data["stepId"], None)
@@ -198,15 +202,19 @@ class LocalRuns:
             self._loop.call_soon_threadsafe(self.feed.tell, run_id)
 
     async def _watch(self) -> None:
-        """Tell of what other processes write; the engine here tells by itself, and at once."""
-        before = None
+        """Tell of what other processes do; what is executed here is told of at once."""
+        seen, driver = 0, self.driving.other
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            with suppress(StoreError):
-                version = await asyncio.to_thread(self._listing.version)
-                if version != before and self.driving.other is not None:
-                    self.feed.tell_of(Change(is_everything=True))
-                before = version
+            if self.driving.other != driver:
+                driver = self.driving.other
+                self._source_changed()
+            if self.feed.has_watchers:
+                with suppress(StoreError):
+                    version = await asyncio.to_thread(self._listing.version)
+                    if version != seen:
+                        self.feed.tell_of(Change(is_everything=True))
+                    seen = version
 
 
 def _after(cursor: str | None) -> tuple[int, str] | None:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
+from kit.client.provider import Receipt
 from kit.dev.local import LocalRuns
-from kit.model.errors import RunNotFoundError
 from kit.model.event import Event
 from kit.model.run import Run, RunDetails
 
@@ -23,14 +23,16 @@ class DevProvider:
 
     name = "local"
     needs_definition = True
+    tells_existing = True
 
     def __init__(self, runs: LocalRuns) -> None:
         self._runs = runs
         self._loop = asyncio.get_running_loop()
 
-    async def send(self, event: Event, *, key: str | None = None) -> Run:
+    async def send(self, event: Event, *, key: str | None = None) -> Receipt:
         """Store the event's run; it begins when it is due."""
-        return await self._there(self._submit(event, key))
+        run, is_new = await self._there(self._runs.driving.submit(event, key=key))
+        return Receipt(run, not is_new, run.data)
 
     async def send_all(self, events: Sequence[Event]) -> list[Exception | None]:
         """Store several runs; the store commits them together."""
@@ -53,17 +55,13 @@ class DevProvider:
 
     async def details(self, run_id: str) -> RunDetails:
         """Return the run with its steps and failed attempts."""
-        found = await self._there(self._runs.driving.details(run_id))
-        if found is None:
-            msg = f"no run has the id {run_id!r}"
-            raise RunNotFoundError(msg, run_id=run_id)
-        return found
+        return await self._there(self._runs.driving.get_details(run_id))
+
+    async def resume(self) -> None:
+        """Do nothing: the server has taken up every run."""
 
     async def close(self) -> None:
         """Do nothing: the server closes what is its own."""
-
-    async def _submit(self, event: Event, key: str | None) -> Run:
-        return await self._runs.driving.submit(event, key=key)
 
     async def _there(self, doing: Coroutine[Any, Any, T]) -> T:
         """Await *doing* on the server's loop."""

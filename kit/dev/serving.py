@@ -12,6 +12,7 @@ from pathlib import Path
 from kit.client import default
 from kit.dev.access import Access, key_of
 from kit.dev.app import Site, make_app
+from kit.dev.dashboard.routes import routes
 from kit.dev.events import Events
 from kit.dev.local import LocalRuns
 from kit.dev.project import DevProject, Tell
@@ -50,10 +51,11 @@ async def serve(
     async with LocalRuns(config.path, project.workflows, config.get_workflow()) as runs:
         before = default.use(default.Default(DevProvider(runs), project.workflows))
         access = Access(lambda: key_of(project.config))
+        token = new_token()
         app = make_app(
             port=port,
-            token=new_token(),
-            dashboard=(),
+            token=token,
+            dashboard=routes(runs, token=token, project=project.root.name),
             addresses=Events(runs, access, tell).routes(),
             site=Site(project),
         )
@@ -76,7 +78,7 @@ async def _watch(project: DevProject, runs: LocalRuns, tell: Tell) -> None:
             if reloaded.settings:
                 await runs.move(project.config.path, project.config.get_workflow())
             if reloaded.modules:
-                runs.reloaded()
+                await runs.reloaded()
                 tell(f"reloaded after {_names(files, project)} changed")
         except Exception as error:  # noqa: BLE001 - whatever it was, the next save may mend it
             tell(f"error: what was saved could not be taken up: {error}")

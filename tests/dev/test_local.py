@@ -1,14 +1,14 @@
 """The runs of a file, seen and asked for, whoever drives them."""
 
+import os
 from typing import Any
 
 import pytest
 
-from kit.dev import driving as driving_module
 from kit.dev.local import LocalRuns
 from kit.dev.project import DevProject
 from kit.dev.runs import Change
-from kit.model.errors import PayloadError, RunNotFoundError, StoreInUseError, WorkflowNotFoundError
+from kit.model.errors import PayloadError, RunNotFoundError, WorkflowNotFoundError
 from kit.model.event import derived_id
 from kit.model.run import RunStatus
 
@@ -130,7 +130,7 @@ async def test_changes_name_the_runs_they_are_about(runs: LocalRuns) -> None:
     run_id = await runs.start("hello", "you")
     await ended(runs, run_id)
     assert await anext(changes) == Change(frozenset({run_id}))
-    runs.reloaded()
+    await runs.reloaded()
     assert (await anext(changes)).workflows
 
 
@@ -154,17 +154,14 @@ async def test_a_step_under_way_is_shown(
 
 
 async def test_where_another_process_drives_it_is_asked_and_followed(
-    runs: LocalRuns, project: DevProject, monkeypatch: pytest.MonkeyPatch
+    runs: LocalRuns, project: DevProject
 ) -> None:
-    monkeypatch.setattr(driving_module, "TAKE_OVER_SECONDS", 0.01)
     run_id = await runs.start("hello", "nap")
     config = project.config
     async with LocalRuns(config.path, project.workflows, config.get_workflow()) as second:
-        assert second.source.driver
-        assert not second.capabilities.start
+        assert second.source.driver == os.getpid()
+        assert not second.capabilities.logs
         assert (await second.page()).runs[0].id == run_id
-        with pytest.raises(StoreInUseError, match="drives the runs"):
-            await second.start("hello")
         changes = second.changes()
         assert await second.stop(run_id)
 
@@ -174,6 +171,11 @@ async def test_where_another_process_drives_it_is_asked_and_followed(
 
         await until(is_stopped)
         assert (await anext(changes)).is_everything
+        asked = await second.start("hello", "you")
+        await ended(second, asked)
+        details = await runs.details(asked)
+        assert details is not None
+        assert details.logs != ()
         await runs.driving.__aexit__(None, None, None)
         await until(lambda: second.source.driver is None)
         await ended(second, await second.start("hello"))
