@@ -47,6 +47,7 @@ from kit.cli.commands import (
 from kit.cli.commands import (
     send as send_cmd,
 )
+from kit.cli.reading import readers
 from kit.cli.screen.terminal import print_json, report, say
 from kit.model.errors import RunNotFoundError, WorkflowError, WorkflowNotFoundError
 
@@ -98,7 +99,8 @@ def run() -> None:
     as_json = "--json" in sys.argv
     try:
         _check_arguments(sys.argv[1:])
-        status = app(standalone_mode=False)
+        with readers:
+            status = app(standalone_mode=False)
     except WorkflowError as error:
         report(error, as_json=as_json)
         sys.exit(2 if isinstance(error, _USED_WRONGLY) else 1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import typer
 
+from kit.cli.reading import open_reader
 from kit.cli.screen.terminal import say
 
 if TYPE_CHECKING:
@@ -132,19 +133,15 @@ class Project:
 
     def leave(self, run_id: str | None = None) -> typer.Exit:
         """Say that what was interrupted is kept, and how to continue it; return how to exit."""
-        from kit.store.sqlite.reader import Reader
-
         what = f"run {run_id} is" if run_id else "unfinished runs are"
-        if run_id is None or Reader(self.path).find(run_id) is not None:
+        if run_id is None or open_reader(self.path).find(run_id) is not None:
             say(f"Interrupted: {what} kept. Continue: kit runs resume {run_id or ''}".rstrip())
         else:
             say("Interrupted before the run was accepted: nothing has been started.")
         return typer.Exit(INTERRUPTED)
 
     def _note_unfinished(self, ids: Collection[str]) -> None:
-        from kit.store.sqlite.reader import Reader
-
-        reader = Reader(self.path)
+        reader = open_reader(self.path)
         found = [run for run in map(reader.find, ids) if run and not run.status.is_final]
         if found:
             count = (

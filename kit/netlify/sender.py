@@ -73,7 +73,8 @@ class Sender:
         """Finish what is under way, and close the connections."""
         while self._waiting or self._calls:
             self._flush()
-            await asyncio.gather(*self._calls, return_exceptions=True)
+            if self._calls:  # not gather: from 3.12 on it lets nothing go on if all are done
+                await asyncio.wait(self._calls)
         await self._transport.close()
 
     def _flush(self) -> None:

@@ -11,7 +11,7 @@ from kit.cli.screen.live import plain
 from kit.cli.screen.story import Line, Story
 from kit.cli.screen.times import age, countdown, span
 from kit.model.run import Progress, ProgressKind, RunStatus
-from kit.store.sqlite.reader import Reader
+from tests.support.stored import Stored
 
 HEAD = "import asyncio, signal\nfrom kit import define_workflow\n"
 GREET = f"""{HEAD}
@@ -263,7 +263,7 @@ def test_ctrl_c_keeps_the_run_and_says_how_to_continue(
     said = kit("run", "pause", terminal=terminal)
     assert said.status == 130
     assert said.out == ""
-    (run,) = Reader(root / ".kit/runs.db").runs()
+    (run,) = Stored(root / ".kit/runs.db").runs()
     assert not run.status.is_final
     assert f"run {run.id} is kept. Continue: kit runs resume {run.id}" in said.err
     (root / "go").touch()
@@ -286,7 +286,7 @@ def test_runs_it_sends_are_driven_and_those_that_wait_are_counted(root: Path, ki
     assert said.status == 0
     assert said.out == '"sent"\n'
     assert "note: 1 run it started waits for a later moment; `kit runs resume`" in said.err
-    runs = {run.data: run.status for run in Reader(root / ".kit/runs.db").runs()}
+    runs = {run.data: run.status for run in Stored(root / ".kit/runs.db").runs()}
     assert runs['{"now":true}'] is RunStatus.COMPLETED
     assert runs['{"later":true}'] is RunStatus.QUEUED
     assert re.search(r"^echo [0-9a-f]{8}: completed", said.err, re.MULTILINE)

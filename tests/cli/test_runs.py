@@ -11,7 +11,8 @@ import pytest
 from kit.cli.screen import runs_view
 from kit.model.run import RunStatus
 from kit.store.sqlite.lease import Lease
-from kit.store.sqlite.reader import Reader, Request
+from kit.store.sqlite.reader import Request
+from tests.support.stored import Stored
 
 Kit = Callable[..., Any]
 
@@ -66,13 +67,13 @@ def interrupted(kit: Kit, path: Path, nap: str = '"1 hour"') -> str:
     """Begin a run and interrupt it; return its id."""
     assert kit("run", "nap", "--data", nap).status == 130
     (path.parent.parent / "go").touch()
-    (run,) = Reader(path).unfinished()
+    (run,) = Stored(path).unfinished()
     return run.id
 
 
 def failed(kit: Kit, path: Path) -> str:
     assert kit("run", "fails", "--fast").status == 1
-    return Reader(path).runs()[0].id
+    return Stored(path).runs()[0].id
 
 
 @pytest.mark.parametrize("command", [["runs"], ["runs", "resume"]])
@@ -135,7 +136,7 @@ def test_a_terminal_gets_short_ids_and_when_runs_go_on(
     path: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_id = interrupted(kit, path)
-    reader = Reader(path)
+    reader = Stored(path)
     run = reader.get(run_id)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "120")
@@ -209,13 +210,13 @@ def test_show_in_colour_says_the_same(
 def kit_json(path: Path, run_id: str) -> Any:
     from kit.cli.screen.ending import run_json
 
-    reader = Reader(path)
+    reader = Stored(path)
     return run_json(reader, reader.get(run_id))
 
 
 def test_the_result_is_printed_or_why_there_is_none(path: Path, kit: Kit) -> None:
     kit("run", "echo", "--data", '{"a": 1}')
-    echo = Reader(path).runs()[0].id
+    echo = Stored(path).runs()[0].id
     assert kit("runs", "result", echo).json == {"a": 1}
     said = kit("runs", "result", failed(kit, path))
     assert said.status == 1
@@ -232,7 +233,7 @@ def test_stop_cancels_at_once_when_no_engine_runs(path: Path, kit: Kit) -> None:
     said = kit("runs", "stop", run_id[:8])
     assert said.status == 0
     assert said.err == f"run {run_id} is cancelled\n"
-    assert Reader(path).get(run_id).status is RunStatus.CANCELLED
+    assert Stored(path).get(run_id).status is RunStatus.CANCELLED
     assert "had already ended: it is cancelled" in kit("runs", "stop", run_id).err
     said = kit("runs", "result", run_id)
     assert said.status == 1
@@ -246,10 +247,10 @@ def test_stop_asks_the_process_that_drives_the_runs(path: Path, kit: Kit) -> Non
     assert said.status == 0
     assert f"asked process {os.getpid()}" in said.err
     assert said.json["status"] == "running"
-    assert Reader(path).requests() == [Request(run_id, "stop")]
+    assert Stored(path).requests() == [Request(run_id, "stop")]
     # the next process that drives the runs sees to it
     assert kit("runs", "resume").status == 1
-    assert Reader(path).get(run_id).status is RunStatus.CANCELLED
+    assert Stored(path).get(run_id).status is RunStatus.CANCELLED
 
 
 def test_retry_runs_again_from_the_last_finished_step(root: Path, path: Path, kit: Kit) -> None:
@@ -292,7 +293,7 @@ def test_retry_of_a_workflow_that_has_gone_says_so(root: Path, path: Path, kit: 
     said = kit("runs", "retry", dead)
     assert said.status == 2
     assert "no workflow is called 'fails'" in said.err
-    assert Reader(path).get(dead).status is RunStatus.FAILED
+    assert Stored(path).get(dead).status is RunStatus.FAILED
 
 
 def test_resume_continues_one_run_to_its_end(path: Path, kit: Kit) -> None:
@@ -350,8 +351,8 @@ def test_delete_forgets_ended_runs(path: Path, kit: Kit) -> None:
     dead = failed(kit, path)
     said = kit("runs", "delete", dead[:8], "--json")
     assert said.json == {"deleted": [dead]}
-    assert Reader(path).runs() == []
-    assert Reader(path).attempts(dead) == []
+    assert Stored(path).runs() == []
+    assert Stored(path).attempts(dead) == []
 
 
 def test_delete_refuses_unfinished_runs_and_then_deletes_nothing(path: Path, kit: Kit) -> None:
@@ -360,7 +361,7 @@ def test_delete_refuses_unfinished_runs_and_then_deletes_nothing(path: Path, kit
     assert said.status == 1
     assert f"stop it first: kit runs stop {waiting}" in said.err
     assert kit("runs", "delete", waiting, "--json").json["error"]["code"] == "RUN_NOT_ENDED"
-    assert Reader(path).find(dead)
+    assert Stored(path).find(dead)
 
 
 def test_delete_all_asks_first(path: Path, kit: Kit) -> None:
@@ -368,12 +369,12 @@ def test_delete_all_asks_first(path: Path, kit: Kit) -> None:
     kit("run", "echo")
     waiting = interrupted(kit, path)
     assert kit("runs", "delete", "--all", stdin=b"n\n").status == 1
-    before = len(Reader(path).runs())
+    before = len(Stored(path).runs())
     assert kit("runs", "delete", "--status", "failed", "--yes").err == "deleted 1 run\n"
     said = kit("runs", "delete", "--all", stdin=b"y\n")
     assert said.status == 0
     assert f"Delete {before - 2} ended runs?" in said.err
-    assert [run.id for run in Reader(path).runs()] == [waiting]
+    assert [run.id for run in Stored(path).runs()] == [waiting]
 
 
 @pytest.mark.parametrize("options", [[], ["abc", "--all"], ["--all", "--status", "failed"]])

@@ -44,6 +44,7 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.path = root / ".kit/runs.db"
+        self.started: list[subprocess.Popen[str]] = []
         (root / ".git").mkdir()
         (root / "functions/workflows").mkdir(parents=True)
 
@@ -51,7 +52,7 @@ class Project:
         (self.root / f"functions/workflows/{name}.py").write_text(HEAD + text)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.root,
             stdout=subprocess.PIPE,
@@ -59,6 +60,8 @@ class Project:
             text=True,
             env={"PATH": os.defpath},
         )
+        self.started.append(process)
+        return process
 
     def kit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         process = self.start("-m", "kit.cli", *arguments)
@@ -104,8 +107,13 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture(name="project")
-def _project(tmp_path: Path) -> Project:
-    return Project(tmp_path)
+def _project(tmp_path: Path) -> Iterator[Project]:
+    project = Project(tmp_path)
+    yield project
+    for process in project.started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 # ---------------------------------------------------------------- kill -9
@@ -217,7 +225,9 @@ def test_two_hundred_runs_survive_kills_at_random_moments(project: Project) -> N
         if kills == KILLS:
             assert driver.communicate(timeout=60) == ("ended\n", "")
             break
-        time.sleep(random.uniform(0.01, 0.12))
+        steps = len(finished_steps(project.path)) + random.randint(12, 45)
+        wait_for(lambda steps=steps: len(finished_steps(project.path)) >= steps, driver)
+        time.sleep(random.uniform(0, 0.01))  # into whatever it does next
         kill(driver)
         kills += 1
         ran = Counter(project.log())
@@ -239,12 +249,14 @@ def test_two_hundred_runs_survive_kills_at_random_moments(project: Project) -> N
     assert project.is_sound()
 
 
-def finished_steps(path: Path) -> Iterator[str]:
+def finished_steps(path: Path) -> list[str]:
     with contextlib.closing(Reader(path)) as reader:
-        for run in reader.runs():
-            for step_id, checkpoint in reader.checkpoints(run.id).items():
-                if checkpoint.kind is CheckpointKind.STEP:
-                    yield f"{run.id} {step_id}"
+        return [
+            f"{run.id} {step_id}"
+            for run in reader.runs()
+            for step_id, checkpoint in reader.checkpoints(run.id).items()
+            if checkpoint.kind is CheckpointKind.STEP
+        ]
 
 
 # ---------------------------------------------------------------- two processes

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,6 +50,8 @@ class State:
     descriptors: set[int]
     modules: dict[str, ModuleType]
     facts: dict[str, Any]
+    allowed: dict[str, list[Any]] = field(default_factory=dict)
+    """What else a fact may be, as a fixture of a wider scope has made it."""
 
     def keep(self, before: State, after: State) -> None:
         """Take for granted what has come between two other states."""
@@ -57,7 +59,9 @@ class State:
         self.children.update(after.children - before.children)
         self.descriptors.update(after.descriptors - before.descriptors)
         self.modules.update((k, v) for k, v in after.modules.items() if k not in before.modules)
-        self.facts.update((k, v) for k, v in after.facts.items() if before.facts.get(k) != v)
+        for name, value in after.facts.items():
+            if before.facts.get(name) != value:
+                self.allowed.setdefault(name, []).append(value)
 
 
 def look() -> State:
@@ -125,7 +129,7 @@ def leaks(known: State, now: State) -> list[str]:
         *(
             f"{name} changed: {value!r}, which was {known.facts.get(name)!r}"
             for name, value in now.facts.items()
-            if value != known.facts.get(name)
+            if value != known.facts.get(name) and value not in known.allowed.get(name, ())
         ),
     ]
 
@@ -245,7 +249,11 @@ class Guard:
                 break
             time.sleep(0.01)
             now = look()
-        self._known = look()
+        now = look()
+        for name, values in known.allowed.items():
+            if now.facts[name] in values:
+                now.facts[name] = known.facts[name]
+        self._known = replace(now, allowed=known.allowed)
         return found
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kit.cli.options import Data, parsed
+from kit.cli.reading import open_reader
 from kit.cli.screen.terminal import say
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ def run(
     """Run a workflow here, durably, to its end, and print its result."""
     from kit.cli.project import Project
     from kit.cli.screen.ending import finish
-    from kit.store.sqlite.reader import Reader
 
     if key == "":
         msg = "--id is empty; give a key, or leave it out"
@@ -47,7 +47,7 @@ def run(
         fast=fast,
         resume=() if key is None else (event.id,),
     )
-    finish(Reader(project.path), event.id, as_json=as_json)
+    finish(open_reader(project.path), event.id, as_json=as_json)
 
 
 def _event(project: Project, name: str, given: Any, key: str | None) -> Event:
@@ -77,9 +77,8 @@ def _valid(project: Project, workflow: AnyWorkflow, given: Any) -> Encoded:
 def _note_known(project: Project, event: Event, key: str) -> None:
     """Say so if *key* has started a run before: that one counts, with its own input."""
     from kit.model.text import load
-    from kit.store.sqlite.reader import Reader
 
-    known = Reader(project.path).find(event.id)
+    known = open_reader(project.path).find(event.id)
     if known is None:
         return
     differs = ", with another input, which counts" if load(known.data) != event.data else ""

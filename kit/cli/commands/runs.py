@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kit.cli.reading import open_reader
 from kit.cli.screen.terminal import print_json, say
 from kit.model.run import RunStatus
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kit.model.errors import RunError
     from kit.model.run import Run
     from kit.store.sqlite.reader import Reader
@@ -217,7 +216,5 @@ def _answer(reader: Reader, run: Run, said: str, as_json: bool) -> None:
 
 def _reader() -> Reader:
     from kit.project.config import load
-    from kit.store.sqlite.reader import Reader
 
-    path: Path = load().path
-    return Reader(path)
+    return open_reader(load().path)
