@@ -44,7 +44,7 @@ def dump_checked(value: Any, what: str) -> tuple[str, Any]:
         text = encode(value)
         if not text.isascii():
             text = _survives_utf8(text, value)
-        if _is_too_deep(text, value):
+        if is_too_deep(value, text.count("[") + text.count("{")):
             raise RecursionError
         back = _decode(text)[0]
         if back != value:
@@ -54,8 +54,9 @@ def dump_checked(value: Any, what: str) -> tuple[str, Any]:
     return text, back
 
 
-def _is_too_deep(text: str, value: Any) -> bool:
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
+def is_too_deep(value: Any, brackets: int) -> bool:
+    """Tell whether *value*, whose JSON has so many opening *brackets*, is nested too deeply."""
+    if brackets <= MAX_DEPTH:
         return False  # nearly always, and quick to see
     level = [value]
     for _ in range(MAX_DEPTH):

@@ -138,6 +138,9 @@ class WorkflowConfig(BaseModel):
     def _below(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for each in value:
             path = PurePosixPath(each)
+            if any("**" in part and part != "**" for part in path.parts):
+                msg = f"{each[:100]!r} is no pattern: ** stands for folders, between slashes"
+                raise ValueError(msg)
             if path.is_absolute() or ".." in path.parts or not path.parts or not each.isprintable():
                 msg = f"{each[:100]!r} leads out of the project: give paths inside it"
                 raise ValueError(msg)

@@ -81,14 +81,15 @@ def _sources(options: BuildOptions) -> Sources:
 
 def _lacking(options: BuildOptions, workflows: list[WorkflowFacts]) -> list[Finding]:
     """Return what is wrong where the bundle has not what `kit list` shows."""
-    found = {workflow.path for workflow in workflows}
+    # a name that cannot be printed is shown as escapes, and a function could not open it
+    found = {workflow.path for workflow in workflows if (options.root / workflow.path).is_file()}
     listed = workflow_files(options.root / options.folder, root=options.root)
     return [
         Finding(
             "error",
             "BUILD_LACKS_WORKFLOW",
-            f"the bundle lacks the workflow of {path}: its events would be dropped. Move the file,"
-            f" or begin its name with _ if it is none",
+            f"the bundle lacks the workflow of {path}: its events would be dropped. Give the file a"
+            " plain name, or one that begins with _ if it is none",
         )
         for path in listed
         if path not in found

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from kit.deploy.bundle.app import Sources
@@ -43,12 +45,7 @@ def raise_errors(findings: Iterable[Finding], *, strict: bool) -> tuple[Finding,
 def judge_sources(sources: Sources) -> Iterator[Finding]:
     """Yield what is wrong with the project's files: links, secrets, patterns without a file."""
     for path, target in sources.links.items():
-        yield Finding(
-            "error",
-            "BUILD_LINK",
-            f"{path} is a link that leads out of its folder, to {target}, and what is there may be"
-            f" no part of the program. Put the file itself there{_or_include(path)}",
-        )
+        yield Finding("error", "BUILD_LINK", _about_link(path, target))
     for path, why in sources.left_out.items():
         yield Finding(
             "warning",
@@ -63,10 +60,33 @@ def judge_sources(sources: Sources) -> Iterator[Finding]:
             f"{text}, and everybody who can see the code can see it. Set it in the site's"
             " environment variables",
         )
+    yield from _judge_names(sources.paths)
     for pattern in sources.unmatched:
         yield Finding(
             "warning", "BUILD_NOTHING_INCLUDED", f"include in the settings: no file is {pattern!r}"
         )
+
+
+def _about_link(path: str, target: str) -> str:
+    if Path(target).is_dir():
+        return f"{path} is a link to a folder, {target}, not followed. Put the folder there"
+    return (
+        f"{path} is a link that leads out of its folder, to {target}, and what is there may be"
+        f" no part of the program. Put the file itself there{_or_include(path)}"
+    )
+
+
+def _judge_names(paths: Iterable[str]) -> Iterator[Finding]:
+    """Yield what would be imported in place of something else: the project's folder comes first."""
+    for path in paths:
+        top, *below = PurePosixPath(path).parts
+        if below not in ([], ["__init__.py"]):
+            continue
+        name = PurePosixPath(top).stem
+        whose = "the kit" if name == "kit" else "Python's own"
+        if name == "kit" or name in sys.stdlib_module_names:
+            text = f"{path} has the name of a module of {whose}, and hides it. Rename it"
+            yield Finding("warning", "BUILD_HIDES_MODULE", text)
 
 
 def _or_include(path: str) -> str:

@@ -14,14 +14,12 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from kit.model.errors import PayloadError
-
-MAX_DEPTH = 900
-"""How deep an event may be nested: Python reads JSON not much deeper before its stack ends."""
+from kit.model.text import MAX_DEPTH, is_too_deep
 
 _NUMBER = re.compile(rb'\{"type":"[a-zA-Z]+","call":([0-9]+)[,}]')
 
@@ -142,30 +140,20 @@ def encode(frame: Mapping[str, Any]) -> bytes:
 
 
 def _parsed(line: bytes | bytearray) -> Any:
-    msg = f"the event is nested more than {MAX_DEPTH} deep; send flatter data"
     try:
         frame = json.loads(line)
+        is_deep = is_too_deep(_data_of(frame), line.count(b"[") + line.count(b"{"))
     except RecursionError:
-        raise PayloadError(msg) from None
-    # a look at each value only where there are brackets enough
-    if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_deep(frame):
+        is_deep = True
+    if is_deep:
+        msg = f"the event is nested more than {MAX_DEPTH} deep; send flatter data"
         raise PayloadError(msg)
     return frame
 
 
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [item for each in level for item in _items(each)]
-        if not level:
-            return False
-    return True
-
-
-def _items(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
+def _data_of(frame: Any) -> Any:
+    event = frame.get("event") if isinstance(frame, dict) else None
+    return event.get("data") if isinstance(event, dict) else None
 
 
 def _call(frame: Frame) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from kit.deploy.bundle.app import copy, find_sources, import_paths
+from kit.deploy.bundle.findings import judge_sources
 from kit.deploy.bundle.tree import files_in
 from kit.model.errors import BuildError
 from kit.project.config import load
@@ -196,3 +197,24 @@ def test_modules_below_src_are_found(tmp_path: Path) -> None:
     assert import_paths(tmp_path) == ("src",)
     fill(tmp_path, "src/__init__.py")
     assert import_paths(tmp_path) == ()
+
+
+def test_modules_that_hide_others_are_named(tmp_path: Path) -> None:
+    fill(tmp_path, "json.py", "socket/__init__.py", "kit/__init__.py", "lib/json.py", "mail.py")
+
+    found = [each.text for each in judge_sources(find_sources(tmp_path))]
+
+    assert [text.split(" ")[0] for text in found] == [
+        *("json.py", "kit/__init__.py", "socket/__init__.py"),
+    ]
+    assert "a module of the kit" in found[1]
+
+
+def test_a_link_to_a_folder_has_words_of_its_own(tmp_path: Path) -> None:
+    fill(tmp_path, "shared/a.py", "functions/workflows/b.py")
+    (tmp_path / "functions/workflows/more").symlink_to(tmp_path / "shared")
+
+    (finding,) = judge_sources(find_sources(tmp_path, whole=WHOLE))
+
+    assert "is a link to a folder" in finding.text
+    assert "include" not in finding.text

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.deploy.function import protocol
-from kit.deploy.function.protocol import MAX_DEPTH, Body, Gone, Invoke, Prepare, Request, Took
+from kit.deploy.function.protocol import Body, Gone, Invoke, Prepare, Request, Took
 from kit.model.errors import PayloadError
+from kit.model.text import MAX_DEPTH
 
 ID = "11111111-1111-4111-8111-111111111111"
 ITEM = {"eventName": "w", "eventId": ID}
@@ -74,15 +75,19 @@ def test_a_frame_is_one_line_whatever_is_in_it(text: str, data: dict[str, int]):
     assert json.loads(encoded) == {"type": "log", "text": text, "data": data}
 
 
-@pytest.mark.parametrize("levels", [MAX_DEPTH, 3_000, 200_000])
-def test_an_event_nested_too_deeply_is_refused_in_words(levels: int):
-    text = line(type="invoke", call=7, workflow="w", event={"data": 0})
-    text = text.replace(
-        b'"data": 0', b'"data":' + b'{"a":[' * (levels // 2) + b"]}" * (levels // 2)
-    )
+def nested(levels: int) -> bytes:
+    deep = b"[" * levels + b"]" * levels
+    return b'{"type":"invoke","call":7,"workflow":"w","event":{"data":' + deep + b"}}"
 
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 3_000, 200_000])
+def test_an_event_nested_too_deeply_is_refused_in_words(levels: int):
     with pytest.raises(PayloadError, match=f"nested more than {MAX_DEPTH} deep"):
-        protocol.decode(text)
+        protocol.decode(nested(levels))
+
+
+def test_an_event_nested_as_deep_as_it_may_be_sent_arrives():
+    assert isinstance(protocol.decode(nested(MAX_DEPTH)), Invoke)
 
 
 def test_many_values_side_by_side_are_not_deep():
