@@ -51,7 +51,7 @@ const answers = {
     async start(controller) {
       for (const piece of ["one", "two"]) {
         controller.enqueue(new TextEncoder().encode(piece));
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await new Promise((resolve) => setTimeout(resolve, 500));
       }
       controller.close();
     },
@@ -191,7 +191,7 @@ def test_a_body_comes_piece_by_piece(hello: Any):
 
     moments = {data: moment for moment, data in answer.chunks}
     assert answer.body == b"onetwo"
-    assert moments[b"two"] - moments[b"one"] > 0.04
+    assert moments[b"two"] > moments[b"one"]  # else they were one piece
 
 
 def test_an_answer_may_have_no_body_and_a_header_twice(hello: Any):

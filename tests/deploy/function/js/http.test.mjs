@@ -174,7 +174,7 @@ test("what fails in the middle breaks the response off", async () => {
     failure = await response.text().catch((error) => error);
   });
   assert.ok(failure instanceof Error);
-  assert.match(said[0][1], /in the middle/);
+  assert.ok(said.some(([, text]) => /in the middle/.test(text)));
 });
 
 test("a response ends when the application has, so that nothing is frozen half done", async () => {
@@ -183,11 +183,14 @@ test("a response ends when the application has, so that nothing is frozen half d
 });
 
 test("requests side by side are told apart", async () => {
-  const began = performance.now();
-  const asked = ["slow", "text", "slow", "list", "slow"].map((what) => ask(`methods?what=${what}`));
-  const statuses = (await Promise.all(asked)).map((each) => each.status);
-  assert.deepEqual(statuses, [200, 200, 200, 200, 200]);
-  assert.ok(performance.now() - began < 500);
+  const ended = [];
+  const asked = ["slow", "text", "slow", "list"].map(async (what) => {
+    const { status } = await ask(`methods?what=${what}`);
+    ended.push(what);
+    return status;
+  });
+  assert.deepEqual(await Promise.all(asked), [200, 200, 200, 200]);
+  assert.deepEqual(ended.slice(2), ["slow", "slow"]);
 });
 
 test("the environment is that of the request", async () => {
