@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from kit.cli.screen import runs_view
+from kit.cli.screen.run_page import print_run
+from kit.cli.screen.runs_table import print_runs
 from kit.model.run import RunStatus
 from kit.store.sqlite.lease import Lease
 from kit.store.sqlite.reader import Request
@@ -140,7 +141,7 @@ def test_a_terminal_gets_short_ids_and_when_runs_go_on(
     run = reader.get(run_id)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "120")
-    runs_view.print_table(reader, [run])
+    print_runs(reader, [run])
     assert f"{run_id[:8]} " in capsys.readouterr().out
 
 
@@ -197,7 +198,7 @@ def test_show_in_colour_says_the_same(
     dead = failed(kit, path)
     bare = kit("runs", "show", dead).out
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    runs_view.print_run(kit_json(path, dead))
+    print_run(kit_json(path, dead))
     coloured = capsys.readouterr().out
     assert "\x1b[" in coloured
     shown = re.sub(r"\x1b\[[0-9;]*m", "", coloured).splitlines()

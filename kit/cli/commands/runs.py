@@ -40,8 +40,8 @@ def runs(
     """List the runs kept here, newest first; or show, stop, retry, delete, resume them."""
     if context.invoked_subcommand is not None:
         return
-    from kit.cli.screen import runs_view
     from kit.cli.screen.ending import run_json
+    from kit.cli.screen.runs_table import note_undriven, print_runs
 
     reader = _reader()
     found = reader.runs(statuses=status or (), limit=limit + 1)
@@ -52,24 +52,24 @@ def runs(
     if not found:
         say("no such runs" if status else "no runs yet: kit run NAME makes one")
         return
-    runs_view.print_table(reader, shown)
+    print_runs(reader, shown)
     if len(found) > limit:
         say(f"… only the latest {limit}; --limit shows more")
-    runs_view.note_undriven(reader)
+    note_undriven(reader)
 
 
 @app.command()
 def show(run_id: RunId, as_json: AsJson = False) -> None:
     """Show all that is known of a run: times, input, result, steps, failed attempts."""
-    from kit.cli.screen import runs_view
     from kit.cli.screen.ending import run_json
+    from kit.cli.screen.run_page import print_run
 
     reader = _reader()
     found = run_json(reader, reader.get(run_id))
     if as_json:
         print_json(found)
     else:
-        runs_view.print_run(found)
+        print_run(found)
 
 
 @app.command()

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
+
+Style: TypeAlias = "str | Callable[[str], str]"
+"""How rich is to show a column's cells: in a style of its own, or one that depends on the text."""
+
+_COLOURS = {"completed": "green", "failed": "red", "cancelled": "yellow", "sleeping": "blue"}
+
+
+def status_style(text: str) -> str:
+    """Return the style of a text that begins with a run's status."""
+    return _COLOURS.get(text.split(",")[0], "")
 
 
 def print_table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], styles: Sequence[str] = ()
+    head: Sequence[str], rows: Iterable[Sequence[str]], styles: Sequence[Style] = ()
 ) -> None:
-    """Print *rows* below *head*; *styles* are rich's, a column each, for a terminal only."""
+    """Print *rows* below *head*; *styles*, one a column, are for a terminal only."""
     rows = list(rows)
     if sys.stdout.isatty():
         _print_styled(head, rows, styles or [""] * len(head))
@@ -21,7 +32,7 @@ def print_table(
 
 
 def _print_styled(
-    head: Sequence[str], rows: Iterable[Sequence[str]], styles: Sequence[str]
+    head: Sequence[str], rows: Iterable[Sequence[str]], styles: Sequence[Style]
 ) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -29,6 +40,10 @@ def _print_styled(
 
     table = Table(*head, box=None, pad_edge=False, header_style="bold")
     for row in rows:
+        pairs = zip(row, styles, strict=True)
+        named = [(cell, style(cell) if callable(style) else style) for cell, style in pairs]
         # as texts: an address or a docstring may hold brackets, which rich would take for markup
-        table.add_row(*(Text(cell, style) for cell, style in zip(row, styles, strict=True)))
+        first, *rest = (Text(cell, style) for cell, style in named)
+        first.no_wrap = True
+        table.add_row(first, *rest)
     Console().print(table)

@@ -1,90 +1,22 @@
-"""Runs as people read them: a table of many, a page on one."""
+"""A page on one run: times, input, result, steps, failed attempts."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kit.cli.screen.terminal import say
+from kit.cli.screen.table import status_style
 from kit.cli.screen.times import age, countdown, moment, now, span
 from kit.model.delivery import CheckpointKind
 from kit.model.run import RunStatus
 
 if TYPE_CHECKING:
-    from kit.model.run import Run
     from kit.store.json import AttemptJson, RunJson, StepJson
-    from kit.store.sqlite.reader import Reader
 
-_HEAD = ("ID", "WORKFLOW", "STATUS", "AGE", "FAILED", "STEPS")
-_COLOURS = {"completed": "green", "failed": "red", "cancelled": "yellow", "sleeping": "blue"}
-_SHORT = 8
 _LONGEST = 400
 _LONGEST_VALUE = 60
-
-
-# ---------------------------------------------------------------- many
-
-
-def print_table(reader: Reader, runs: Sequence[Run]) -> None:
-    """Print *runs*: with short ids on a terminal, with whole ones in a pipe."""
-    rows = [_row(reader, run) for run in runs]
-    if sys.stdout.isatty():
-        _print_styled_table(rows)
-        return
-    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
-    for row in (_HEAD, *rows):
-        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
-
-
-def _row(reader: Reader, run: Run) -> tuple[str, ...]:
-    kinds = [checkpoint.kind for checkpoint in reader.checkpoints(run.id).values()]
-    return (
-        run.id,
-        run.workflow,
-        _standing(run.status, run.due),
-        age(now() - run.created),
-        str(len(reader.attempts(run.id))),
-        str(kinds.count(CheckpointKind.STEP)),
-    )
-
-
-def _standing(status: RunStatus, due: int | None) -> str:
-    """Say a status, and when the run goes on."""
-    left = (due or 0) - now()
-    if status in (RunStatus.QUEUED, RunStatus.SLEEPING) and left > 0:
-        return f"{status}, {countdown(left)} left"
-    return str(status)
-
-
-def _print_styled_table(rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    short = {row[0][:_SHORT] for row in rows}
-    cut = _SHORT if len(short) == len(rows) else None
-    table = Table(*_HEAD, box=None, pad_edge=False, header_style="bold")
-    for run_id, workflow, standing, *rest in rows:
-        colour = _COLOURS.get(standing.split(",")[0], "")
-        cells = [Text(run_id[:cut], no_wrap=True), Text(workflow), Text(standing, colour)]
-        table.add_row(*cells, *(Text(cell, "dim") for cell in rest))
-    Console().print(table)
-
-
-def note_undriven(reader: Reader) -> None:
-    """Say so if there are unfinished runs, but no process to go on with them."""
-    from kit.store.sqlite.lease import is_held
-
-    left = reader.count_unfinished()
-    if left and not is_held(reader.path):
-        what = "1 run is" if left == 1 else f"{left} runs are"
-        say(f"{what} unfinished, and no process is at work on that: kit runs resume")
-
-
-# ---------------------------------------------------------------- one
 
 
 def print_run(run: RunJson) -> None:
@@ -103,7 +35,7 @@ def print_run(run: RunJson) -> None:
 
 def _page(run: RunJson) -> Iterator[tuple[str, str]]:
     for label, value in _facts(run):
-        colour = _COLOURS.get(run["status"], "") if label == "status" else ""
+        colour = status_style(run["status"]) if label == "status" else ""
         yield f"{label:9} {value}", colour
     if run["steps"]:
         yield "\nsteps", "bold"
