@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import respx
 
+from kit.project import importing
 from kit.project.discovery import discover
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def write_entries(folder: Path) -> None:
     functions.mkdir()
     _rig.link_packages(functions)
     found = discover(PROJECT / "functions" / "workflows", root=PROJECT)
+    importing.forget()
     assert not found.errors
     template = string.Template((RUNTIME / "entry-workflow.mjs.txt").read_text())
     for name, workflow in found.workflows.items():

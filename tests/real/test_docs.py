@@ -70,13 +70,15 @@ if inspect.iscoroutine(result):
 
 KIT = """\
 #!{python}
-# `kit`, which does not wait, nor build, and knows which id is meant
+# `kit`, which does not wait, nor build, says yes, and knows which id is meant
 import json, subprocess, sys
 kit, args = [sys.executable, "-m", "kit.cli"], sys.argv[1:]
 if args[0] in ("build", "doctor"):
     args.append("--help")  # the options are looked at, no more
 if args[0] == "run" or args[:2] == ["runs", "resume"]:
     args += [] if "--fast" in args else ["--fast"]
+if args[:2] == ["events", "delete"]:
+    args.append("--yes")
 if "ID" in args:
     listed = subprocess.run([*kit, "runs", "--json"], capture_output=True, check=True).stdout
     known = [each["id"] for each in json.loads(listed)] + ["00000000-0000-4000-8000-000000000000"]
