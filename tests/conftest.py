@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import respx
 
 from kit.client import background
-from kit.execution.execute import execute
-from kit.model.delivery import AfterStep, Checkpoint, Delivery, Outcome
+from kit.model.delivery import AfterStep, Checkpoint, CheckpointKind, Suspended
 from kit.model.event import Event
+from kit.model.run import ProgressKind
 from kit.model.workflow import Workflow
 from kit.project import importing
+from kit.testing.stage import Stage
 from tests.support.leaks import UNSTOPPABLE, Guard, strays
 
 pytest_plugins = ["pytester"]
@@ -47,39 +48,29 @@ def network() -> Iterator[respx.MockRouter]:
         yield router
 
 
-@dataclass
-class Delivered:
+class Delivered(Stage):
     """One delivery of an event, and all that could be seen of it."""
 
-    after_step: AfterStep = AfterStep.SUSPEND
-    stopped: bool = False
-    outcome: Outcome | None = None
-    committed: list[tuple[str, ...]] = field(default_factory=list)
-    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
-    sent: list[Event] = field(default_factory=list)
-    seen: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
-    clock: int = 1000
-
-    async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
-        self.committed.append(tuple(each.step_id for each in checkpoints))
-        self.keep(checkpoints)
-
-    def keep(self, checkpoints: Iterable[Checkpoint]) -> None:
-        self.checkpoints |= {each.step_id: each for each in checkpoints}
-
-    async def send(self, event: Event) -> None:
-        self.sent.append(event)
-
-    def observe(self, what: str, data: Mapping[str, Any]) -> None:
-        self.seen.append((what, data))
+    def __init__(self, after_step: AfterStep = AfterStep.SUSPEND) -> None:
+        super().__init__(Workflow(_nothing, "w"), Event("w", None, RUN_ID), after_step)
+        self.clock = 1000
+        self.asked_at: dict[str, int] = {}
 
     def now(self) -> int:
         self.clock += 1
         return self.clock
 
+    def observe(self, what: ProgressKind, data: Mapping[str, Any]) -> None:
+        super().observe(what, data)
+        self.asked_at[data.get("stepId", "")] = self.clock
+
     @property
-    def started(self) -> list[str]:
-        return [data["stepId"] for what, data in self.seen if what == "step-started"]
+    def sent(self) -> list[Event]:
+        return self.played.sent
+
+
+def _nothing() -> None:
+    pass
 
 
 Deliver = Callable[..., Awaitable[Delivered]]
@@ -109,20 +100,19 @@ async def _deliver(
     after: AfterStep = AfterStep.SUSPEND,
     **policy: Any,
 ) -> Delivered:
-    workflow = handler if isinstance(handler, Workflow) else Workflow(handler, "w", **policy)
     stage = stage or Delivered(after)
-    stage.checkpoints = dict(known or {})
+    stage.workflow = handler if isinstance(handler, Workflow) else Workflow(handler, "w", **policy)
+    stage.event = Event("w", data, RUN_ID)
+    stage.attempt = attempt
+    stage.record.keep((known or {}).values())
     before = asyncio.all_tasks()
-    stage.outcome = await execute(
-        workflow,
-        Delivery(Event("w", data, RUN_ID), attempt, dict(stage.checkpoints)),
-        stage,
-        now=stage.now,
-        send=stage.send,
-        observe=stage.observe,
-        time_left=time_left,
-    )
+    await stage.deliver(time_left=time_left)
     assert asyncio.all_tasks() == before
-    stage.keep(stage.outcome.checkpoints)
-    stage.keep(Checkpoint(s.step_id, s.kind) for s in getattr(stage.outcome, "sleeps", ()))
+    stage.attempt = attempt
+    if isinstance(stage.outcome, Suspended):
+        # as on the platform: all sleeps are over together, and a wait counts as an attempt
+        stage.record.fall_asleep(stage.outcome.sleeps, stage.clock)
+        for over in stage.record.wake(max((each.due for each in stage.outcome.sleeps), default=0)):
+            if over.step_id.startswith("kit:retry:"):
+                stage.record.keep([replace(over, kind=CheckpointKind.RETRY)])
     return stage

@@ -55,9 +55,10 @@ async def run_workflow(
     from kit.client.handle import WorkflowRun
 
     source, name, data = _checked(workflow, input, on_conflict)
-    event = _event(name, data, _options(id, delay, delay_until, priority))
+    options = _options(id, delay, delay_until, priority)
+    event = _event(name, data, options)
     if current.get() is not None and id is None:
-        event = await _send_from_run(event)
+        event = await _send_from_run(event, options)
         return WorkflowRun(event.id, name, source)
     native, existed, _ = await _send(source, event, id, on_conflict)
     return WorkflowRun(event.id, name, source, native=native, existed=existed)
@@ -154,9 +155,10 @@ async def send_event(
     """
     from kit.client.default import provider
 
-    event = _event(name, data, _options(id, delay, delay_until, priority))
+    options = _options(id, delay, delay_until, priority)
+    event = _event(name, data, options)
     if current.get() is not None and id is None:
-        return (await _send_from_run(event)).id
+        return (await _send_from_run(event, options)).id
     await provider().send(event, key=id)
     return event.id
 
@@ -203,17 +205,14 @@ async def _send(
     return receipt
 
 
-async def _send_from_run(event: Event) -> Event:
+async def _send_from_run(event: Event, options: SendOptions) -> Event:
     """Send *event* as the running handler's: with the id that a replay will give it again."""
-    from dataclasses import replace
+    from kit.model.event import when_asked
 
     running = current.get()
     assert running is not None  # noqa: S101 - the callers have looked
-
-    def make(event_id: str) -> Event:
-        return replace(event, id=event_id)
-
-    return await running[0].send(event.name, event.data, make=make)
+    asked = when_asked(options.get("delay"), options.get("delay_until"))
+    return await running[0].send(event, asked)
 
 
 def _options(

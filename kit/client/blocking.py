@@ -70,10 +70,7 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
         coroutine.close()
         raise
     running = current.get()
-    if running is not None and running[0].main is not None:
-        loop = running[0].main.get_loop()
-    else:
-        loop = background.loop()
+    loop = background.loop() if running is None else running[0].loop
     if loop is _running_loop():
         coroutine.close()
         msg = "kit.sync blocks, and this is async code: use the same function from kit, with await"

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from kit.model.delivery import (
-    Checkpoint,
-    CheckpointKind,
-    Completed,
-    Failed,
-    Outcome,
-    Sleep,
-    Suspended,
-)
-from kit.model.duration import due_at, to_milliseconds
+from kit.model.delivery import Checkpoint, Completed, Failed, Outcome, Sleep, Suspended
+from kit.model.duration import to_milliseconds
 from kit.model.failure import Failure
 from kit.model.run import Attempt, Run, RunStatus
 
@@ -24,11 +15,14 @@ class Next:
     """
     The run as it is now, and what is to be stored with it.
 
-    `asleep` is how long it was to sleep, in milliseconds, whether or not that is skipped.
+    `sleeps` are all that it is in, or None if those stay as they are. `asleep` is how long it was
+    to sleep, in milliseconds, whether or not that is skipped.
     """
 
     run: Run
-    checkpoints: tuple[Checkpoint, ...]
+    checkpoints: tuple[Checkpoint, ...] = ()
+    forgotten: tuple[str, ...] = ()
+    sleeps: tuple[Sleep, ...] | None = None
     attempt: Attempt | None = None
     asleep: int = 0
 
@@ -41,52 +35,39 @@ def after(run: Run, outcome: Outcome, now: int, *, fast: bool) -> Next:
     if isinstance(outcome, Suspended) and outcome.failure is None:
         return _suspended(run, outcome, now, fast=fast)
     if isinstance(outcome, Suspended):
-        wait = max(due_at(sleep.until, now) for sleep in outcome.sleeps) - now
-        return _tried_again(run, outcome.failure, wait, outcome.checkpoints, now, fast=fast)
+        wait = max(sleep.due for sleep in outcome.sleeps) - now
+        return _tried_again(run, outcome, outcome.failure, wait, now, fast=fast)
     if outcome.retry_in is None:
         return _dead(run, outcome, now)
     wait = to_milliseconds(outcome.retry_in)
-    return _tried_again(run, outcome.failure, wait, outcome.checkpoints, now, fast=fast)
+    return _tried_again(run, outcome, outcome.failure, wait, now, fast=fast)
 
 
 def _suspended(run: Run, outcome: Suspended, now: int, *, fast: bool) -> Next:
-    wakes = max([now, *(due_at(sleep.until, now) for sleep in outcome.sleeps)])
-    due = now if fast else wakes
-    status = RunStatus.SLEEPING if outcome.sleeps else RunStatus.QUEUED
-    slept = tuple(_slept(sleep, now, due) for sleep in outcome.sleeps)
-    sleeping = replace(run, status=status, due=due)
-    return Next(sleeping, (*outcome.checkpoints, *slept), asleep=wakes - now)
-
-
-def _slept(sleep: Sleep, now: int, due: int) -> Checkpoint:
-    return Checkpoint(sleep.step_id, CheckpointKind.SLEEP, None, now, due)
+    dues = [sleep.due for sleep in outcome.sleeps]
+    is_asleep = bool(dues) and not outcome.goes_on
+    wakes = max(now, min(dues)) if is_asleep else now
+    status = RunStatus.SLEEPING if is_asleep else RunStatus.QUEUED
+    waiting = replace(run, status=status, due=now if fast else wakes)
+    return Next(waiting, outcome.checkpoints, outcome.forgotten, outcome.sleeps, asleep=wakes - now)
 
 
 def _tried_again(
     run: Run,
+    outcome: Suspended | Failed,
     failure: Failure | None,
     wait: int,
-    checkpoints: tuple[Checkpoint, ...],
     now: int,
     *,
     fast: bool,
 ) -> Next:
-    due = now if fast else now + wait
+    due = now if fast else now + max(0, wait)
     waiting = replace(run, status=RunStatus.QUEUED, due=due, attempt=run.attempt + 1)
     attempt = Attempt(run.attempt, now, failure, wait) if failure else None
-    return Next(waiting, checkpoints, attempt)
+    return Next(waiting, outcome.checkpoints, outcome.forgotten, attempt=attempt)
 
 
 def _dead(run: Run, outcome: Failed, now: int) -> Next:
     dead = replace(run, status=RunStatus.FAILED, ended=now, failure=outcome.failure)
-    return Next(dead, outcome.checkpoints, Attempt(run.attempt, now, outcome.failure, None))
-
-
-def before_failure(checkpoints: Mapping[str, Checkpoint]) -> list[str]:
-    """Return the ids of the checkpoints a retry by hand keeps: those before a caught failure."""
-    kept = []
-    for step_id, checkpoint in checkpoints.items():
-        if (checkpoint.text or "").startswith('{"error":'):
-            break
-        kept.append(step_id)
-    return kept
+    attempt = Attempt(run.attempt, now, outcome.failure, None)
+    return Next(dead, outcome.checkpoints, outcome.forgotten, attempt=attempt)

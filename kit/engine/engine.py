@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from kit.engine.advance import before_failure
 from kit.engine.arrivals import Arrivals
 from kit.engine.clock import Clock, SystemClock
 from kit.engine.driving import Driving, FindWorkflow
@@ -251,8 +250,8 @@ class Engine:
         """
         Run an ended run again, from its last finished step, or from the start.
 
-        A step whose failure was caught, and all that came after it, is run again. A run that has
-        not ended is left alone.
+        What it has recorded stays, also failures that it has dealt with; those that ended it were
+        forgotten then. A run that has not ended is left alone.
 
         Raises:
             RunNotFoundError: If there is none with this id.
@@ -269,11 +268,10 @@ class Engine:
             raise WorkflowNotFoundError(msg)
         self._check_open()
         is_driver = await self._driving.drives()
-        keep = [] if from_start else before_failure(self._store.reader.checkpoints(run_id))
         root = self._store.reader.root(run_id)
         live = ActiveRun(anew(run, self._clock.now()), workflow, root=root, fast=self._fast)
         ask = None if is_driver else self._driving.ask()
-        stored = self._store.queue_again(run_id, keep, live.run.due, ask)
+        stored = self._store.queue_again(run_id, live.run.due, ask, from_start=from_start)
         is_again = await self._arrivals.follow(live, ask, stored)
         return live.run if is_again else self.get(run_id)
 

@@ -9,7 +9,7 @@ from typing import Any
 from kit.engine.clock import Clock, Timer
 from kit.engine.live import ActiveRun, StoreCheckpointer
 from kit.execution.execute import execute
-from kit.model.delivery import AfterStep, Delivery, Failed, Outcome
+from kit.model.delivery import AfterStep, Failed, Outcome
 from kit.model.errors import RunTimedOut
 from kit.model.event import Event
 from kit.model.failure import Failure, failure_of
@@ -51,7 +51,7 @@ class Invoking:
         self.execution = asyncio.create_task(
             execute(
                 live.workflow,
-                Delivery(live.event, live.run.attempt, dict(live.checkpoints)),
+                live.record.delivery(live.event, live.run.attempt),
                 self._checkpointer,
                 now=clock.now,
                 send=self._send,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kit.execution.record import Record
 from kit.model.delivery import AfterStep, Checkpoint
 from kit.model.duration import to_milliseconds
 from kit.model.errors import StoreError, Suspend
@@ -21,7 +22,7 @@ from kit.store.sqlite.runs import RunStore
 @dataclass(slots=True, eq=False)
 class ActiveRun:
     """
-    An unfinished run. `event` and `checkpoints` are at hand only while it runs, or about to.
+    An unfinished run. `event` and `record` are at hand only while it runs, or about to.
 
     `stopped` says that somebody wants it to end; `busy`, that an invocation is about to begin, is
     under way, or its outcome is being stored; `pausing`, that the invocation is to end. `root` is
@@ -32,7 +33,7 @@ class ActiveRun:
     run: Run
     workflow: Workflow[..., Any]
     event: Event | None = None
-    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    record: Record = field(default_factory=Record)
     stopped: bool = False
     busy: bool = False
     pausing: bool = False
@@ -58,12 +59,12 @@ class ActiveRun:
         self.event = Event(
             run.workflow, load(run.data), run.id, priority=run.priority, chain=run.chain
         )
-        self.checkpoints = reader.checkpoints(run.id)
+        self.record = Record.of(reader.checkpoints(run.id).values())
 
     def rest(self) -> None:
         """Let go of what only an invocation needs: a run may sleep for a month."""
         self.event = None
-        self.checkpoints = {}
+        self.record = Record()
         self.busy = self.pausing = False
 
 
@@ -131,10 +132,8 @@ class StoreCheckpointer:
     async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Store *checkpoints*, and return once they are on disk; see `stored`."""
         live = self._live
-        first = len(live.checkpoints)
-        for checkpoint in checkpoints:
-            live.checkpoints[checkpoint.step_id] = checkpoint
-        await self.stored(lambda: self._store.commit(live.run.id, first, checkpoints))
+        live.record.keep(checkpoints)
+        await self.stored(lambda: self._store.commit(live.run.id, checkpoints))
 
     async def stored(self, storing: Callable[[], Awaitable[object]]) -> None:
         """

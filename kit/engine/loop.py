@@ -19,6 +19,7 @@ from kit.engine.clock import Clock, Timer
 from kit.engine.invoking import Invoking, SendOn, Watch, timed_out
 from kit.engine.live import ActiveRun
 from kit.engine.waiting import Waiting
+from kit.execution.tasks import apart
 from kit.model.delivery import AfterStep, Checkpoint, Completed, Outcome
 from kit.model.failure import Failure
 from kit.model.run import Progress, ProgressKind, RunStatus
@@ -176,7 +177,7 @@ class Loop:
 
     def _begin(self, live: ActiveRun) -> asyncio.Task[None]:
         live.busy = True
-        running = asyncio.create_task(self._invoke(live))
+        running = asyncio.create_task(self._invoke(live), context=apart())
         self._running.add(running)
         running.add_done_callback(self._finished)
         return running
@@ -200,6 +201,7 @@ class Loop:
             return await self._end(live, RunStatus.FAILED, timed_out(live))
         if live.event is None:
             live.wake(self._store.reader)
+        self._store.write_along(live.run.id, live.record.wake(self._clock.now(), fast=live.fast))
         self._tell(live, ProgressKind.RUN_STARTED, attempt=live.run.attempt)
         how = self._options
         observe = how.observe if live.own else None
@@ -223,7 +225,6 @@ class Loop:
 
     async def _store_outcome(self, live: ActiveRun, outcome: Outcome) -> None:
         to_store = after(live.run, outcome, self._clock.now(), fast=live.fast)
-        first = len(live.checkpoints)
         live.run = to_store.run
         attempt = to_store.attempt
         if attempt is not None:
@@ -231,15 +232,27 @@ class Loop:
             self._tell(live, ProgressKind.ATTEMPT_FAILED, retryIn=attempt.retry_in, **told)
         if live.run.status.is_final:
             await self._store.end(
-                live.run, first, to_store.checkpoints, attempt, answered=live.stopped
+                live.run,
+                to_store.checkpoints,
+                to_store.forgotten,
+                attempt,
+                answered=live.stopped,
             )
             return self._ended(live)
-        await self._store.wait(live.run, first, to_store.checkpoints, attempt)
+        record, now = live.record, self._clock.now()
+        record.keep(to_store.checkpoints)
+        record.forget(to_store.forgotten)
+        asleep = None if to_store.sleeps is None else record.fall_asleep(to_store.sleeps, now)
+        await self._store.wait(
+            live.run, to_store.checkpoints, to_store.forgotten, attempt, asleep=asleep
+        )
         if live.run.status is RunStatus.SLEEPING:
             self._tell(live, ProgressKind.RUN_SLEEPS, dueAt=live.run.due, asleep=to_store.asleep)
         if live.stopped:
             return await self._end(live, RunStatus.CANCELLED)
-        live.rest()
+        if live.due > now:
+            live.rest()
+        live.busy = False
         return self.queue(live)
 
     async def _end(
@@ -250,7 +263,7 @@ class Loop:
         kept: tuple[Checkpoint, ...] = (),
     ) -> None:
         live.run = replace(live.run, status=status, ended=self._clock.now(), failure=failure)
-        await self._store.end(live.run, len(live.checkpoints), kept, answered=live.stopped)
+        await self._store.end(live.run, kept, answered=live.stopped)
         self._ended(live)
 
     def _ended(self, live: ActiveRun) -> None:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from kit.execution.calling import stay
 from kit.execution.invocation import Invocation
-from kit.model.delivery import Sleep
-from kit.model.duration import Duration, due_at, parse_duration
+from kit.model.duration import Duration
 from kit.model.errors import Suspend
-from kit.model.event import Event, check_name, check_priority, event_due
+from kit.model.event import Event, check_priority, derived_id, event_due, when_asked
 
 if TYPE_CHECKING:
     import logging
@@ -62,7 +61,7 @@ class Step:
         Raises:
             ValueError: If *duration* is malformed, or a datetime without a time zone.
         """
-        await self._invocation.sleep(Sleep(step_id, _pause(duration)))
+        await self._invocation.sleep(step_id, duration)
 
 
 class PlainStep:
@@ -102,7 +101,6 @@ class _Facts:
     event_name: str
     attempt: int
     _invocation: Invocation
-    _now: Callable[[], int]
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
@@ -127,15 +125,19 @@ class Context(_Facts):
         delay: Duration | None = None,
         delay_until: datetime | None = None,
         priority: int | None = None,
+        id: str | None = None,
     ) -> str:
         """
         Send an event and return its id; a replay does not send it again.
+
+        The id comes from the run and what the event says. *id*, as in `run_workflow`, is a key of
+        your own instead: the same name and key are the same event, whoever sends it.
 
         Raises:
             PayloadError: If *data* would not arrive unchanged.
             SendError: If the event did not get through.
         """
-        return await _send(self, name, data, delay, delay_until, priority)
+        return await _send(self, name, data, delay, delay_until, priority, id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,10 @@ class PlainContext(_Facts):
         delay: Duration | None = None,
         delay_until: datetime | None = None,
         priority: int | None = None,
+        id: str | None = None,
     ) -> str:
         """Send an event and return its id; see `Context.send_event`."""
-        sending = _send(self, name, data, delay, delay_until, priority)
+        sending = _send(self, name, data, delay, delay_until, priority, id)
         return _wait(sending, self.step._loop)
 
 
@@ -165,24 +168,22 @@ async def _send(
     delay: Duration | None,
     delay_until: datetime | None,
     priority: int | None,
+    id: str | None,
 ) -> str:
-    check_name(name)
-    check_priority(priority or 0)
-    due = event_due(delay, delay_until, context._now())
-    chain = context._invocation.delivery.event.chain_of_sent(name)
-
-    def make(event_id: str) -> Event:
-        return Event(name, data, event_id, due, priority or 0, chain)
-
-    event = await context._invocation.send(name, data, make=make)
+    invocation = context._invocation
+    chain = invocation.delivery.event.chain_of_sent(name)
+    due = event_due(delay, delay_until, invocation.now())
+    event_id = derived_id("run", name.lower(), id or "")
+    event = Event(name, data, event_id, due, check_priority(priority or 0), chain)
+    event = await invocation.send(event, when_asked(delay, delay_until), keeps_id=id is not None)
     return event.id
 
 
-def _pause(duration: Duration | datetime) -> Any:
-    if isinstance(duration, datetime):
-        due_at(duration, 0)  # refuses one without a time zone
-        return duration
-    return parse_duration(duration)
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 _REFUSALS = 100
@@ -192,7 +193,7 @@ _thread = threading.local()
 
 
 def _wait(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
-    if asyncio._get_running_loop() is loop:  # waiting for itself, for ever
+    if _running_loop() is loop:  # waiting for itself, for ever
         coroutine.close()
         msg = "a plain handler's steps are for plain functions; make the handler async as well"
         raise RuntimeError(msg)

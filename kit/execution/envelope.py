@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, get_args
 from weakref import WeakKeyDictionary
 
-from kit.model.errors import DoNotRetry, PayloadError, RetryAfter, StepError
+from kit.model.errors import DoNotRetry, PayloadError, ReplayError, RetryAfter, StepError
 from kit.model.failure import text_of
 from kit.model.payload import adapter_for, dump_checked, validated
 from kit.model.workflow import annotation_of
@@ -67,7 +67,7 @@ def value_of(text: str, function: Callable[..., Any], step_id: str) -> Any:
 
     Raises:
         Exception: What the step failed with, if the envelope says so.
-        PayloadError: If the value no longer fits the annotation.
+        ReplayError: If the value no longer fits the annotation.
     """
     envelope = json.loads(text)
     if "error" in envelope:
@@ -76,7 +76,11 @@ def value_of(text: str, function: Callable[..., Any], step_id: str) -> Any:
     adapter = None if value is None else _adapter(function)
     if adapter is None:
         return value
-    return validated(adapter, value, f"the stored value of step {step_id!r}")
+    try:
+        return validated(adapter, value, f"the stored value of step {step_id!r}")
+    except PayloadError as error:
+        msg = f"{error.message}\nThe annotation was changed while this run was under way"
+        raise ReplayError(msg) from error
 
 
 def as_inner(text: str) -> str:

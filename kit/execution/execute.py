@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from kit.execution.calling import call, is_async
 from kit.execution.context import Context, PlainContext, PlainStep, Step
 from kit.execution.invocation import Invocation, Observe, Send, current
-from kit.execution.replay import CHANGED
+from kit.execution.memory import CHANGED
+from kit.execution.tasks import Leavable, owner
 from kit.model.delivery import (
     AfterStep,
     Checkpoint,
@@ -29,6 +29,7 @@ from kit.model.delivery import (
     Sleep,
     Suspended,
 )
+from kit.model.duration import to_milliseconds
 from kit.model.errors import PayloadError, ReplayError, WorkflowError
 from kit.model.failure import failure_of
 from kit.model.payload import dump_result, validate_input
@@ -77,15 +78,18 @@ async def execute(
     invocation = Invocation(
         delivery, checkpointer, after=after, now=now, send=send, observe=observe
     )
-    main = asyncio.create_task(_run_handler(workflow, input, invocation, now))
-    invocation.begins(main, is_plain=not is_async(workflow.handler))
+    gate = invocation.gate
+    handler = Leavable(_run_handler(workflow, input, invocation))
+    gate.begin(handler, is_plain=not is_async(workflow.handler))
     try:
         async with asyncio.timeout(time_left):
-            return await _drive(workflow, invocation, main)
+            await gate.decided
     except TimeoutError:
         return _out_of_time(workflow, invocation, time_left or 0)
+    else:
+        return _outcome(workflow, invocation)
     finally:
-        await invocation.close(CLEAN_UP_SECONDS if clean_up is None else clean_up)
+        await gate.close(CLEAN_UP_SECONDS if clean_up is None else clean_up)
 
 
 def attempt_of(delivery: Delivery) -> int:
@@ -94,18 +98,15 @@ def attempt_of(delivery: Delivery) -> int:
     return delivery.attempt + sum(kind is CheckpointKind.RETRY for kind in kinds)
 
 
-async def _run_handler(
-    workflow: Workflow[..., Any], input: Any, invocation: Invocation, now: Callable[[], int]
-) -> str:
+async def _run_handler(workflow: Workflow[..., Any], input: Any, invocation: Invocation) -> str:
     current.set((invocation, None))
+    owner.set(invocation.gate)
     taken = takes(workflow)
-    arguments = (input, _context(workflow, invocation, now))[:taken] if taken else ()
+    arguments = (input, _context(workflow, invocation))[:taken] if taken else ()
     return dump_result(await call(workflow.handler, arguments, {}))
 
 
-def _context(
-    workflow: Workflow[..., Any], invocation: Invocation, now: Callable[[], int]
-) -> Context | PlainContext:
+def _context(workflow: Workflow[..., Any], invocation: Invocation) -> Context | PlainContext:
     delivery = invocation.delivery
     step = Step(invocation)
     facts = (
@@ -114,69 +115,66 @@ def _context(
         workflow.event_name,
         attempt_of(delivery),
         invocation,
-        now,
     )
-    if invocation.is_plain:
+    if invocation.gate.is_plain:
         return PlainContext(*facts, step=PlainStep(step, asyncio.get_running_loop()))
     return Context(*facts, step=step)
 
 
-async def _drive(
-    workflow: Workflow[..., Any], invocation: Invocation, main: asyncio.Task[str]
-) -> Outcome:
-    while True:
-        await invocation.settled()
-        if main.done():
-            return _ending(workflow, invocation, main)
-        if invocation.broken:
-            return _failure(workflow, invocation, invocation.broken)
-        if await invocation.stays_parked():
-            sleeps = () if invocation.stopping else tuple(invocation.sleeps)
-            return Suspended(invocation.hand_over(caught=True), sleeps)
-
-
-def _ending(
-    workflow: Workflow[..., Any], invocation: Invocation, main: asyncio.Task[str]
-) -> Outcome:
+def _outcome(workflow: Workflow[..., Any], invocation: Invocation) -> Outcome:
+    """Return what the invocation has come to, now that nothing is open."""
+    main = invocation.gate.main
     if invocation.broken:
         return _failure(workflow, invocation, invocation.broken)
+    if not main.done():
+        return _suspended(invocation)
     if main.cancelled():
         error: BaseException = RuntimeError("the handler was cancelled from within")
         return _failure(workflow, invocation, error)
     raised = main.exception()
     if raised is not None:
         return _failure(workflow, invocation, raised)
-    if invocation.gone:
-        msg = (
-            f"the handler ended without asking for {invocation.gone}, which the run has recorded:"
-            f" {CHANGED}"
-        )
-        replay = ReplayError(msg, run_id=invocation.delivery.event.id)
-        return _failure(workflow, invocation, replay)
-    return Completed(main.result(), invocation.hand_over(caught=True))
+    if invocation.gate.held:  # it has passed by what is to answer first
+        return _suspended(invocation)
+    if invocation.memory.missed:
+        return _failure(workflow, invocation, _missed(invocation))
+    return Completed(main.result(), invocation.memory.take())
+
+
+def _missed(invocation: Invocation) -> ReplayError:
+    msg = (
+        f"the handler ended without asking for {invocation.memory.missed}, which the run has"
+        f" recorded: {CHANGED}"
+    )
+    return ReplayError(msg, run_id=invocation.delivery.event.id)
+
+
+def _suspended(invocation: Invocation) -> Outcome:
+    sleeps = () if invocation.stopping else tuple(invocation.sleeps.values())
+    return Suspended(invocation.memory.take(), sleeps, goes_on=invocation.gate.held > 0)
 
 
 def _failure(workflow: Workflow[..., Any], invocation: Invocation, error: BaseException) -> Outcome:
-    """Fail; or suspend for as long as the backoff, if there are fresh checkpoints to keep."""
+    """Fail; or suspend for as long as the backoff, if there is something to keep or to forget."""
     if not isinstance(error, Exception):
         raise error
+    failures, memory = invocation.failures, invocation.memory
     attempt = attempt_of(invocation.delivery)
-    failure = failure_of(error, invocation.step_of(error))
-    wait = workflow.retry.decide(attempt, error)
-    fresh = invocation.hand_over(caught=False)
-    if fresh and wait is not None:
-        return Suspended(fresh, (_retry_sleep(attempt, wait),), failure)
-    return Failed(failure, wait, fresh)
-
-
-def _retry_sleep(attempt: int, wait: timedelta) -> Sleep:
-    return Sleep(f"kit:retry:{attempt}", wait, CheckpointKind.RETRY)
+    failure = failure_of(error, failures.step_of(error))
+    wait = None if failures.is_hopeless(error) else workflow.retry.decide(attempt, error)
+    forgotten = memory.forget(failures.to_blame(error))
+    is_worth_it = bool(forgotten) or memory.has_outcomes
+    fresh = memory.take()
+    if wait is None or not is_worth_it:
+        return Failed(failure, wait, fresh, forgotten)
+    due = invocation.now() + to_milliseconds(wait)
+    sleep = Sleep(f"kit:retry:{attempt}", due, CheckpointKind.RETRY)
+    return Suspended(fresh, (sleep,), failure, forgotten)
 
 
 def _out_of_time(workflow: Workflow[..., Any], invocation: Invocation, seconds: float) -> Outcome:
-    fresh = invocation.hand_over(caught=False)
-    if fresh:
-        return Suspended(fresh)
+    if invocation.memory.has_outcomes:
+        return Suspended(invocation.memory.take(), tuple(invocation.sleeps.values()), goes_on=True)
     msg = (
         f"the workflow was cut off after {seconds:g} s, the limit of its function, with no step"
         " finished; make its steps shorter, or define it with background=True (15 minutes)"

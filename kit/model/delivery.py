@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
@@ -22,6 +22,7 @@ class CheckpointKind(StrEnum):
     STEP = "step"
     SLEEP = "sleep"
     SEND = "send"  # an event the workflow sent
+    CUT_OFF = "cut-off"  # a step or sleep that was cancelled from within; it has no value
     RETRY = "retry"  # the wait after an attempt that failed with fresh checkpoints in hand
 
 
@@ -30,8 +31,9 @@ class Checkpoint:
     """
     A finished step's stored outcome.
 
-    `text` is the JSON envelope: `{"value": …}`, or `{"error": {…}}` for a failure the handler
-    caught; None for a sleep.
+    `text` is the JSON envelope of a step: `{"value": …}`, or `{"error": {…}}` if it failed.
+    `sequence` is its place among all that the run has recorded; what a first edition of the kit
+    has stored on Netlify has none, and is answered in any order.
     """
 
     step_id: str
@@ -39,25 +41,31 @@ class Checkpoint:
     text: str | None = None
     started: int = 0
     ended: int = 0
+    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """A pause a handler asked for: for a while, or until a moment."""
+    """A pause a handler asked for, until it is *due*; or, with another kind, one it did not."""
 
     step_id: str
-    until: timedelta | datetime
+    due: int
     kind: CheckpointKind = CheckpointKind.SLEEP
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event arriving at a workflow with its attempt and checkpoints. Attempts count from 0."""
+    """
+    An event arriving at a workflow with its attempt and checkpoints. Attempts count from 0.
+
+    `asleep` holds the sleeps that have begun and are not over yet, by step id: when they are due.
+    """
 
     event: Event
     attempt: int = 0
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
     provider: str = "local"
+    asleep: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +81,33 @@ class Suspended:
     """
     The invocation ends, the run does not.
 
-    To be stored together: the fresh checkpoints and the sleeps. The run goes on when the longest
-    sleep is over. `failure` is set where a failed attempt became a suspension.
+    To be stored together: the fresh checkpoints, and what is to be forgotten, by step id. `sleeps`
+    are all that the handler is in now: a run goes on when the first of them is over, or at once if
+    it `goes_on`, since there is more to do beside them. Where only all sleeps together can be
+    waited for, that does no harm. `failure` is set where a failed attempt became a suspension:
+    then the only sleep is the wait before the next one.
     """
 
     checkpoints: tuple[Checkpoint, ...] = ()
     sleeps: tuple[Sleep, ...] = ()
     failure: Failure | None = None
+    forgotten: tuple[str, ...] = ()
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt failed. `retry_in` is None when it was the last: the run is a dead letter."""
+    """
+    The attempt failed. `retry_in` is None when it was the last: the run is a dead letter.
+
+    `forgotten` are the stored checkpoints that are to blame, by step id: they are not to answer in
+    another attempt, if there is one.
+    """
 
     failure: Failure
     retry_in: timedelta | None
     checkpoints: tuple[Checkpoint, ...] = ()
+    forgotten: tuple[str, ...] = ()
 
 
 Outcome: TypeAlias = Completed | Suspended | Failed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from kit.model.duration import Duration, due_at
+from kit.model.duration import Duration, due_at, parse_duration
 from kit.model.errors import LoopDetectedError
 from kit.model.name import MAX_NAME_LENGTH as MAX_NAME_LENGTH
 from kit.model.name import check_name as check_name
@@ -118,6 +118,17 @@ def event_due(delay: Duration | None, delay_until: datetime | None, now: int) ->
         raise ValueError(msg)
     when = delay_until if delay_until is not None else delay
     return None if when is None else due_at(when, now)
+
+
+def when_asked(delay: Duration | None, delay_until: datetime | None) -> str:
+    """
+    Return when an event may start as it was asked for, as a text; nothing for at once.
+
+    Unlike the moment a delay leads to, it is the same each time a handler is run.
+    """
+    if delay_until is not None:
+        return delay_until.astimezone(UTC).isoformat()
+    return "" if delay is None else str(parse_duration(delay))
 
 
 def derived_id(*parts: str) -> str:

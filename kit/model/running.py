@@ -6,8 +6,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kit.model.delivery import Delivery
     from kit.model.event import Event
 
@@ -20,11 +18,15 @@ class Running(Protocol):
         """What has arrived; its event's chain goes on in what is sent."""
 
     @property
-    def main(self) -> Any:
-        """The task of the handler, once there is one."""
+    def loop(self) -> Any:
+        """The loop that the handler runs on."""
 
-    async def send(self, name: str, data: Any, *, make: Callable[[str], Event]) -> Event:
-        """Send the event that *make* makes from an id, unless an earlier invocation has."""
+    async def send(self, event: Event, when: str, *, keeps_id: bool = False) -> Event:
+        """
+        Send *event* under an id made from all it says, unless an earlier invocation has.
+
+        *when* is when it may start, as it was asked for. With *keeps_id*, its id is its own.
+        """
 
 
 current: ContextVar[tuple[Running, str | None] | None] = ContextVar("current", default=None)

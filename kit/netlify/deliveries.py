@@ -5,33 +5,28 @@ What it is told, in the words that the function's JavaScript passes on: `complet
 with `checkpoints` and `sleeps`, or `failed`, which may be `final`.
 
 A checkpoint's text goes into the platform's `stepResults` as a JSON *string*, so JavaScript never
-touches the numbers in it. What a checkpoint is, its id tells.
+touches the numbers in it. What a checkpoint is, its id tells. `stored` has what stands in the text.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from kit.model.delivery import (
-    Checkpoint,
-    CheckpointKind,
     Completed,
     Delivery,
     Failed,
     Outcome,
     Suspended,
 )
-from kit.model.duration import due_at, to_milliseconds
+from kit.model.duration import to_milliseconds
 from kit.model.event import MAX_PRIORITY, Event
 from kit.model.failure import Failure
 from kit.model.retry import default_wait
+from kit.netlify.stored import checkpoints_of, stored_json
 
 JsonObject: TypeAlias = "dict[str, Any]"
-
-_SLEEP_PREFIX = "awl:sleep:"
-_NOTHING = '{"value":null}'
 
 
 def delivery_of(item: Mapping[str, Any]) -> Delivery:
@@ -50,10 +45,7 @@ def delivery_of(item: Mapping[str, Any]) -> Delivery:
         chain=tuple(chain[:-1]),  # its last is this event itself
     )
     attempt = _context(item).get("attempt") or 0
-    checkpoints: dict[str, Checkpoint] = {}
-    for checkpoint in _checkpoints(item):
-        checkpoints.setdefault(checkpoint.step_id, checkpoint)  # as on the platform, the first wins
-    return Delivery(event, attempt, checkpoints, provider="netlify")
+    return Delivery(event, attempt, checkpoints_of(item), provider="netlify")
 
 
 def _context(item: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -66,41 +58,19 @@ def _priority(value: Any) -> int:
     return value if is_whole and abs(value) <= MAX_PRIORITY else 0
 
 
-def _checkpoints(item: Mapping[str, Any]) -> Iterator[Checkpoint]:
-    for each in item.get("stepResults") or ():
-        step_id = each["stepId"]
-        if step_id.startswith(_SLEEP_PREFIX):
-            step_id = step_id.removeprefix(_SLEEP_PREFIX)
-            is_retry = step_id.startswith("kit:retry:")
-            kind = CheckpointKind.RETRY if is_retry else CheckpointKind.SLEEP
-            yield Checkpoint(step_id, kind)
-        elif step_id.startswith("kit:send:"):
-            yield Checkpoint(step_id, CheckpointKind.SEND)
-        else:
-            yield Checkpoint(step_id, text=_envelope(each.get("stepResult")))
-
-
-def _envelope(result: str | None) -> str:
-    """Return the envelope in a `stepResult`, which a workload in JavaScript would not have made."""
-    value = None if result is None else json.loads(result)
-    if isinstance(value, str) and value.startswith(('{"value":', '{"error":')):
-        return value
-    return json.dumps({"value": value}, separators=(",", ":"))
-
-
 def outcome_json(outcome: Outcome, item: Mapping[str, Any], now: int) -> JsonObject:
     """Return what Node is to tell the platform of *outcome*."""
     if isinstance(outcome, Completed):
         return {"type": "completed", "result": outcome.result}
     if isinstance(outcome, Suspended):
-        return suspended_json(outcome, now)
+        return suspended_json(outcome, item, now)
     return failed_json(outcome, item)
 
 
-def suspended_json(outcome: Suspended, now: int) -> JsonObject:
+def suspended_json(outcome: Suspended, item: Mapping[str, Any], now: int) -> JsonObject:
     """Return what is told of a suspension: what to store, and how long to sleep."""
-    kept = [{"id": each.step_id, "text": each.text or _NOTHING} for each in outcome.checkpoints]
-    sleeps = [{"id": each.step_id, "ms": due_at(each.until, now) - now} for each in outcome.sleeps]
+    kept = stored_json(outcome.checkpoints, outcome.forgotten, item)
+    sleeps = [{"id": each.step_id, "ms": max(0, each.due - now)} for each in outcome.sleeps]
     return {"type": "suspended", "checkpoints": kept, "sleeps": sleeps}
 
 

@@ -6,7 +6,7 @@ Run a workflow to its end in a test: in memory, with a virtual clock, without a 
     assert played.steps == ["persist-title"]
 
 A sleep of thirty days takes no time. `play` uses the same `execute` as the local engine and the
-deployed function.
+deployed function; `Stage` carries out one delivery at a time.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from kit.execution.execute import execute
+from kit.execution.record import Record
 from kit.model.annotations import encode_input
-from kit.model.delivery import AfterStep, Checkpoint, Completed, Delivery, Failed, Outcome
-from kit.model.duration import due_at, to_milliseconds
+from kit.model.delivery import AfterStep, Checkpoint, Completed, Failed, Outcome, Suspended
+from kit.model.duration import to_milliseconds
 from kit.model.event import Event, derived_id
 from kit.model.failure import Failure
 from kit.model.run import ProgressKind
@@ -77,7 +78,7 @@ def play(
         PayloadError: If *input* is invalid.
         RuntimeError: If the run has not ended after *max_invocations*, or a loop is running.
     """
-    if asyncio._get_running_loop() is not None:
+    if _is_in_a_loop():
         msg = "play() cannot be called from a running event loop; write await aplay(…)"
         raise RuntimeError(msg)
     return asyncio.run(aplay(workflow, input, replay=replay, max_invocations=max_invocations))
@@ -93,72 +94,163 @@ async def aplay(
     """Run *workflow* to its end on the running loop; see `play`."""
     text = encode_input(workflow, input).text
     event_id = derived_id("play", workflow.event_name, text)
-    stage = _Stage(Event(workflow.event_name, text, event_id), replay)
+    after_step = AfterStep.SUSPEND if replay == "always" else AfterStep.COMMIT
+    stage = Stage(workflow, Event(workflow.event_name, json.loads(text), event_id), after_step)
     for _ in range(max_invocations):
-        if await stage.act(workflow):
-            stage.played.elapsed = stage.clock - START
+        await stage.deliver()
+        if stage.has_ended:
             return stage.played
+        stage.pass_time()
     msg = f"{workflow.event_name!r} has not ended after {max_invocations} invocations"
     raise RuntimeError(msg)
 
 
-class _Stage:
-    """Where a play happens: the clock, the checkpoints, the attempt."""
+class Crash(BaseException):
+    """The process has ended, as far as a stage is concerned: what was not committed is lost."""
 
-    def __init__(self, event: Event, replay: str) -> None:
+
+class Stage:
+    """
+    Where *workflow* answers *event*, one delivery at a time: its clock, record and attempt.
+
+    It is the checkpointer of its deliveries, and counts what it commits: with `crash_at`, the
+    commit of that number, from 1, is the last thing that happens. Set `stopped` to end the run at
+    its next step or sleep.
+    """
+
+    def __init__(
+        self, workflow: Workflow[..., Any], event: Event, after_step: AfterStep = AfterStep.SUSPEND
+    ) -> None:
+        self.workflow = workflow
         self.event = event
+        self.after_step = after_step
+        self.stopped = False
+        self.crash_at: int | None = None
         self.clock = START
         self.attempt = 0
-        self.after_step = AfterStep.SUSPEND if replay == "always" else AfterStep.COMMIT
-        self.stopped = False
-        self.played = Played()
+        self.due = START
+        self.record = Record()
+        self.committed: list[tuple[str, ...]] = []
+        self.seen: list[tuple[ProgressKind, Mapping[str, Any]]] = []
+        self.outcome: Outcome | None = None
+        self.has_ended = False
+        self.played = Played(checkpoints=self.record.checkpoints)
 
-    async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
-        for checkpoint in checkpoints:
-            self.played.checkpoints[checkpoint.step_id] = checkpoint
+    @property
+    def checkpoints(self) -> dict[str, Checkpoint]:
+        """What the run has recorded so far, by step id."""
+        return self.record.checkpoints
 
-    async def send(self, event: Event) -> None:
-        self.played.sent.append(event)
+    @property
+    def started(self) -> list[str]:
+        """The ids of steps whose functions were called in the last delivery."""
+        return [data["stepId"] for what, data in self.seen if what is ProgressKind.STEP_STARTED]
 
-    def observe(self, what: str, data: Mapping[str, Any]) -> None:
-        if what == ProgressKind.STEP_STARTED:
-            self.played.steps.append(data["stepId"])
-        elif what == ProgressKind.SLEPT:
-            self.played.sleeps.append(data["stepId"])
+    async def deliver(self, *, time_left: float | None = None) -> Outcome | None:
+        """
+        Carry out one invocation and store what it comes to, which is returned.
 
-    async def act(self, workflow: Workflow[..., Any]) -> bool:
-        """Play one invocation; tell whether the run has ended."""
-        event = replace(self.event, data=json.loads(self.event.data))  # the handler may change it
-        delivery = Delivery(event, self.attempt, dict(self.played.checkpoints))
+        None is returned, and nothing stored, if there was a `Crash`.
+        """
+        self.seen = []
         self.played.invocations += 1
-        outcome = await execute(
-            workflow,
-            delivery,
+        self.record.wake(self.clock)
+        event = replace(self.event, data=json.loads(json.dumps(self.event.data)))
+        executing = execute(
+            self.workflow,
+            self.record.delivery(event, self.attempt),
             self,
-            now=lambda: self.clock,
+            now=self.now,
             send=self.send,
             observe=self.observe,
+            time_left=time_left,
         )
-        await self.commit(outcome.checkpoints)
-        return self.take(outcome)
+        self._crashed = asyncio.get_running_loop().create_future()
+        running = asyncio.ensure_future(executing)
+        try:
+            await asyncio.wait([running, self._crashed], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not running.done():
+                running.cancel()
+                await asyncio.wait([running])
+        if self._crashed.done():
+            self.outcome = None
+        else:
+            self.outcome = running.result()
+            self._take(self.outcome)
+        return self.outcome
 
-    def take(self, outcome: Outcome) -> bool:
+    def now(self) -> int:
+        """Return what the clock says, in milliseconds since the epoch."""
+        return self.clock
+
+    def pass_time(self) -> None:
+        """Let the clock go on to when the run does."""
+        self.clock = max(self.clock, self.due)
+
+    async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Keep *checkpoints*, as a checkpointer."""
+        if self._crashed.done():
+            raise Crash
+        self.committed.append(tuple(each.step_id for each in checkpoints))
+        self.record.keep(checkpoints)
+        if self.crash_at is not None and len(self.committed) >= self.crash_at:
+            self._crashed.set_result(None)
+            self.crash_at = None
+            raise Crash
+
+    async def send(self, event: Event) -> None:
+        """Take an event that the workflow sends; the same one twice is one, as everywhere."""
+        if all(each.id != event.id for each in self.played.sent):
+            self.played.sent.append(event)
+
+    def observe(self, what: ProgressKind, data: Mapping[str, Any]) -> None:
+        """Note what happens."""
+        self.seen.append((what, data))
+        if what is ProgressKind.STEP_STARTED:
+            self.played.steps.append(data["stepId"])
+        elif what is ProgressKind.SLEPT:
+            self.played.sleeps.append(data["stepId"])
+
+    def _take(self, outcome: Outcome) -> None:
+        """Store what an invocation has come to, as an engine does."""
+        self.record.keep(outcome.checkpoints)
+        self.due = self.clock
         if isinstance(outcome, Completed):
             self.played.result = json.loads(outcome.result)
-            return True
-        if isinstance(outcome, Failed):
-            self.played.failures.append(outcome.failure)
-            if outcome.retry_in is None:
-                self.played.failure = outcome.failure
-                return True
-            self.attempt = self.attempt + 1
-            self.clock += to_milliseconds(outcome.retry_in)
-            return False
+            self.has_ended = True
+        elif isinstance(outcome, Failed):
+            self.record.forget(outcome.forgotten)
+            self._failed(outcome)
+        else:
+            self.record.forget(outcome.forgotten)
+            self._suspended(outcome)
+        self.played.elapsed = self.clock - START
+
+    def _failed(self, outcome: Failed) -> None:
+        self.played.failures.append(outcome.failure)
+        if outcome.retry_in is None:
+            self.played.failure = outcome.failure
+            self.has_ended = True
+        else:
+            self.attempt += 1
+            self.due = self.clock + to_milliseconds(outcome.retry_in)
+
+    def _suspended(self, outcome: Suspended) -> None:
+        dues = [sleep.due for sleep in outcome.sleeps]
         if outcome.failure:
             self.played.failures.append(outcome.failure)
-        for sleep in outcome.sleeps:
-            self.played.checkpoints[sleep.step_id] = Checkpoint(sleep.step_id, sleep.kind)
-        self.clock = max(
-            [self.clock, *(due_at(sleep.until, self.clock) for sleep in outcome.sleeps)]
-        )
+            self.attempt += 1
+            self.due = max(dues)
+            return
+        self.record.fall_asleep(outcome.sleeps, self.clock)
+        if dues and not outcome.goes_on:
+            self.due = min(dues)
+
+
+def _is_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
         return False
+    return True

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kit.model.errors import RunNotFoundError, WorkflowNotFoundError
+from kit.model.retry import RetryPolicy
 from kit.model.run import RunStatus
 from kit.store.sqlite.reader import Request
 from kit.store.sqlite.runs import delete
@@ -186,22 +187,30 @@ async def test_a_retry_from_the_start_forgets_every_step(start: Open) -> None:
     assert ran == ["one"] * 3
 
 
-async def test_a_retry_runs_a_caught_failure_and_all_after_it_again(start: Open) -> None:
+async def test_a_retry_keeps_finished_steps_and_failures_that_were_dealt_with(
+    start: Open,
+) -> None:
     ran: list[str] = []
 
-    async def catches(input: Any, context: Any) -> None:
-        await context.step.run("before", ran.append, "before")
-        try:
-            await context.step.run("caught", lambda: ran.append("caught") or fails())  # type: ignore[func-returns-value]
-        except LookupError:
-            await context.step.run("after", ran.append, "after")
+    def fail(what: str) -> None:
+        ran.append(what)
+        raise LookupError(what)
 
-    engine = await start(flow(catches))
+    async def handler(input: Any, context: Any) -> None:
+        with pytest.raises(LookupError):
+            await context.step.run("caught", fail, "caught")
+        await context.step.run("charge", ran.append, "charge")
+        await context.step.run("fatal", fail, "fatal")
+
+    engine = await start(flow(handler, retry=RetryPolicy(0)))
     run = await engine.submit(event())
-    await engine.wait(run.id)
+    assert (await engine.wait(run.id)).status is RunStatus.FAILED
     await engine.retry(run.id)
+    assert (await engine.wait(run.id)).status is RunStatus.FAILED
+    assert ran == ["caught", "charge", "fatal", "fatal"]
+    await engine.retry(run.id, from_start=True)
     await engine.wait(run.id)
-    assert ran == ["before", "caught", "after", "caught", "after"]
+    assert ran[4:] == ["caught", "charge", "fatal"]
 
 
 async def test_many_retries_at_once_are_one(start: Open) -> None:

@@ -21,7 +21,14 @@ from kit.execution.envelope import (
     value_envelope,
     value_of,
 )
-from kit.model.errors import DoNotRetry, PayloadError, RetryAfter, StepError, WorkflowNotFoundError
+from kit.model.errors import (
+    DoNotRetry,
+    PayloadError,
+    ReplayError,
+    RetryAfter,
+    StepError,
+    WorkflowNotFoundError,
+)
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -157,7 +164,7 @@ def test_a_broken_model_tells_its_own_error() -> None:
 
 
 def test_a_stored_value_that_no_longer_fits_says_so() -> None:
-    with pytest.raises(PayloadError, match="the stored value of step 's' is invalid"):
+    with pytest.raises(ReplayError, match="the stored value of step 's' is invalid"):
         value_of('{"value":{"no":1}}', model, "s")
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,7 +84,7 @@ async def test_a_step_beside_a_sleep_is_stored_with_it(deliver: Deliver) -> None
     for after in AfterStep:
         stage = await deliver(handler, after=after)
         assert isinstance(stage.outcome, Suspended)
-        assert stage.outcome.sleeps == (Sleep("nap", timedelta(seconds=60)),)
+        assert stage.outcome.sleeps == (Sleep("nap", stage.asked_at["nap"] + 60_000),)
         assert set(stage.checkpoints) == {"a", "nap"}
         stage = await deliver(handler, stage.checkpoints, after=after)
         assert stage.outcome == Completed("1")
@@ -101,9 +100,10 @@ async def test_sleeps_side_by_side_are_asked_for_together(deliver: Deliver) -> N
     assert isinstance((await deliver(handler, stage.checkpoints)).outcome, Completed)
 
 
-async def test_a_branch_busy_outside_steps_is_cut_at_once_and_begins_again(
-    deliver: Deliver,
+async def test_a_branch_busy_outside_steps_is_cut_before_long_and_begins_again(
+    deliver: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("kit.execution.gate.GRACE_SECONDS", 0.05)
     lives: list[str] = []
 
     async def handler(input: Any, context: Context) -> None:

@@ -84,7 +84,7 @@ async def test_a_step_that_is_gone_is_reported_at_the_end(deliver: Deliver) -> N
 async def test_a_branch_that_asks_for_something_else_is_reported_in_time(
     deliver: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.execution.parking.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("kit.execution.gate.GRACE_SECONDS", 0.05)
 
     async def handler(input: Any, context: Context) -> None:
         await asyncio.gather(context.step.run("x", one), context.step.run("y", one))
@@ -255,9 +255,10 @@ async def test_a_recorded_failure_is_raised_again(deliver: Deliver) -> None:
 
 async def test_a_recorded_failure_that_ends_the_run_tells_its_step(deliver: Deliver) -> None:
     recorded = step("a", error_envelope(KeyError("k")))
-    stage = await deliver(a_then_b, known(recorded))
+    stage = await deliver(a_then_b, known(recorded), attempt=4)
     assert isinstance(stage.outcome, Failed)
     assert (stage.outcome.failure.step_id, stage.outcome.failure.type) == ("a", "KeyError")
+    assert stage.outcome.forgotten == ("a",)
 
 
 async def test_a_step_asked_for_outside_its_outer_step_is_answered(deliver: Deliver) -> None:

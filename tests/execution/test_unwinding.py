@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kit.execution.context import Context, PlainContext
-from kit.model.delivery import AfterStep, Completed, Failed, Suspended
+from kit.model.delivery import AfterStep, CheckpointKind, Completed, Failed, Suspended
 from kit.model.errors import Suspend
 
 if TYPE_CHECKING:
@@ -100,7 +100,11 @@ async def test_clean_up_that_takes_too_long_is_cancelled(
     assert isinstance(stage.outcome, Suspended)
 
 
-async def test_a_handler_that_waits_elsewhere_is_cancelled_at_once(deliver: Deliver) -> None:
+async def test_a_handler_that_waits_elsewhere_is_cancelled_before_long(
+    deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.execution.gate.GRACE_SECONDS", 0.05)
+
     async def handler(input: Any, context: Context) -> None:
         nap = asyncio.create_task(context.step.sleep("nap", 1))
         await asyncio.sleep(3600)
@@ -238,7 +242,8 @@ async def test_sys_exit_fails_the_attempt_and_nothing_else(
     deliver: Deliver, handler: Any, said: str
 ) -> None:
     stage = await deliver(handler, after=AfterStep.COMMIT)
-    assert isinstance(stage.outcome, Failed)
+    assert isinstance(stage.outcome, Failed | Suspended)
+    assert stage.outcome.failure
     assert stage.outcome.failure.message == said
 
 
@@ -379,7 +384,9 @@ async def test_a_step_that_timed_out_may_be_caught(deliver: Deliver) -> None:
         return "never"
 
     stage = await deliver(handler)
-    assert stage.outcome == Completed('"gave up"')
+    assert isinstance(stage.outcome, Completed)
+    assert stage.outcome.result == '"gave up"'
+    assert stage.checkpoints["slow"].kind is CheckpointKind.CUT_OFF
 
 
 async def test_a_plain_handler_that_suspends_has_unwound_before_the_outcome(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -64,8 +64,12 @@ def test_an_id_the_platform_could_not_keep_is_refused():
     [
         ("a", '"{\\"value\\":1.0}"', Checkpoint("a", text='{"value":1.0}')),
         ("a", '"{\\"error\\":{}}"', Checkpoint("a", text='{"error":{}}')),
-        ("awl:sleep:nap", '{"duration":5}', Checkpoint("nap", CheckpointKind.SLEEP)),
-        ("awl:sleep:kit:retry:0", "{}", Checkpoint("kit:retry:0", CheckpointKind.RETRY)),
+        ("awl:sleep:nap", '{"duration":5}', Checkpoint("nap", CheckpointKind.SLEEP, sequence=0)),
+        (
+            "awl:sleep:kit:retry:0",
+            "{}",
+            Checkpoint("kit:retry:0", CheckpointKind.RETRY, sequence=0),
+        ),
         ("kit:send:e:0", "null", Checkpoint("kit:send:e:0", CheckpointKind.SEND)),
         # what a workload in JavaScript has left
         ("a", '{"b":[1]}', Checkpoint("a", text='{"value":{"b":[1]}}')),
@@ -103,9 +107,9 @@ def test_a_suspension_says_what_to_store_and_how_long_to_sleep():
         Checkpoint("kit:send:e:0", CheckpointKind.SEND),
     )
     sleeps = (
-        Sleep("nap", timedelta(seconds=1.5)),
-        Sleep("until", datetime(1970, 1, 1, 0, 0, 10, tzinfo=UTC)),
-        Sleep("past", datetime(1970, 1, 1, tzinfo=UTC)),
+        Sleep("nap", 5_500),
+        Sleep("until", 10_000),
+        Sleep("past", 0),
     )
 
     told = outcome_json(Suspended(checkpoints, sleeps), item(), 4_000)

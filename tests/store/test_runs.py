@@ -33,14 +33,15 @@ async def test_what_is_stored_is_read_back_as_it_was(store: RunStore) -> None:
     failure = Failure("LookupError", "no", "trace", "step", "CODE")
     attempt = Attempt(0, 9, failure, None)
     kept = [
-        Checkpoint("a", CheckpointKind.STEP, '{"value":1}', 1, 2),
-        Checkpoint("b", CheckpointKind.SLEEP, None, 2, 3),
+        Checkpoint("a", CheckpointKind.STEP, '{"value":1}', 1, 2, 0),
+        Checkpoint("b", CheckpointKind.SLEEP, None, 2, 3, 2),
+        Checkpoint("c", CheckpointKind.SLEEP, None, 2, 7),  # which is not over
     ]
     assert await store.insert(run) == 1
     assert store.reader.get(ID) == run
     store.begin(ID, 2)
     ended = replace(run, status=RunStatus.FAILED, started=2, ended=9, failure=failure)
-    await store.end(ended, 0, kept, attempt)
+    await store.end(ended, kept, attempt=attempt)
     assert store.reader.find(ID) == ended
     assert list(store.reader.checkpoints(ID).values()) == kept
     assert store.reader.attempts(ID) == [attempt]
@@ -141,7 +142,7 @@ async def test_only_what_has_not_ended_is_asked_to_stop_and_only_once(store: Run
     await store.insert(a_run())
     assert await store.request_stop(ID, 1) == 1
     assert await store.request_stop(ID, 1) == 0
-    await store.end(a_run(status=RunStatus.CANCELLED, ended=3), 0, (), answered=True)
+    await store.end(a_run(status=RunStatus.CANCELLED, ended=3), (), answered=True)
     assert store.reader.requests() == []
     assert await store.request_stop(ID, 1) == 0
 
@@ -170,7 +171,7 @@ async def test_an_ended_run_and_all_that_is_stored_of_it_can_be_deleted(
     store: RunStore, path: Path
 ) -> None:
     await store.insert(a_run())
-    await store.commit(ID, 0, [Checkpoint("a")])
+    await store.commit(ID, [Checkpoint("a", sequence=0)])
     assert not await asyncio.to_thread(delete, path, ID)
     assert list(store.reader.checkpoints(ID)) == ["a"]
     assert await asyncio.to_thread(cancel, path, ID, 5)
@@ -183,25 +184,33 @@ async def test_an_ended_run_and_all_that_is_stored_of_it_can_be_deleted(
 
 async def test_only_an_ended_run_is_queued_again(store: RunStore) -> None:
     await store.insert(a_run())
-    await store.commit(ID, 0, [Checkpoint("a"), Checkpoint("b")])
-    assert await store.queue_again(ID, [], 9) == 0
+    await store.commit(ID, [Checkpoint("a", sequence=0), Checkpoint("b", sequence=1)])
+    assert await store.queue_again(ID, 9, from_start=True) == 0
     assert list(store.reader.checkpoints(ID)) == ["a", "b"]
-    await store.end(a_run(status=RunStatus.COMPLETED, result="1", ended=3), 2, ())
-    assert await store.queue_again(ID, ["a"], 9) == 1
+    await store.end(a_run(status=RunStatus.COMPLETED, result="1", ended=3), ())
+    assert await store.queue_again(ID, 9, from_start=False) == 1
     assert store.reader.get(ID) == a_run(due=9)
-    assert list(store.reader.checkpoints(ID)) == ["a"]
-    assert await store.queue_again("nobody", [], 9) == 0
+    assert list(store.reader.checkpoints(ID)) == ["a", "b"]
+    await store.end(a_run(status=RunStatus.FAILED, ended=3), ())
+    assert await store.queue_again(ID, 9, from_start=True) == 1
+    assert store.reader.checkpoints(ID) == {}
+    assert await store.queue_again("nobody", 9, from_start=False) == 0
 
 
-async def test_a_run_may_keep_more_checkpoints_than_a_statement_has_parameters(
-    store: RunStore,
-) -> None:
-    many = [Checkpoint(f"step-{n}") for n in range(40_000)]
+async def test_what_is_forgotten_goes_with_what_is_stored_next(store: RunStore) -> None:
+    kept = [Checkpoint(each, sequence=n) for n, each in enumerate("abc")]
+    asleep = Checkpoint("nap", CheckpointKind.SLEEP, None, 1, 9)
     await store.insert(a_run())
-    await store.commit(ID, 0, many)
-    await store.end(a_run(status=RunStatus.FAILED), len(many), ())
-    assert await store.queue_again(ID, [each.step_id for each in many], 1) == 1
-    assert len(store.reader.checkpoints(ID)) == len(many)
+    await store.commit(ID, kept)
+    sleeping = a_run(status=RunStatus.SLEEPING)
+    await store.wait(sleeping, [], ["b"], asleep=[asleep])
+    assert list(store.reader.checkpoints(ID).values()) == [kept[0], kept[2], asleep]
+    await store.wait(sleeping, [], asleep=None)
+    assert "nap" in store.reader.checkpoints(ID)
+    await store.wait(sleeping, [], asleep=[])
+    assert list(store.reader.checkpoints(ID)) == ["a", "c"]
+    await store.end(a_run(status=RunStatus.FAILED), [], ["a", "c"])
+    assert store.reader.checkpoints(ID) == {}
 
 
 async def test_an_answer_nobody_waits_for_any_more_is_dropped(store: RunStore) -> None:

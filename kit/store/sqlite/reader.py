@@ -89,10 +89,10 @@ class Reader:
         return int(rows[0][0]) if rows else 0
 
     def checkpoints(self, run_id: str) -> dict[str, Checkpoint]:
-        """Return the run's checkpoints by step id, in the order they were stored."""
+        """Return the run's checkpoints by step id, in order; sleeps that are not over come last."""
         sql = (
-            "SELECT step_id, kind, text, started, ended FROM checkpoints"
-            " WHERE run_id = ? ORDER BY seq"
+            "SELECT step_id, kind, text, started, ended, seq FROM checkpoints"
+            " WHERE run_id = ? ORDER BY seq < 0, seq"
         )
         return {row[0]: row_to_checkpoint(row) for row in self._rows(sql, (run_id,))}
 

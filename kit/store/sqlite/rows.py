@@ -16,6 +16,10 @@ RUN_COLUMNS = (
 )
 
 
+ASLEEP = -1
+"""The number of a sleep that is not over: it gets its place when it is."""
+
+
 def run_to_row(run: Run) -> tuple[Any, ...]:
     """Return *run* in the order of `RUN_COLUMNS`."""
     return (
@@ -68,9 +72,16 @@ def text_to_failure(text: str | None) -> Failure | None:
     return None if text is None else Failure(**json.loads(text))
 
 
+def checkpoint_to_row(run_id: str, each: Checkpoint) -> tuple[Any, ...]:
+    """Return *each* as `run_id, step_id, seq, kind, text, started, ended`."""
+    number = ASLEEP if each.sequence is None else each.sequence
+    return (run_id, each.step_id, number, each.kind.value, each.text, each.started, each.ended)
+
+
 def row_to_checkpoint(row: tuple[Any, ...]) -> Checkpoint:
-    """Return the checkpoint in `step_id, kind, text, started, ended`."""
-    return Checkpoint(row[0], CheckpointKind(row[1]), row[2], row[3], row[4])
+    """Return the checkpoint in `step_id, kind, text, started, ended, seq`."""
+    number = None if row[5] == ASLEEP else row[5]
+    return Checkpoint(row[0], CheckpointKind(row[1]), row[2], row[3], row[4], number)
 
 
 def row_to_attempt(row: tuple[Any, ...]) -> Attempt:

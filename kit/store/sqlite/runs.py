@@ -14,7 +14,13 @@ from typing import Literal
 from kit.model.delivery import Checkpoint
 from kit.model.run import Attempt, Run
 from kit.store.sqlite.reader import Reader
-from kit.store.sqlite.rows import RUN_COLUMNS, failure_to_text, run_to_row
+from kit.store.sqlite.rows import (
+    ASLEEP,
+    RUN_COLUMNS,
+    checkpoint_to_row,
+    failure_to_text,
+    run_to_row,
+)
 from kit.store.sqlite.schema import connect, explain
 from kit.store.sqlite.writer import Statement, Writer
 
@@ -47,10 +53,9 @@ _ASK_FOR_ENDED = (
     "INSERT OR REPLACE INTO requests (run_id, what, at, driver, fast)"
     f" SELECT ?, 'drive', ?, ?, ? WHERE {_IF_ENDED}"
 )
-_FORGET = (
-    "DELETE FROM checkpoints WHERE run_id = ?"  # noqa: S608
-    f" AND step_id NOT IN (SELECT value FROM json_each(?)) AND {_IF_ENDED}"
-)
+_FORGET = "DELETE FROM checkpoints WHERE run_id = ? AND step_id = ?"
+_FORGET_ALL = f"DELETE FROM checkpoints WHERE run_id = ? AND {_IF_ENDED}"  # noqa: S608
+_FORGET_ASLEEP = f"DELETE FROM checkpoints WHERE run_id = ? AND seq = {ASLEEP}"  # noqa: S608
 _UNFINISHED = "status IN ('queued', 'running', 'sleeping')"
 _ASK_FOR_NEW = (
     "INSERT OR REPLACE INTO requests (run_id, what, at, driver, fast) SELECT ?, 'drive', ?, ?, ?"
@@ -132,22 +137,34 @@ class RunStore:
         """Note that an invocation of the run has begun."""
         self._writer.write_along((_BEGIN, (now, run_id)))
 
-    def commit(
-        self, run_id: str, first: int, checkpoints: Sequence[Checkpoint]
-    ) -> asyncio.Future[int]:
-        """Store *checkpoints*, of which the first is the run's *first*-th."""
-        return self._writer.write(*_checkpoints(run_id, first, checkpoints))
+    def write_along(self, run_id: str, checkpoints: Sequence[Checkpoint]) -> None:
+        """Store *checkpoints* with whatever is stored next, and before that."""
+        for statement in _checkpoints(run_id, checkpoints):
+            self._writer.write_along(statement)
+
+    def commit(self, run_id: str, checkpoints: Sequence[Checkpoint]) -> asyncio.Future[int]:
+        """Store *checkpoints*."""
+        return self._writer.write(*_checkpoints(run_id, checkpoints))
 
     def wait(
         self,
         run: Run,
-        first: int,
         checkpoints: Sequence[Checkpoint],
+        forgotten: Sequence[str] = (),
         attempt: Attempt | None = None,
+        *,
+        asleep: Sequence[Checkpoint] | None = None,
     ) -> asyncio.Future[int]:
-        """Store that the run goes on later, as *run* says, and the failed attempt before it."""
+        """
+        Store that the run goes on later, as *run* says, and the failed attempt before it.
+
+        *asleep* are all the sleeps it is in; None leaves those that are stored as they are.
+        """
+        sleeps = [] if asleep is None else [(_FORGET_ASLEEP, (run.id,))]
         return self._writer.write(
-            *_checkpoints(run.id, first, checkpoints),
+            *_forgotten(run.id, forgotten),
+            *sleeps,
+            *_checkpoints(run.id, (*checkpoints, *(asleep or ()))),
             *_attempt(run.id, attempt),
             (_WAIT, (run.status.value, run.due, run.attempt, run.id)),
         )
@@ -155,8 +172,8 @@ class RunStore:
     def end(
         self,
         run: Run,
-        first: int,
         checkpoints: Sequence[Checkpoint],
+        forgotten: Sequence[str] = (),
         attempt: Attempt | None = None,
         *,
         answered: bool = False,
@@ -165,8 +182,13 @@ class RunStore:
         failure = failure_to_text(run.failure)
         row = (run.status.value, run.ended, run.result, failure, run.attempt, run.id)
         answer = [(_ANSWER_ALL, (run.id,))] if answered else []
-        kept = _checkpoints(run.id, first, checkpoints)
-        return self._writer.write(*answer, *kept, *_attempt(run.id, attempt), (_END, row))
+        return self._writer.write(
+            *answer,
+            *_forgotten(run.id, forgotten),
+            *_checkpoints(run.id, checkpoints),
+            *_attempt(run.id, attempt),
+            (_END, row),
+        )
 
     def cancel(self, run_id: str, now: int) -> asyncio.Future[int]:
         """Store that a run nobody executes is cancelled; the future gives 0 if it had ended."""
@@ -214,14 +236,14 @@ class RunStore:
         return self._writer.write((_CLAIM, (token, run_id, before, refused_by)))
 
     def queue_again(
-        self, run_id: str, keep: Sequence[str], now: int, ask: Ask | None = None
+        self, run_id: str, now: int, ask: Ask | None = None, *, from_start: bool
     ) -> asyncio.Future[int]:
         """
-        Store that an ended run is to start again, with only the checkpoints in *keep*.
+        Store that an ended run is to start again; with *from_start*, with nothing recorded.
 
         The future gives 0, and nothing is changed, if there is no such run or it has not ended.
         """
-        return self._writer.write(*_again(run_id, keep, now, ask))
+        return self._writer.write(*_again(run_id, now, ask, from_start=from_start))
 
     async def close(self) -> None:
         """Write what is left, and close the file."""
@@ -283,14 +305,12 @@ def _write_once(path: Path, *statements: Statement) -> int:
     return changed
 
 
-def _checkpoints(run_id: str, first: int, checkpoints: Sequence[Checkpoint]) -> list[Statement]:
-    return [
-        (
-            _INSERT_CHECKPOINT,
-            (run_id, c.step_id, first + n, c.kind.value, c.text, c.started, c.ended),
-        )
-        for n, c in enumerate(checkpoints)
-    ]
+def _checkpoints(run_id: str, checkpoints: Sequence[Checkpoint]) -> list[Statement]:
+    return [(_INSERT_CHECKPOINT, checkpoint_to_row(run_id, each)) for each in checkpoints]
+
+
+def _forgotten(run_id: str, step_ids: Sequence[str]) -> list[Statement]:
+    return [(_FORGET, (run_id, each)) for each in step_ids]
 
 
 def _attempt(run_id: str, attempt: Attempt | None) -> list[Statement]:
@@ -305,13 +325,10 @@ def _cancelled(run_id: str, now: int) -> list[Statement]:
     return [(_ANSWER_ALL, (run_id,)), (_CANCEL, (now, run_id))]
 
 
-def _again(run_id: str, keep: Sequence[str], now: int, ask: Ask | None) -> list[Statement]:
-    # as one JSON text: a list of any length, where SQLite bounds the number of parameters
-    kept = json.dumps(list(keep))
-    ended: list[Statement] = [
-        (_FORGET, (run_id, kept, run_id)),
-        (f"{_ANSWER_ALL} AND {_IF_ENDED}", (run_id, run_id)),
-    ]
+def _again(run_id: str, now: int, ask: Ask | None, *, from_start: bool) -> list[Statement]:
+    ended: list[Statement] = [(f"{_ANSWER_ALL} AND {_IF_ENDED}", (run_id, run_id))]
+    if from_start:
+        ended.append((_FORGET_ALL, (run_id, run_id)))
     if ask is not None:
         asking = (run_id, now, ask.driver, ask.fast, run_id)
         ended.append((_ASK_FOR_ENDED, asking))

@@ -2,7 +2,7 @@
 The tables of a run file, how it is opened, and what goes wrong then.
 
     runs         one row a run: where it is and when it goes on
-    checkpoints  one row a finished step or sleep
+    checkpoints  one row a finished step or sleep, in the order of `seq`; -1 is a sleep not over
     attempts     one row a failed attempt
     requests     what is asked of the driver, by any process; gone only together with its effect
     drivers      who holds, or last held, the lease of each lane

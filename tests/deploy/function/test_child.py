@@ -156,7 +156,7 @@ async def test_a_fresh_step_suspends(bundle: Path):
     async with talking(bundle) as node:
         said = await node.invoke("steps")
 
-    assert said["checkpoints"] == [{"id": "a", "text": f'{{"value":{2**80}}}'}]
+    assert said["checkpoints"] == [{"id": "a", "text": f'{{"sequence":0,"value":{2**80}}}'}]
 
 
 async def test_what_is_expected_is_imported_ahead(bundle: Path):

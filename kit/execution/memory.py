@@ -1,0 +1,236 @@
+"""
+What a run has recorded, in order; and what may be asked for.
+
+Rules of this room, which knows nothing of tasks:
+
+* All that was recorded stands in one *queue*, in the order in which it was recorded: values,
+  failures, finished sleeps, cut-offs. An entry answers when it is asked for and stands first; then
+  it leaves. What is new begins when the queue is empty. So everything comes out as it did.
+* A number that is missing is one that was forgotten: a failure that is to be tried again. What was
+  recorded after it is *optional*: it keeps its place, but may never be asked for.
+* Steps within a step stand in no queue: if the outer one has ended they are never asked for, and
+  if it has not, they answer at once. So do checkpoints that have no number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kit.execution.envelope import is_inner
+from kit.model.delivery import Checkpoint, CheckpointKind
+from kit.model.errors import ReplayError
+from kit.model.step_id import check_step_id, repeated
+
+CHANGED = (
+    "the workflow was changed while this run was under way. Keep the ids and the order of"
+    " finished steps, or retry the run from its start"
+)
+_QUEUED = (CheckpointKind.STEP, CheckpointKind.SLEEP, CheckpointKind.SEND, CheckpointKind.CUT_OFF)
+_ASKED_FOR = (CheckpointKind.STEP, CheckpointKind.SLEEP)
+_SOFT = (CheckpointKind.SEND, CheckpointKind.CUT_OFF)
+"""What has no value that would be lost: it keeps its place as long as others can wait for it."""
+
+
+class Memory:
+    """The checkpoints of one invocation: those delivered, and those that are fresh."""
+
+    def __init__(self, checkpoints: Iterable[Checkpoint] = ()) -> None:
+        self.fresh: list[Checkpoint] = []
+        self._known: dict[str, Checkpoint] = {}
+        self._asked: set[str] = set()
+        self._left: set[str] = set()
+        self._optional_after: float = float("inf")
+        self._loose: dict[str, Checkpoint] = {}  # without a number: asked for in any order
+        self._queue: list[Checkpoint] = []
+        self._head = 0
+        self._next = self._take_up(list(checkpoints))
+
+    def _take_up(self, checkpoints: list[Checkpoint]) -> int:
+        """Line up what was delivered, and return the next number."""
+        unnumbered = [each for each in checkpoints if each.sequence is None]
+        numbered = [each for each in checkpoints if each.sequence is not None]
+        numbered.sort(key=_number)
+        expected = 0
+        for each in numbered:
+            number = _number(each)
+            if number > expected + len(unnumbered):
+                self._optional_after = min(self._optional_after, number - 1)
+            expected = max(expected, number + 1)
+            self._known[each.step_id] = each
+            if each.kind in _QUEUED and not is_inner(each.text):
+                self._queue.append(each)
+        for each in unnumbered:
+            self._known[each.step_id] = each
+            if each.kind in _ASKED_FOR and not is_inner(each.text):
+                self._loose[each.step_id] = each
+        return max(expected, len(checkpoints))
+
+    # asking
+
+    def ask(self, step_id: str, kind: CheckpointKind) -> Checkpoint | None:
+        """
+        Return what is recorded under *step_id*, or None if nothing is.
+
+        Raises:
+            StepUsageError: If the id cannot name a step, or was asked for before.
+            ReplayError: If the run has recorded something else under the id.
+        """
+        check_step_id(step_id)
+        if step_id in self._asked:
+            raise repeated(step_id)
+        self._asked.add(step_id)
+        known = self._known.get(step_id)
+        if known is None:
+            return None
+        if known.kind is not kind and known.kind is not CheckpointKind.CUT_OFF:
+            msg = (
+                f"the handler asks for the {kind} {step_id!r}, but the run recorded a {known.kind}"
+                " of that id; give a new step a new id"
+            )
+            raise ReplayError(msg)
+        self._loose.pop(step_id, None)
+        return known
+
+    def find(self, step_id: str) -> Checkpoint | None:
+        """Return what is recorded under an id, without asking for it."""
+        return self._known.get(step_id)
+
+    def ask_for_send(self, step_id: str) -> Checkpoint | None:
+        """Return the checkpoint of an event that was sent; it may be asked for again."""
+        self._asked.add(step_id)
+        return self._known.get(step_id)
+
+    def lets_go(self, step_id: str) -> Checkpoint | None:
+        """Return what is recorded under *step_id* if it need not have its turn."""
+        known = self._known.get(step_id)
+        return known if known is not None and known.kind in _SOFT else None
+
+    def waits_its_turn(self, known: Checkpoint) -> bool:
+        """Tell whether *known* stands in the queue, and has not left it."""
+        return (
+            known.sequence is not None
+            and known.step_id not in self._left
+            and not is_inner(known.text)
+        )
+
+    @property
+    def first(self) -> Checkpoint | None:
+        """What stands first in the queue; None if all has left it."""
+        while self._head < len(self._queue):
+            if self._queue[self._head].step_id not in self._left:
+                return self._queue[self._head]
+            self._head += 1
+        return None
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether all that is recorded was asked for, so that something new may begin."""
+        return self.first is None and not self._loose
+
+    @property
+    def unasked(self) -> str:
+        """The ids nobody has asked for, to be read."""
+        queue = (each.step_id for each in self._queue[self._head :])
+        ids = [*queue, *self._loose]
+        return ", ".join(repr(each) for each in ids if each not in self._left | self._asked)
+
+    @property
+    def missed(self) -> str:
+        """The ids that the handler should have asked for and has not, to be read."""
+        queue = (each.step_id for each in self._queue[self._head :] if not self._is_optional(each))
+        loose = () if self._optional_after < float("inf") else self._loose
+        return ", ".join(
+            repr(each) for each in (*queue, *loose) if each not in self._left | self._asked
+        )
+
+    # leaving
+
+    def leave(self, known: Checkpoint) -> None:
+        """Take *known* off the queue: it has answered, or whoever asked for it was cancelled."""
+        self._left.add(known.step_id)
+
+    def cut(self, known: Checkpoint) -> None:
+        """Note that whoever waited for *known* was cancelled, and so asks for nothing after it."""
+        if known.sequence is not None:
+            self._optional_after = min(self._optional_after, known.sequence)
+        self.leave(known)
+
+    def pass_over(self) -> bool:
+        """Take off what stands first, if nobody need ask for it and nobody has."""
+        first = self.first
+        if first is not None and self._is_optional(first) and first.step_id not in self._asked:
+            self.leave(first)
+            return True
+        if first is None and self._loose and self._optional_after < float("inf"):
+            self._loose.clear()
+            return True
+        return False
+
+    def _is_optional(self, known: Checkpoint) -> bool:
+        if known.kind in _SOFT:
+            return True
+        return known.sequence is not None and known.sequence > self._optional_after
+
+    # recording
+
+    def record(
+        self,
+        step_id: str,
+        kind: CheckpointKind,
+        text: str | None,
+        started: int,
+        ended: int,
+    ) -> Checkpoint:
+        """Record something new, which is fresh until it is taken to be stored."""
+        fresh = Checkpoint(step_id, kind, text, started, ended, self._next)
+        self._next += 1
+        self._known[step_id] = fresh
+        self.fresh.append(fresh)
+        return fresh
+
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether anything is fresh but events sent, which may be sent again."""
+        return any(each.kind is not CheckpointKind.SEND for each in self.fresh)
+
+    def take(self) -> tuple[Checkpoint, ...]:
+        """Take all that is fresh, to be stored."""
+        fresh, self.fresh = tuple(self.fresh), []
+        return fresh
+
+    def forget(self, blamed: Iterable[str]) -> tuple[str, ...]:
+        """
+        Forget the steps in *blamed*, and the cut-offs that go with them.
+
+        Cut-offs recorded after one of them go, since it may have been that failure which cut them
+        off; and those after which nothing has come, since it may have been what ended the attempt.
+        Return the ids of those that have been stored.
+        """
+        known = [self._known[each] for each in blamed if each in self._known]
+        numbers = [_number(each) for each in known if each.sequence is not None]
+        last = max(
+            (_number(each) for each in self._known.values() if _is_reached(each)), default=-1
+        )
+        since = min([*numbers, last])
+        cut_off = [
+            each
+            for each in self._known.values()
+            if each.kind is CheckpointKind.CUT_OFF and _number(each) > since
+        ]
+        gone = {each.step_id: each for each in (*known, *cut_off)}
+        fresh = {each.step_id for each in self.fresh if each.step_id in gone}
+        self.fresh = [each for each in self.fresh if each.step_id not in gone]
+        for each in gone:
+            del self._known[each]
+        return tuple(each for each in gone if each not in fresh)
+
+
+def _number(checkpoint: Checkpoint) -> int:
+    return -1 if checkpoint.sequence is None else checkpoint.sequence
+
+
+def _is_reached(checkpoint: Checkpoint) -> bool:
+    """Tell whether a checkpoint shows that the handler had gone on."""
+    if checkpoint.kind is CheckpointKind.STEP:
+        return (checkpoint.text or "").startswith('{"value"')
+    return checkpoint.kind is CheckpointKind.SLEEP
