@@ -270,8 +270,9 @@ class Invocation:
             try:
                 await self.gate.wait(begin)
             except asyncio.CancelledError as error:
-                if not is_send:
+                if not is_send and not self.gate.over:
                     self._cut_off(step_id, error, self.now())
+                    await self._answer_cut_off()
                 raise
 
     @property
