@@ -7,58 +7,30 @@ through a platform that speaks JavaScript.
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, get_args
-from weakref import WeakKeyDictionary
+from typing import Any
 
-from kit.model.errors import DoNotRetry, PayloadError, ReplayError, RetryAfter, StepError
+from kit.execution.values import decode_value, encode_value
+from kit.model.errors import DoNotRetry, RetryAfter, StepError
 from kit.model.failure import text_of
-from kit.model.payload import adapter_for, dump_checked, validated
-from kit.model.workflow import annotation_of
 
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
-_NATIVE = (dict, list, str, int, float, bool, type(None), Any, None, object)
-_NATIVE_NAMES = {"dict", "list", "str", "int", "float", "bool", "None", "Any", "object"}
 _INNER = ',"inner":true}'
 _MICROSECOND = timedelta(microseconds=1)
-
-# functions come and go with closures; an adapter takes far longer to make than a step to store
-_adapters: WeakKeyDictionary[Callable[..., Any], Any] = WeakKeyDictionary()
 
 
 def value_envelope(value: Any, function: Callable[..., Any], step_id: str) -> tuple[str, Any]:
     """
     Return the envelope of a step's value, and the value as a replay will give it.
 
-    A model or another type JSON does not have is kept if the function's return annotation names
-    it.
-
     Raises:
-        PayloadError: If the value would come back as something else.
-        TypeError: If the value needs an annotation that cannot be resolved.
+        PayloadError: If JSON cannot carry it; the message says what to change.
     """
-    if value is None:
-        return '{"value":null}', None
-    what = f"the value of step {step_id!r}"
-    adapter = _adapter(function)
-    if adapter is None:
-        if hasattr(value, "model_dump") or hasattr(value, "__dataclass_fields__"):
-            raise _unannotated(value, function, what)
-        text, back = dump_checked(value, what)
-        return f'{{"value":{text}}}', back
-    from pydantic_core import PydanticSerializationError
-
-    try:
-        plain = adapter.dump_python(value, mode="json", warnings=False)
-    except PydanticSerializationError as error:
-        msg = f"{what} does not fit its annotation: {error}"
-        raise PayloadError(msg) from error
-    text, back = dump_checked(plain, what)
-    return f'{{"value":{text}}}', validated(adapter, back, what)
+    text, back = encode_value(value, function, f"the value of step {step_id!r}")
+    return f'{{"value":{text}}}', back
 
 
 def value_of(text: str, function: Callable[..., Any], step_id: str) -> Any:
@@ -72,15 +44,7 @@ def value_of(text: str, function: Callable[..., Any], step_id: str) -> Any:
     envelope = json.loads(text)
     if "error" in envelope:
         raise revived(envelope["error"], step_id)
-    value = envelope.get("value")
-    adapter = None if value is None else _adapter(function)
-    if adapter is None:
-        return value
-    try:
-        return validated(adapter, value, f"the stored value of step {step_id!r}")
-    except PayloadError as error:
-        msg = f"{error.message}\nThe annotation was changed while this run was under way"
-        raise ReplayError(msg) from error
+    return decode_value(envelope.get("value"), function, f"the stored value of step {step_id!r}")
 
 
 def as_inner(text: str) -> str:
@@ -91,56 +55,6 @@ def as_inner(text: str) -> str:
 def is_inner(text: str | None) -> bool:
     """Tell whether an envelope's step ran within another; the handler need not ask for it."""
     return text is not None and text.endswith(_INNER)
-
-
-def _adapter(function: Callable[..., Any]) -> Any:
-    """Return pydantic's adapter for the function's return annotation, or None if JSON will do."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    stated = getattr(function, "__annotations__", None)
-    if not stated or "return" not in stated:
-        return None
-    raw = stated["return"]
-    if (raw in _NATIVE_NAMES) if isinstance(raw, str) else _is_native(raw):
-        return None
-    function = getattr(function, "__func__", function)  # a method is made anew at each look
-    try:
-        return _adapters[function]
-    except KeyError:
-        adapter = _adapters[function] = _made(function)
-        return adapter
-    except TypeError:  # it cannot be hashed
-        return _made(function)
-
-
-def _made(function: Callable[..., Any]) -> Any:
-    try:
-        annotation = annotation_of(function, "return")
-        return None if _is_native(annotation) else adapter_for(annotation)
-    except TypeError:
-        return None  # names what is imported for type checkers only
-    except Exception as error:
-        from pydantic import PydanticUserError
-
-        if isinstance(error, PydanticUserError):
-            return None  # Awaitable, a class of its own: the value itself will tell
-        raise
-
-
-def _is_native(annotation: Any) -> bool:
-    """Tell whether *annotation* allows only what JSON has, as far as it looks."""
-    if getattr(annotation, "__origin__", None) in (dict, list):
-        return all(_is_native(argument) for argument in get_args(annotation))
-    return annotation in _NATIVE
-
-
-def _unannotated(value: Any, function: Callable[..., Any], what: str) -> PayloadError:
-    annotation_of(function, "return")  # says so if it cannot be resolved
-    name = type(value).__name__
-    return PayloadError(
-        f"{what} is a {name}, which a replay would give back as a dict; annotate the step's"
-        f" function with -> {name}, or return plain data"
-    )
 
 
 def error_envelope(error: Exception) -> str:

@@ -17,6 +17,7 @@ from kit.execution.context import Context, PlainContext, PlainStep, Step
 from kit.execution.invocation import Invocation, Observe, Send, current
 from kit.execution.memory import CHANGED
 from kit.execution.tasks import Leavable, owner
+from kit.model.annotations import dump_result, validate_input
 from kit.model.delivery import (
     AfterStep,
     Checkpoint,
@@ -32,7 +33,6 @@ from kit.model.delivery import (
 from kit.model.duration import to_milliseconds
 from kit.model.errors import PayloadError, ReplayError, WorkflowError
 from kit.model.failure import failure_of
-from kit.model.payload import dump_result, validate_input
 from kit.model.workflow import Workflow, takes
 
 CLEAN_UP_SECONDS = 5.0
@@ -103,7 +103,12 @@ async def _run_handler(workflow: Workflow[..., Any], input: Any, invocation: Inv
     owner.set(invocation.gate)
     taken = takes(workflow)
     arguments = (input, _context(workflow, invocation))[:taken] if taken else ()
-    return dump_result(await call(workflow.handler, arguments, {}))
+    result = await call(workflow.handler, arguments, {})
+    try:
+        return dump_result(result)
+    except PayloadError as error:
+        invocation.failures.give_up(error)
+        raise
 
 
 def _context(workflow: Workflow[..., Any], invocation: Invocation) -> Context | PlainContext:

@@ -19,15 +19,13 @@ class Failures:
         self._noted: dict[int, tuple[BaseException, str]] = {}  # an id lives as long as its object
         self._hopeless: dict[int, BaseException] = {}
 
-    def note(self, error: BaseException, step_id: str, *, hopeless: bool = False) -> None:
-        """
-        Note that a step has failed with *error*.
-
-        It is *hopeless* if trying again could not help: what the step came to cannot be kept.
-        """
+    def note(self, error: BaseException, step_id: str) -> None:
+        """Note that a step has failed with *error*."""
         self._noted[id(error)] = (error, step_id)
-        if hopeless:
-            self._hopeless[id(error)] = error
+
+    def give_up(self, error: BaseException) -> None:
+        """Note that trying again could not help: JSON cannot carry what it is about, say."""
+        self._hopeless[id(error)] = error
 
     def to_blame(self, error: BaseException) -> tuple[str, ...]:
         """Return the ids of the steps that are to blame for *error*, each once."""
@@ -35,7 +33,7 @@ class Failures:
         return tuple(dict.fromkeys(noted[1] for noted in found if noted))
 
     def is_hopeless(self, error: BaseException) -> bool:
-        """Tell whether one of those to blame cannot succeed."""
+        """Tell whether something in *error* cannot succeed however often it is tried."""
         return any(id(part) in self._hopeless for part in parts_of(error))
 
     def step_of(self, error: BaseException) -> str | None:

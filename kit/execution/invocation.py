@@ -138,7 +138,11 @@ class Invocation:
 
         *when* is when it may start, as it was asked for. With *keeps_id*, its id is its own.
         """
-        event.encoded()  # what cannot travel is refused before anything else
+        try:
+            event.encoded()  # what cannot travel is refused before anything else
+        except PayloadError as error:
+            self.failures.give_up(error)
+            raise
         outer = await self._enter()
         if keeps_id:
             step_id = checkpoint_of(event.id)
@@ -332,12 +336,15 @@ class Invocation:
         self.gate.opens()
         whose, where = owner.set(None), current.set((self, step_id))
         failure: Exception | None = None
-        is_cut_off = False
+        is_cut_off = has_ended = False
         try:
             value = await call(function, args, kwargs)
+            has_ended = True
             text, value = value_envelope(value, function, step_id)
         except Exception as error:  # noqa: BLE001 - the handler gets it
             value, failure = None, self._failed(step_id, error, outer, started)
+            if has_ended:  # what it came to cannot be kept, and would not be the next time
+                self.failures.give_up(failure)
             answer = self._answered(outer, failure)
         except asyncio.CancelledError as error:
             self._cut_off(step_id, error, started)
@@ -392,7 +399,7 @@ class Invocation:
         if not self.gate.over:
             text = text if outer is None else as_inner(text)
             self.memory.record(step_id, CheckpointKind.STEP, text, started, self.now())
-        self.failures.note(raised, step_id, hopeless=isinstance(error, PayloadError))
+        self.failures.note(raised, step_id)
         kind = type(error).__qualname__
         self._tell(ProgressKind.STEP_FAILED, stepId=step_id, error=str(raised), type=kind)
         return raised

@@ -12,6 +12,7 @@ import inspect
 from typing import Any, NamedTuple
 
 from kit.model.errors import PayloadError
+from kit.model.losses import check_lossless
 from kit.model.text import check_travels, dump, encode_ascii
 from kit.model.workflow import Workflow, annotation_of, input_parameter
 
@@ -35,6 +36,7 @@ def dump_result(value: Any) -> str:
         if plain is value:
             raise
         refused = error
+    check_lossless(value, "the result")
     try:
         return dump(plain, "the result")
     except PayloadError as error:

@@ -1,0 +1,163 @@
+"""
+A step's value as JSON, and back.
+
+By the function's return annotation where it has one, else in the form that pydantic gives it: a
+datetime is ISO text, a model a dict. The handler gets that form the first time, too. What pydantic
+cannot encode, or would not keep whole, is refused. Plain data needs no pydantic.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, get_args
+from weakref import WeakKeyDictionary
+
+from kit.model.annotations import adapter_for, validated
+from kit.model.errors import PayloadError, ReplayError
+from kit.model.losses import check_lossless, check_whole
+from kit.model.text import dump_checked
+from kit.model.workflow import annotation_of
+
+_NATIVE = (dict, list, str, int, float, bool, type(None), Any, None, object)
+_NATIVE_NAMES = {"dict", "list", "str", "int", "float", "bool", "None", "Any", "object"}
+_FORMS: tuple[dict[str, bool], ...] = (
+    {"by_alias": True, "round_trip": True},
+    {"by_alias": False, "round_trip": True},
+    {"by_alias": True},
+)
+"""How pydantic may write a value, in the order in which it is tried to read it again."""
+
+# functions come and go with closures; an adapter takes far longer to make than a step to store
+_adapters: WeakKeyDictionary[Callable[..., Any], Any] = WeakKeyDictionary()
+
+
+def encode_value(value: Any, function: Callable[..., Any], what: str) -> tuple[str, Any]:
+    """
+    Return the value of a step's *function* as JSON, and the value as a replay will give it.
+
+    Raises:
+        PayloadError: If JSON cannot carry it; the message says what to change.
+        TypeError: If the value needs an annotation that cannot be resolved.
+    """
+    if value is None:
+        return "null", None
+    adapter = _adapter(function)
+    if adapter is not None:
+        return _annotated(value, adapter, what)
+    try:
+        return dump_checked(value, what)
+    except PayloadError as refused:
+        return _unannotated(value, what, refused)
+
+
+def decode_value(plain: Any, function: Callable[..., Any], what: str) -> Any:
+    """
+    Return a stored value as the function's return annotation has it.
+
+    Raises:
+        ReplayError: If it does not fit any more.
+    """
+    adapter = None if plain is None else _adapter(function)
+    if adapter is None:
+        return plain
+    try:
+        return validated(adapter, plain, what)
+    except PayloadError as error:
+        msg = (
+            f"{error.message}\nThe annotation was changed while this run was under way; let it"
+            " accept what is stored, or retry the run from its start"
+        )
+        raise ReplayError(msg) from error
+
+
+def _unannotated(value: Any, what: str, refused: PayloadError) -> tuple[str, Any]:
+    from pydantic_core import to_jsonable_python
+
+    try:
+        plain = to_jsonable_python(value)
+    except RecursionError:
+        raise refused from None
+    except ValueError as error:
+        if "contains itself" in refused.message:
+            raise refused from error
+        raise _unencodable(what, error) from refused
+    check_lossless(value, what)
+    return dump_checked(plain, what)
+
+
+def _annotated(value: Any, adapter: Any, what: str) -> tuple[str, Any]:
+    """Return *value* in the first of pydantic's forms that it can read again."""
+    refused: PayloadError | None = None
+    for form in _FORMS:
+        text, plain = _written(value, adapter, form, what)
+        try:
+            back = validated(adapter, plain, what)
+        except PayloadError as error:
+            refused = refused or error
+            continue
+        check_lossless(value, what)
+        check_whole(value, back, what)
+        return text, back
+    assert refused is not None  # noqa: S101 - there is more than one form
+    raise refused
+
+
+def _written(value: Any, adapter: Any, form: dict[str, bool], what: str) -> tuple[str, Any]:
+    try:
+        plain = adapter.dump_python(value, mode="json", warnings=False, **form)
+    except ValueError as error:
+        raise _unencodable(what, error) from error
+    return dump_checked(plain, what)
+
+
+def _unencodable(what: str, error: Exception) -> PayloadError:
+    msg = (
+        f"{what} cannot be stored: {error}; return plain data, a model or a dataclass, or what"
+        " finds it again"
+    )
+    return PayloadError(msg)
+
+
+def _adapter(function: Callable[..., Any]) -> Any:
+    """Return pydantic's adapter for the function's return annotation, or None if JSON will do."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    stated = getattr(function, "__annotations__", None)
+    if not stated or "return" not in stated:
+        return None
+    raw = stated["return"]
+    if (raw in _NATIVE_NAMES) if isinstance(raw, str) else _is_native(raw):
+        return None
+    function = getattr(function, "__func__", function)  # a method is made anew at each look
+    try:
+        return _adapters[function]
+    except KeyError:
+        adapter = _adapters[function] = _made(function)
+        return adapter
+    except TypeError:  # it cannot be hashed
+        return _made(function)
+
+
+def _made(function: Callable[..., Any]) -> Any:
+    try:
+        annotation = annotation_of(function, "return")
+        return None if _is_native(annotation) else adapter_for(annotation)
+    except TypeError:
+        return None  # names what is imported for type checkers only
+    except Exception as error:
+        from pydantic import PydanticUserError
+
+        if isinstance(error, PydanticUserError):
+            return None  # Awaitable, a class of its own: the value itself will tell
+        raise
+
+
+def _is_native(annotation: Any) -> bool:
+    """Tell whether *annotation* allows only what JSON has, as far as it looks."""
+    origin, arguments = getattr(annotation, "__origin__", None), get_args(annotation)
+    if origin is dict:
+        return arguments[0] in (str, Any) and _is_native(arguments[1])
+    if origin is list:
+        return all(_is_native(argument) for argument in arguments)
+    return annotation in _NATIVE
