@@ -252,7 +252,7 @@ class Loop:
             return await self._end(live, RunStatus.CANCELLED)
         if live.due > now:
             live.rest()
-        live.busy = False
+        live.busy = live.pausing = False
         return self.queue(live)
 
     async def _end(

@@ -155,8 +155,8 @@ def _missed(invocation: Invocation) -> ReplayError:
 
 
 def _suspended(invocation: Invocation) -> Outcome:
-    sleeps = () if invocation.stopping else tuple(invocation.sleeps.values())
-    return Suspended(invocation.memory.take(), sleeps, goes_on=invocation.gate.held > 0)
+    goes_on = invocation.stopping or invocation.gate.held > 0
+    return Suspended(invocation.memory.take(), tuple(invocation.sleeps.values()), goes_on=goes_on)
 
 
 def _failure(workflow: Workflow[..., Any], invocation: Invocation, error: BaseException) -> Outcome:

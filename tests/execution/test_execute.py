@@ -128,7 +128,7 @@ async def test_a_run_that_is_stopped_ends_at_its_next_step_or_sleep(
     for data in (True, False):
         stage = make_stage(AfterStep.COMMIT)
         await deliver(handler, stage=stage, data=data)
-        assert stage.outcome == Suspended()
+        assert stage.outcome == Suspended(goes_on=True)
         assert stage.started == ["a"]
 
 
