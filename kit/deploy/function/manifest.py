@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 NAME = "manifest.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(NamedTuple):
     """
     What a bundle holds; paths are relative to `root`, the project's folder in the bundle.
 
@@ -24,8 +23,8 @@ class Manifest:
 
     root: Path
     folder: Path
-    workflows: Mapping[str, str] = field(default_factory=dict)
-    functions: Mapping[str, str] = field(default_factory=dict)
+    workflows: Mapping[str, str] = {}
+    functions: Mapping[str, str] = {}
 
 
 def read_manifest(bundle: Path) -> Manifest:
