@@ -43,6 +43,12 @@ def test_a_run_of_nothing_but_waiting_has_the_whole_width_for_it() -> None:
     assert axis.folds == ()
 
 
+def test_a_hundred_short_waits_are_not_each_marked() -> None:
+    axis = axis_of([(at, at + 1) for at in range(0, 10_000, 100)], 0, 10_000)
+
+    assert axis.folds == ()
+
+
 def test_no_label_stands_in_a_fold_or_too_near_another() -> None:
     axis = axis_of([(0, 4000), (DAY, DAY + 4000)], 0, DAY + 4000)
     fold = axis.folds[0]

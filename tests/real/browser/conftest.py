@@ -128,8 +128,8 @@ def fake() -> Any:
 class Server:
     """The dashboard's pages on a loopback port, in a thread."""
 
-    def __init__(self, runs: Any, port: int = 0) -> None:
-        pages = routes(runs, token="t", project="newsroom", now=lambda: _fake.NOW)
+    def __init__(self, runs: Any, port: int = 0, token: str = "t") -> None:
+        pages = routes(runs, token=token, project="newsroom", now=lambda: _fake.NOW)
         app = Starlette(routes=[Mount("/_kit", routes=pages)])
         self.runs = runs
         self._socket = socket.socket()
@@ -167,11 +167,11 @@ class Server:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
-    """Serve a source of runs, on a port of its own unless one is given."""
+    """Serve a source of runs, on a port and with a token of its own if they are given."""
     servers: list[Server] = []
 
-    def serve_one(runs: Any, port: int = 0) -> Server:
-        servers.append(Server(runs, port))
+    def serve_one(runs: Any, **options: Any) -> Server:
+        servers.append(Server(runs, **options))
         return servers[-1]
 
     yield serve_one

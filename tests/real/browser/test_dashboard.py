@@ -177,10 +177,26 @@ def test_a_page_takes_up_the_next_server_by_itself(
     page.wait_for_selector("#live[data-state=off]")
     again = fake.FakeRuns()
     again.keep(fake.completed(1), fake.completed(78))
-    serve(again, first.port)
+    serve(again, port=first.port)
 
     page.wait_for_selector(f"#run-{fake.run_id(78)}")
     page.wait_for_selector("#live[data-state=on]")
+
+
+def test_what_is_typed_outlives_the_server_and_can_be_sent_to_the_next(
+    fake: Any, serve: Callable[..., Any], open_window: Callable[..., Window]
+) -> None:
+    first = serve(fake.FakeRuns(), token="first")
+    page = open_window().page
+    page.goto(first.url + "/workflows/publish-draft")
+    page.wait_for_selector("#live[data-state=on]")
+    page.fill("#field-title", "Typed before")
+    first.close()
+    page.wait_for_selector("#live[data-state=off]")
+    serve(fake.FakeRuns(), port=first.port, token="second")
+    page.wait_for_selector("form.start input[name=token][value=second]", state="attached")
+
+    assert page.input_value("#field-title") == "Typed before"
 
 
 def test_a_hidden_page_listens_to_nothing_and_catches_up_when_seen(

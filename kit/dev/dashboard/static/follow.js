@@ -30,9 +30,9 @@ export function follow(address, { changed }) {
     source = new EventSource(address);
     source.addEventListener("hello", ({ data }) => {
       show("on", "live");
-      const served = document.querySelector("meta[name=kit-instance]").content;
+      const served = document.querySelector("meta[name=kit-instance]");
       // another server, another token: forms of this page would be refused
-      if (JSON.parse(data).instance !== served) location.reload();
+      if (JSON.parse(data).instance !== served.content) renewToken(served);
     });
     source.addEventListener("region", ({ data }) => {
       const { id, html } = JSON.parse(data);
@@ -72,4 +72,15 @@ export function follow(address, { changed }) {
       open();
     },
   };
+}
+
+// not by loading the page anew: something may have been typed into it
+async function renewToken(served) {
+  const answer = await fetch(location.href);
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const named = (name) => page.querySelector(`meta[name=${name}]`)?.content;
+  if (!named("kit-token")) return;
+  served.content = named("kit-instance");
+  document.querySelector("meta[name=kit-token]").content = named("kit-token");
+  for (const field of document.querySelectorAll("input[name=token]")) field.value = named("kit-token");
 }

@@ -18,6 +18,9 @@ Span = tuple[float, float]
 _IDLE_SHARE = 0.4
 """Of the width, what waiting may take before it is folded."""
 
+_SEEN = 1.5
+"""Percent that a fold takes at least to be marked: a hundred short waits are not each worth it."""
+
 _APART = 11.0
 """Percent between two labels, at least."""
 
@@ -121,7 +124,7 @@ def axis_of(busy: Iterable[Span], start: float, end: float) -> Axis:
     folds = tuple(
         Fold(round(right - left), places[index], places[index + 1] - places[index])
         for index, (left, right, is_busy) in enumerate(stretches)
-        if not is_busy and right - left > cap * 1.5
+        if not is_busy and right - left > cap * 1.5 and places[index + 1] - places[index] >= _SEEN
     )
     return Axis((start, *(right for _, right, _ in stretches)), tuple(places), folds)
 

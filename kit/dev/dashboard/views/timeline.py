@@ -170,7 +170,7 @@ def _rows(details: Details, now: int) -> list[Row]:
 
 
 def _stored_row(checkpoint: Checkpoint, details: Details) -> Row:
-    kind: Kind = _KINDS[checkpoint.kind]
+    kind = _KINDS.get(checkpoint.kind, "step")
     run, error = details.run, _error_in(checkpoint)
     started = checkpoint.started or checkpoint.ended or run.created
     waits = run.status in (RunStatus.SLEEPING, RunStatus.QUEUED)

@@ -1,0 +1,253 @@
+"""`kit dev` as a newcomer meets it: an empty folder, a terminal, a browser, a keyboard."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.real.browser.conftest import Window
+
+SLEEP = '"30 seconds"', '"6 seconds"'
+"""How long the template's workflow sleeps; shortened here, as its user would."""
+
+WAITING = """
+from pathlib import Path
+from kit import Context, define_workflow
+
+@define_workflow
+async def waiting(input: None, context: Context) -> str:
+    count = 0
+    while not await context.step.run(f"look-{count}", Path("go").exists):
+        await context.step.sleep(f"nap-{count}", "1 second")
+        count += 1
+    return "as it was"
+"""
+"""A workflow that sleeps until a test has done what it does meanwhile."""
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Save *file* with *new* instead of *old*."""
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+class KitDev:
+    """A project made by `kit init`, served by `kit dev` in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(("WORKFLOW_", "AWL_"))}
+        kit = [sys.executable, "-m", "kit.cli"]
+        subprocess.run(
+            [*kit, "init", "x"],
+            cwd=folder,
+            env=environ,
+            check=True,
+            timeout=60,
+            capture_output=True,
+        )
+        self.root = folder / "x"
+        self.workflow = self.root / "functions" / "workflows" / "publish_draft.py"
+        edit(self.workflow, *SLEEP)
+        self.waiting = self.workflow.with_name("waiting.py")
+        self.waiting.write_text(WAITING, encoding="utf-8")
+        self.process = subprocess.Popen(
+            [*kit, "dev", "--port", "0", "--json"],
+            cwd=self.root,
+            env=environ,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            self.url: str = json.loads(self._first_line())["url"]
+        except (queue.Empty, ValueError) as error:
+            self.close()
+            msg = "kit dev did not say where it answers; what it did say is on standard error"
+            raise RuntimeError(msg) from error
+
+    def _first_line(self) -> str:
+        lines: queue.Queue[str] = queue.Queue()
+        out = self.process.stdout
+        assert out is not None
+        reading = threading.Thread(target=lambda: lines.put(out.readline()), daemon=True)
+        reading.start()
+        return lines.get(timeout=60)
+
+    def close(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(30)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+
+@pytest.fixture
+def kit_dev(tmp_path: Path) -> Iterator[KitDev]:
+    found = KitDev(tmp_path)
+    yield found
+    found.close()
+
+
+def tab_to(page: Page, wanted: str) -> None:
+    """Press Tab until what has the focus fits *wanted*, as someone without a mouse would."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+            assert page.evaluate("document.activeElement.matches(':focus-visible')")
+            return
+    pytest.fail(f"{wanted} is not reached by Tab on {page.url}")
+
+
+LOOKS = [(theme, size) for theme in ("light", "dark") for size in ("wide", "narrow")]
+
+
+def test_a_run_is_started_and_watched_to_its_end_by_keyboard_in_every_look(
+    kit_dev: KitDev, open_window: Callable[..., Window]
+) -> None:
+    windows = {f"Ship {theme} {size}": open_window(theme, size) for theme, size in LOOKS}
+    for title, window in windows.items():
+        start(window.page, kit_dev.url, title)
+    for title, window in windows.items():
+        watch(window.page, title)
+
+        assert window.barriers() == []
+        assert window.overflow() == 0
+        assert window.complaints == []
+
+
+def start(page: Page, url: str, title: str) -> None:
+    """Start publish-draft from its form, and see it asleep."""
+    page.goto(f"{url}/_kit/")
+    tab_to(page, ".skip")
+    if page.locator(".first").count():  # nothing has run yet: the page says how
+        tab_to(page, ".start-list a[href$=publish-draft]")
+    else:
+        tab_to(page, ".main-nav li:last-child a")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/workflows")
+        tab_to(page, ".card a.button[href$=publish-draft]")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/workflows/publish-draft")
+    tab_to(page, "#field-title")
+    page.keyboard.press("Control+A")
+    page.keyboard.type(title)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/runs/*")
+    page.evaluate("window.isTheSame = true")
+    expect(page.locator(".run-head .status")).to_have_text("sleeping")
+
+
+def watch(page: Page, title: str) -> None:
+    """See it complete without a reload, and open what its step came to."""
+    expect(page.locator(".run-head .status")).to_have_text("completed")
+    assert page.evaluate("window.isTheSame"), "it was reloaded"
+    assert title in page.inner_text("[data-region=run-values]")
+    tab_to(page, "#row-step-1 summary")
+    page.keyboard.press("Enter")
+    expect(page.locator("#row-step-1 .inside")).to_contain_text(title)
+
+
+def test_what_is_saved_while_a_run_sleeps_is_what_it_goes_on_with(
+    kit_dev: KitDev, open_window: Callable[..., Window]
+) -> None:
+    window = open_window()
+    page = window.page
+    page.goto(f"{kit_dev.url}/_kit/workflows/waiting")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url("**/runs/*")
+    expect(page.locator(".row-sleep").first).to_be_visible()
+    run = page.url
+    edit(kit_dev.waiting, '"as it was"', '("as it was"')
+    expect(page.locator(".notice-bad")).to_contain_text("waiting.py")
+    page.goto(f"{kit_dev.url}/_kit/workflows")
+    expect(page.locator(".card .panel-bad")).to_contain_text("was never closed")
+    edit(kit_dev.waiting, '("as it was"', '"as it is now"')
+    expect(page.locator(".card .panel-bad")).to_have_count(0)
+    (kit_dev.root / "go").touch()
+    page.goto(run)
+    expect(page.locator(".run-head .status")).to_have_text("completed")
+
+    assert '"as it is now"' in page.inner_text("[data-region=run-values]")
+    assert window.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/_kit/", {"Host": "evil.example"}, 403),
+        ("GET", "/_kit/", {"Origin": "https://evil.example"}, 403),
+        ("GET", "/_kit/feed?at=/", {"Origin": "http://evil.example"}, 403),
+        ("POST", "/_kit/workflows/publish-draft", {}, 403),
+        ("POST", "/_kit/runs/x/delete", {"x-kit-token": "guessed"}, 403),
+        ("GET", "/_kit/static/%2e%2e/render.py", {}, 400),
+        ("GET", "/_kit/static/..%5crender.py", {}, 400),
+    ],
+)
+def test_strangers_are_refused(
+    shared: KitDev, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    address = urlsplit(shared.url)
+    assert address.hostname == "127.0.0.1"
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+    try:
+        connection.request(method, path, headers=headers)
+        assert connection.getresponse().status == status
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KitDev]:
+    found = KitDev(tmp_path_factory.mktemp("shared"))
+    yield found
+    found.close()
+
+
+def test_a_page_of_another_site_can_neither_embed_it_nor_start_anything(
+    shared: KitDev, open_window: Callable[..., Window]
+) -> None:
+    """A form of a foreign page is sent by the browser itself, cookies or not; a frame is tried."""
+    page = open_window().page
+    form = f"""
+        <form method="post" action="{shared.url}/_kit/workflows/publish-draft">
+          <input name="input:/title" value="stolen"><button>Win a prize</button>
+        </form>
+        <iframe src="{shared.url}/_kit/"></iframe>
+    """
+
+    def answer(route: Any) -> None:
+        route.fulfill(body=form, content_type="text/html")
+
+    page.route("http://prizes.example/", answer)
+    page.goto("http://prizes.example/")
+    framed = page.frames[1]
+    assert not framed.evaluate("document.querySelector('main')")
+    page.get_by_role("button").click()
+    page.wait_for_url(re.compile("publish-draft"))
+    assert "may not use this server" in page.inner_text("body")
+
+    page.goto(f"{shared.url}/_kit/")
+    assert page.locator("tbody tr").count() == 0
