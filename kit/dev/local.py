@@ -110,6 +110,14 @@ class LocalRuns:
         more = f"{shown[-1].created}.{shown[-1].id}" if len(found) > limit else None
         return Page(tuple(map(_summary, shown)), more, total)
 
+    async def listed(self, wanted: Wanted, limit: int) -> tuple[list[Listed], int | None]:
+        """
+        Return runs, newest first, and the moment before which the next page begins.
+
+        What was created in one millisecond stays on one page, which may be longer for it.
+        """
+        return await asyncio.to_thread(self._whole_moments, wanted, limit)
+
     async def details(self, run_id: str) -> Details | None:
         """Return all that is known of a run, or None."""
         found = await self.driving.details(run_id)
@@ -177,6 +185,18 @@ class LocalRuns:
         """Take up workflows that were loaded anew: runs in flight go on with them."""
         await self.driving.reload()
         self.feed.tell_of(Change(workflows=True))
+
+    def _whole_moments(self, wanted: Wanted, limit: int) -> tuple[list[Listed], int | None]:
+        found = self._listing.page(wanted, limit=limit)
+        while len(found) >= limit:
+            last = found[-1]
+            more = self._listing.page(wanted, after=(last.created, last.id), limit=1)
+            if not more:
+                break
+            if more[0].created != last.created:
+                return found, last.created
+            found += more
+        return found, None
 
     def _driving(self) -> Driving:
         return Driving(self._path, self.live, self._settings, self._progressed)

@@ -17,6 +17,7 @@ from kit.dev.events import Events
 from kit.dev.local import LocalRuns
 from kit.dev.project import DevProject, Tell
 from kit.dev.provider import DevProvider
+from kit.dev.runs_api import RunsApi
 from kit.dev.server import Ending, Server, new_token
 from kit.dev.watching import saved
 
@@ -56,7 +57,7 @@ async def serve(
             port=port,
             token=token,
             dashboard=routes(runs, token=token, project=project.root.name),
-            addresses=Events(runs, access, tell).routes(),
+            addresses=[*Events(runs, access, tell).routes(), *RunsApi(runs, access).routes()],
             site=Site(project),
         )
         watching = asyncio.create_task(_watch(project, runs, tell))

@@ -16,6 +16,7 @@ from kit.dev.events import Events
 from kit.dev.local import LocalRuns
 from kit.dev.project import DevProject
 from kit.dev.provider import DevProvider
+from kit.dev.runs_api import RunsApi
 from kit.project.config import load
 
 PORT = 8888
@@ -106,7 +107,7 @@ async def site(
         port=PORT,
         token=TOKEN,
         dashboard=(),
-        addresses=Events(runs, access, told.append).routes(),
+        addresses=[*Events(runs, access, told.append).routes(), *RunsApi(runs, access).routes()],
         site=Site(project),
     )
     before = default.use(default.Default(DevProvider(runs), project.workflows))

@@ -61,8 +61,15 @@ def test_a_damaged_row_costs_its_run_only_what_is_damaged(path: Path) -> None:
     other.commit()
     other.close()
     damaged, sound = listing.page(Wanted())
-    assert (damaged.status, damaged.error) == (RunStatus.UNKNOWN, "{")
+    assert (damaged.status, damaged.error) == (RunStatus.UNKNOWN, "damaged: {")
     assert sound.error == f"ValueError: {'x' * 1000}"[:300]
+    listing.close()
+
+
+def test_runs_are_found_by_when_they_were_created(path: Path) -> None:
+    listing = make(path, *(run(number) for number in range(5)))
+    found = listing.page(Wanted(since=1, before=4))
+    assert [listed.created for listed in found] == [3, 2, 1]
     listing.close()
 
 

@@ -14,28 +14,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kit.model.failure import Failure
 from kit.model.run import RunStatus
+from kit.store.sqlite.rows import text_to_failure
 from kit.store.sqlite.schema import connect_to_read, explain
 
 _PREVIEW = 200
 _LONGEST_ERROR = 300
 
-# of the failure, only what a line has room for; a damaged one costs its run nothing else
-_ERROR = (
-    "CASE WHEN json_valid(failure) THEN"
-    " substr(json_extract(failure, '$.type') || ': ' || json_extract(failure, '$.message'),"
-    f" 1, {_LONGEST_ERROR}) ELSE failure END"
+# without the traceback, which a line has no room for; a damaged failure costs its run nothing else
+_FAILURE = (
+    "CASE WHEN json_valid(failure) THEN json_set(failure, '$.traceback', '') ELSE failure END"
 )
 _COLUMNS = (
     "id, workflow, status, attempt, due, priority, created, started, ended, key,"
-    f" substr(data, 1, {_PREVIEW}), {_ERROR}"
+    f" substr(data, 1, {_PREVIEW}), {_FAILURE}"
 )
 _SEARCHED = ("id", "workflow", "key", "data", "result", "failure")
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A run in a list; `preview` is the beginning of its data, `error` one line of its failure."""
+    """A run in a list; `preview` is the beginning of its data, `failure` has no traceback."""
 
     id: str
     workflow: str
@@ -48,16 +48,29 @@ class Listed:
     ended: int | None
     key: str | None
     preview: str
-    error: str | None
+    failure: Failure | None
+
+    @property
+    def error(self) -> str | None:
+        """What it failed with, in one line."""
+        if self.failure is None:
+            return None
+        text = f"{self.failure.type}: {self.failure.message}"
+        return text.partition("\n")[0][:_LONGEST_ERROR]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which runs are wanted: of one workflow, in some statuses, with a text in them."""
+    """
+    Which runs are wanted: of one workflow, in some statuses, with a text in them; created at
+    *since* or later, *before* a moment.
+    """
 
     workflow: str | None = None
     statuses: tuple[RunStatus, ...] = ()
     text: str = ""
+    since: int | None = None
+    before: int | None = None
 
     def where(self) -> tuple[str, list[object]]:
         """Return the condition in SQL, and its parameters."""
@@ -68,6 +81,10 @@ class Wanted:
         if self.statuses:
             parts.append(f"status IN ({', '.join('?' * len(self.statuses))})")
             given += [status.value for status in self.statuses]
+        for moment, condition in ((self.since, "created >= ?"), (self.before, "created < ?")):
+            if moment is not None:
+                parts.append(condition)
+                given.append(moment)
         if self.text:
             patterns = _patterns(self.text)
             found = [f"{each} LIKE ? ESCAPE '\\'" for each in _SEARCHED for _ in patterns]
@@ -133,9 +150,17 @@ class Listing:
 
 
 def _listed(row: tuple[Any, ...]) -> Listed:
-    (run_id, workflow, status, *rest) = row
+    (run_id, workflow, status, *rest, failure) = row
     known = status in RunStatus.__members__.values()
-    return Listed(run_id, workflow, RunStatus(status) if known else RunStatus.UNKNOWN, *rest)
+    shown = RunStatus(status) if known else RunStatus.UNKNOWN
+    return Listed(run_id, workflow, shown, *rest, failure=_failure(failure))
+
+
+def _failure(text: str | None) -> Failure | None:
+    try:
+        return text_to_failure(text)
+    except (ValueError, TypeError):
+        return Failure("damaged", text or "")
 
 
 def _patterns(text: str) -> list[str]:
