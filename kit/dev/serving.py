@@ -14,12 +14,13 @@ from kit.dev.access import Access, key_of
 from kit.dev.app import Site, make_app
 from kit.dev.dashboard.routes import routes
 from kit.dev.events import Events
+from kit.dev.guard import App
 from kit.dev.local import LocalRuns
 from kit.dev.project import DevProject, Tell
 from kit.dev.provider import DevProvider
 from kit.dev.runs_api import RunsApi
 from kit.dev.server import Ending, Server, new_token
-from kit.dev.watching import saved
+from kit.dev.watching import Watching
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +47,41 @@ async def serve(
         StoreError: If the file of the runs cannot be used.
     """
     ended = ending.here()
-    port = sockets[0].getsockname()[1]
-    await project.load()
-    config = project.config
-    async with LocalRuns(config.path, project.workflows, config.get_workflow()) as runs:
+    async with contextlib.AsyncExitStack() as exits:
+        # before anything is imported, so that what is saved from now on counts
+        watching = await exits.enter_async_context(Watching(project.root, tell))
+        await project.load()
+        exits.push_async_callback(project.close)
+        config = project.config
+        runs = LocalRuns(config.path, project.workflows, config.get_workflow())
+        await exits.enter_async_context(runs)
         before = default.use(default.Default(DevProvider(runs), project.workflows))
-        access = Access(lambda: key_of(project.config))
-        token = new_token()
-        app = make_app(
-            port=port,
-            token=token,
-            dashboard=routes(runs, token=token, project=project.root.name),
-            addresses=[*Events(runs, access, tell).routes(), *RunsApi(runs, access).routes()],
-            site=Site(project),
+        exits.callback(default.use, before)
+        exits.push_async_callback(
+            _ended, asyncio.create_task(_reload(watching, project, runs, tell))
         )
-        watching = asyncio.create_task(_watch(project, runs, tell))
-        try:
-            ready(Serving(f"http://127.0.0.1:{port}", project, runs))
-            await Server(app, sockets).until(ended, runs.feed.close)
-        finally:
-            default.use(before)
-            await project.close()
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+        port = sockets[0].getsockname()[1]
+        server = Server(_app(project, runs, port, tell), sockets)
+        ready(Serving(f"http://127.0.0.1:{port}", project, runs))
+        await server.until(ended, runs.feed.close)
 
 
-async def _watch(project: DevProject, runs: LocalRuns, tell: Tell) -> None:
-    async for files in saved(project.root, asyncio.Event()):
+def _app(project: DevProject, runs: LocalRuns, port: int, tell: Tell) -> App:
+    access, token = Access(lambda: key_of(project.config)), new_token()
+    return make_app(
+        port=port,
+        token=token,
+        dashboard=routes(runs, token=token, project=project.root.name),
+        addresses=[*Events(runs, access, tell).routes(), *RunsApi(runs, access).routes()],
+        site=Site(project),
+    )
+
+
+async def _reload(watching: Watching, project: DevProject, runs: LocalRuns, tell: Tell) -> None:
+    while True:
+        files = await watching.saved.get()
+        while not watching.saved.empty():
+            files |= watching.saved.get_nowait()
         try:
             reloaded = await project.saved(files)
             if reloaded.settings:
@@ -83,6 +91,12 @@ async def _watch(project: DevProject, runs: LocalRuns, tell: Tell) -> None:
                 tell(f"reloaded after {_names(files, project)} changed")
         except Exception as error:  # noqa: BLE001 - whatever it was, the next save may mend it
             tell(f"error: what was saved could not be taken up: {error}")
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _names(files: set[Path], project: DevProject) -> str:

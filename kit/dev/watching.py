@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from pathlib import Path
+from typing import Self
 
 from watchfiles import Change, awatch
 
@@ -21,32 +23,70 @@ STEP_MS = 50
 DEBOUNCE_MS = 400
 
 
-async def saved(root: Path, stop: asyncio.Event) -> AsyncIterator[set[Path]]:
+class Watching:
     """
-    Yield the files of the project at *root* that were saved, made or removed, until *stop*.
+    Puts into `saved` which files of the project at *root* were saved, made or removed.
 
-    Each folder is watched for itself, so that those of packages cost nothing.
+    Nothing is missed from entering on, however long it takes to take up what was saved. Each
+    folder is watched for itself, so that those of packages cost nothing. *tell* is told if that
+    cannot go on. An async context manager.
     """
-    is_new = True
-    while is_new:
-        is_new = False
-        folders = list(folders_of(root))
-        watch = awatch(
-            *folders,
-            watch_filter=lambda _, path: matters(Path(path), root),
+
+    def __init__(self, root: Path, tell: Callable[[str], None]) -> None:
+        self.saved: asyncio.Queue[set[Path]] = asyncio.Queue()
+        self._root = root
+        self._tell = tell
+        self._begun = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._watch())
+        await self._begun.wait()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._ended.set()
+        await self._task
+
+    async def _watch(self) -> None:
+        new: set[Path] = set()
+        try:
+            while not self._ended.is_set():
+                new = await self._watch_folders(new)
+        except Exception as error:  # noqa: BLE001 - such as no more watches: all else goes on
+            self._tell(f"error: what is saved is not noticed any more: {error}. Start kit dev anew")
+        finally:
+            self._begun.set()
+
+    async def _watch_folders(self, fresh: Iterable[Path]) -> set[Path]:
+        """Watch the folders there are, some of them *fresh*; return others as they appear."""
+        async with aclosing(self._changes()) as changes:
+            coming = asyncio.ensure_future(anext(changes, None))
+            await asyncio.sleep(0)  # from here on it watches
+            self._begun.set()
+            self._put(_sources_in(fresh, self._root))
+            while (found := await coming) is not None:
+                files, new = _sorted_out(found, self._root)
+                self._put(files)
+                if new:
+                    return new
+                coming = asyncio.ensure_future(anext(changes, None))
+        return set()
+
+    def _changes(self) -> AsyncGenerator[set[tuple[Change, str]], None]:
+        return awatch(
+            *folders_of(self._root),
+            watch_filter=lambda _, path: matters(Path(path), self._root),
             debounce=DEBOUNCE_MS,
             step=STEP_MS,
-            stop_event=stop,
+            stop_event=self._ended,
             recursive=False,
             ignore_permission_denied=True,
         )
-        async for found in watch:
-            files, new = _sorted_out(found, root)
-            if files:
-                yield files
-            if new:
-                is_new = True
-                break
+
+    def _put(self, files: set[Path]) -> None:
+        if files:
+            self.saved.put_nowait(files)
 
 
 def _sorted_out(found: set[tuple[Change, str]], root: Path) -> tuple[set[Path], set[Path]]:
@@ -54,8 +94,11 @@ def _sorted_out(found: set[tuple[Change, str]], root: Path) -> tuple[set[Path], 
     paths = {Path(path): change for change, path in found}
     new = {each for each, change in paths.items() if change is Change.added and each.is_dir()}
     files = {each for each in paths if each.suffix or each.name in SETTINGS} - new
-    inside = {file for folder in new for file in folder.rglob("*.py") if matters(file, root)}
-    return files | inside, new
+    return files | _sources_in(new, root), new
+
+
+def _sources_in(folders: Iterable[Path], root: Path) -> set[Path]:
+    return {file for each in folders for file in each.rglob("*.py") if matters(file, root)}
 
 
 def folders_of(root: Path) -> Iterator[Path]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.dev.watching import folders_of, matters, saved
+from kit.dev import watching as watching_module
+from kit.dev.watching import Watching, folders_of, matters
 
 from .conftest import Write
 
@@ -38,29 +39,29 @@ def test_folders_of_packages_are_not_watched(root: Path, write: Write) -> None:
     assert found == {".", "functions", "functions/workflows", "lib", "lib/deep", "web"}
 
 
-async def test_what_is_saved_is_told_also_in_folders_that_are_new(root: Path, write: Write) -> None:
-    stop = asyncio.Event()
-    watch = saved(root, stop)
-    seen: set[Path] = set()
+async def test_nothing_that_is_saved_is_missed_also_in_folders_that_are_new(
+    root: Path, write: Write, told: list[str]
+) -> None:
+    async with asyncio.timeout(30), Watching(root, told.append) as watching:
+        seen: set[Path] = set()
+        for path in ("functions/workflows/a.py", "new/deep/b.py", "new/deep/c.py", ".env"):
+            file = write(path, "x")
+            while file not in seen:
+                seen |= await watching.saved.get()
+        (root / "new/deep/c.py").unlink()
+        seen.clear()
+        while root / "new/deep/c.py" not in seen:
+            seen |= await watching.saved.get()
+    assert told == []
 
-    async def see() -> None:
-        async for files in watch:
-            seen.update(files)
 
-    seeing = asyncio.create_task(see())
-    wanted = set[Path]()
-    try:
-        async with asyncio.timeout(20):
-            while not seen:  # it takes a moment until anything is watched
-                wanted.add(write("functions/workflows/a.py", "x"))
-                await asyncio.sleep(0.1)
-            wanted.add(write("new/deep/b.py", "x"))
-            while not wanted <= seen:
-                await asyncio.sleep(0.05)
-            wanted.add(write("new/deep/c.py", "x"))
-            while not wanted <= seen:
-                write("new/deep/c.py", "y")
-                await asyncio.sleep(0.1)
-    finally:
-        stop.set()
-        await seeing
+async def test_what_cannot_be_watched_is_told_of(
+    root: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "no more watches")
+
+    monkeypatch.setattr(watching_module, "awatch", refuse)
+    async with Watching(root, told.append):
+        pass
+    assert "no more watches" in told[0]

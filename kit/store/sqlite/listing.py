@@ -150,10 +150,11 @@ class Listing:
 
 
 def _listed(row: tuple[Any, ...]) -> Listed:
-    (run_id, workflow, status, *rest, failure) = row
-    known = status in RunStatus.__members__.values()
-    shown = RunStatus(status) if known else RunStatus.UNKNOWN
-    return Listed(run_id, workflow, shown, *rest, failure=_failure(failure))
+    shown = list(row)
+    known = row[2] in RunStatus.__members__.values()
+    shown[2] = RunStatus(row[2]) if known else RunStatus.UNKNOWN
+    shown[-1] = _failure(row[-1])
+    return Listed(*shown)
 
 
 def _failure(text: str | None) -> Failure | None:
