@@ -11,9 +11,8 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict, cast, get_args
 
 from kit.model.annotations import Encoded, encode_data, encode_input
 from kit.model.duration import Duration
@@ -52,8 +51,7 @@ class SendOptions(TypedDict, total=False):
     priority: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """What became of one event of many; `error` is None if it went."""
 
     name: str

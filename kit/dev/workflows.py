@@ -67,8 +67,7 @@ def _with(kept: Mapping[str, AnyWorkflow], found: Discovery) -> Discovery:
     """Return *found*, and what is *kept* of files that are wrong; a good file goes before these."""
     names = {each.event_name: path for path, each in kept.items()}
     names = {name: path for name, path in names.items() if name.lower() not in found.by_name}
-    return replace(
-        found,
+    return found._replace(
         workflows={**{name: kept[path] for name, path in names.items()}, **found.workflows},
         paths={**names, **found.paths},
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from kit.netlify.responses import (
     MAY_HAVE_ARRIVED,
@@ -41,8 +41,7 @@ class Request:
     is_taken: Callable[[Response], bool] = field(default=lambda response: response.status < 300)
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """Wait for so many seconds."""
 
     seconds: float

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from kit.model.errors import RejectedError
 from kit.model.event import check_id, check_name
@@ -26,8 +25,7 @@ STATES = ("pending", "processing", "delayed", "hibernating", "dead-lettered")
 """Where an event of Async Workloads can be. One that has ended well is nowhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """The site has taken the order, but not carried it out yet; `event_id` is its own event's."""
 
     event_id: str | None

@@ -8,7 +8,7 @@ may well repeat.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kit.model.errors import ConnectionFailedError, LoopDetectedError, RejectedError, SendError
 from kit.netlify.site import Site
@@ -20,8 +20,7 @@ MAY_HAVE_ARRIVED = (502, 504)
 """Answers of a gateway that may have handed the request on before it gave up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """What a site answered; header names are in lower case, `text` may be cut."""
 
     status: int
@@ -29,8 +28,7 @@ class Response:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NoResponse:
+class NoResponse(NamedTuple):
     """No answer came: `why` in words, and whether the request may have arrived all the same."""
 
     why: str

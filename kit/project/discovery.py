@@ -19,20 +19,20 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from types import ModuleType
+from types import MappingProxyType, ModuleType
+from typing import Any, NamedTuple
 
 from kit.model.errors import DiscoveryError, DuplicateWorkflowError, WorkflowImportError
 from kit.model.event import check_name
 from kit.model.workflow import AnyWorkflow, Workflow
 from kit.project.importing import exclusively, load_module
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _NOT_THE_USERS = (f"{Path(__file__).parents[1]}{os.sep}", importlib.__file__, "<frozen importlib")
 
 
-@dataclass(frozen=True, slots=True)
-class Discovery:
+class Discovery(NamedTuple):
     """
     What was found: workflows and their files by name, and an error for each file that is wrong.
 
@@ -40,10 +40,10 @@ class Discovery:
     case, that their files would have given.
     """
 
-    workflows: Mapping[str, AnyWorkflow] = field(default_factory=dict)
-    paths: Mapping[str, str] = field(default_factory=dict)
+    workflows: Mapping[str, AnyWorkflow] = _NOTHING
+    paths: Mapping[str, str] = _NOTHING
     errors: tuple[DiscoveryError, ...] = ()
-    broken: Mapping[str, DiscoveryError] = field(default_factory=dict)
+    broken: Mapping[str, DiscoveryError] = _NOTHING
 
     @property
     def by_name(self) -> dict[str, AnyWorkflow]:
