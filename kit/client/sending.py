@@ -22,7 +22,14 @@ from kit.model.errors import (
     WorkflowError,
     WorkflowNotFoundError,
 )
-from kit.model.event import Event, check_name, check_priority, derived_id, event_due
+from kit.model.event import (
+    Event,
+    check_key,
+    check_name,
+    check_priority,
+    derived_id,
+    event_due,
+)
 from kit.model.running import current
 from kit.model.text import load
 from kit.model.workflow import AnyWorkflow, Workflow
@@ -132,7 +139,7 @@ def make_event(name: str, data: Any, options: SendOptions) -> Event:
     Return a new event; with a key, its id is the same whenever name and key are.
 
     Raises:
-        ValueError: If the name, the delay or the priority is out of bounds.
+        ValueError: If the name, the key, the delay or the priority is out of bounds.
         PayloadError: If the data would not arrive unchanged.
         LoopDetectedError: If the run that sends it stands at the end of too long a chain.
     """
@@ -142,7 +149,7 @@ def make_event(name: str, data: Any, options: SendOptions) -> Event:
     )
     priority = check_priority(options.get("priority") or 0)
     key, now = options.get("id"), time.time_ns() // 1_000_000
-    event_id = str(uuid.uuid4()) if key is None else derived_id("run", name.lower(), key)
+    event_id = str(uuid.uuid4()) if key is None else derived_id("run", name.lower(), check_key(key))
     due = event_due(options.get("delay"), options.get("delay_until"), now)
     running = current.get()
     chain = running[0].delivery.event.chain_of_sent(name) if running else ()

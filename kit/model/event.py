@@ -93,6 +93,22 @@ def check_id(event_id: str) -> str:
     return event_id
 
 
+def check_key(key: str) -> str:
+    """
+    Return *key* if it can be an idempotency key: a text, not empty, that UTF-8 has.
+
+    Raises:
+        ValueError: If it cannot; the message says why.
+    """
+    if not isinstance(key, str) or not key:
+        msg = f"{key!r} is no id to start a run under: it must be a text, and not empty"
+        raise ValueError(msg)
+    if not key.isascii() and any("\ud800" <= character <= "\udfff" for character in key):
+        msg = f"{key!r} is no id to start a run under: it holds half a surrogate pair"
+        raise ValueError(msg)
+    return key
+
+
 def check_priority(priority: int) -> int:
     """
     Return *priority* if it is a whole number within ±50.

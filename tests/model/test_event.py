@@ -14,6 +14,7 @@ from kit.model.event import (
     MAX_NAME_LENGTH,
     Event,
     check_id,
+    check_key,
     check_name,
     check_priority,
     derived_id,
@@ -126,3 +127,14 @@ def test_the_twentieth_event_of_a_chain_is_not_sent() -> None:
     assert len(Event(names[17], None, ID, chain=names[:17]).chain_of_sent("last")) == 18
     with pytest.raises(LoopDetectedError, match=r"would be number 20 in a chain .* → again"):
         Event(names[18], None, ID, chain=names[:18]).chain_of_sent("again")
+
+
+@pytest.mark.parametrize("key", ["order-7", "é", "😀", " ", "x" * 1000])
+def test_any_text_is_a_key(key: str) -> None:
+    assert check_key(key) == key
+
+
+@pytest.mark.parametrize("key", ["", None, 7, b"x", "\ud800", "a\udcff"])
+def test_what_is_no_text_or_no_utf8_is_no_key(key: Any) -> None:
+    with pytest.raises(ValueError, match="is no id to start a run under"):
+        check_key(key)

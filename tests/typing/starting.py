@@ -65,6 +65,9 @@ async def starting() -> None:
     assert_type(await run_workflow(steps_keep_their_types, Order(number=1)), WorkflowRun)
     assert_type(await defer_workflow("x", delay_until=datetime.now(UTC)), WorkflowRun)
     assert_type(await get_workflow_run("x"), WorkflowRun | None)
+    kept = await run_workflow("x", id="k", on_conflict="error")
+    assert_type(kept.existed, bool | None)
+    await run_workflow("x", on_conflict="never")  # type: ignore[arg-type]
     assert_type(await list_workflows(), list[Workflow[..., Any]])
     assert_type(await send_event("x"), str)
     assert_type(await send_events([("x", 1), {"name": "y", "data": 2}]), list[Sent])
