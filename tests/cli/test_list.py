@@ -129,3 +129,16 @@ def test_a_terminal_gets_a_table(
     head, row = capsys.readouterr().out.splitlines()
     assert "\x1b[1mNAME" in head
     assert row.split() == ["do-it", "functions/workflows/do_it.py", "4", "retries", "Do", "[it]."]
+
+
+def test_a_handler_that_takes_its_context_first_is_listed_with_what_a_handler_takes(root, kit):
+    (root / "functions/workflows/swapped.py").write_text(
+        "from kit import Context, define_workflow\n\n"
+        "@define_workflow\nasync def swapped(context: Context, input: dict): ...\n"
+    )
+    said = kit("list")
+
+    assert said.status == 1
+    assert "swapped.py cannot be imported" in said.err
+    assert "a handler is called with (input, context), (input) or nothing" in said.err
+    assert "pydantic" not in said.err
