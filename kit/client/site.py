@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -90,6 +91,7 @@ class AsyncWorkflowClient(_Client):
         )
         self._sender: Sender | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # the sender's
+        self._pid = 0  # of the process that uses it: a forked child begins afresh
         self._closed = False
 
     async def run_workflow(
@@ -148,17 +150,17 @@ class AsyncWorkflowClient(_Client):
         if self._closed:
             msg = "this client is closed: make a new one"
             raise RuntimeError(msg)
-        loop = asyncio.get_running_loop()
-        if self._sender is None or (self._loop is not loop and _has_ended(self._loop)):
+        loop, pid = asyncio.get_running_loop(), os.getpid()
+        if self._sender is None or pid != self._pid or (loop is not self._loop and self._ended()):
             self._sender, self._loop = Sender(self._site, self._transport()), loop
+            self._pid = pid
         elif self._loop is not loop:
             msg = "this client is used on another event loop: make one for each loop"
             raise RuntimeError(msg)
         return self._sender
 
-
-def _has_ended(loop: asyncio.AbstractEventLoop | None) -> bool:
-    return loop is None or loop.is_closed()
+    def _ended(self) -> bool:
+        return self._loop is None or self._loop.is_closed()
 
 
 class WorkflowClient(_Client):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import ssl
 import time
 import urllib.request
@@ -60,17 +61,15 @@ class Transport:
         self._transport = transport
         self._own: httpx.Client | httpx.BaseTransport | None = None
         self._closed = False
+        self._pid = os.getpid()
         if client is None and transport is None:
-            # a client does more than is needed here, and takes half as long again; but it alone
-            # knows about proxies
-            if _has_proxies():
-                self._own = self._client = httpx.Client(timeout=_timeouts(timeout))
-            else:
-                self._own = self._transport = _Pool()
+            self._connect()
 
     def carry_out(self, flow: Flow[T]) -> T:
         """Carry out *flow* and return what it returns; raises what it raises."""
         _check_open(self._closed)
+        if self._own is not None and self._pid != os.getpid():
+            self._connect()  # those it had are those of the process that forked this one
         received: Received = None
         try:
             while True:
@@ -88,6 +87,15 @@ class Transport:
         self._closed = True
         if self._own is not None:
             self._own.close()
+
+    def _connect(self) -> None:
+        self._pid = os.getpid()
+        # a client does more than is needed here, and takes half as long again; but it alone
+        # knows about proxies
+        if _has_proxies():
+            self._own = self._client = httpx.Client(timeout=_timeouts(self._seconds))
+        else:
+            self._own = self._transport = _Pool()
 
     def _ask(self, request: Request) -> Response | NoResponse:
         built = _built(request, self._timeouts, self._client)

@@ -1,12 +1,17 @@
 """After a fork the child begins afresh: nothing of its parent's is used, or waited for."""
 
+import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import respx
 
+from kit import AsyncWorkflowClient, WorkflowClient
 from kit.client import background
 from kit.model.running import current
 from kit.model.workflow import Workflow
@@ -82,3 +87,64 @@ def test_what_belongs_to_the_parent_is_told_to_begin_afresh() -> None:
 
     assert in_child(act) == 0
     assert not held.fresh
+
+
+@contextmanager
+def counting() -> Iterator[tuple[str, list[int]]]:
+    """Give a site that acknowledges all it gets, and counts the connections made to it."""
+    made: list[int] = []
+
+    class Site(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            made.append(1)
+            super().setup()
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("x-awl-ack", "ack")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", made
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def loopback(network: respx.MockRouter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.chdir(tmp_path)
+    network.route(host="127.0.0.1").pass_through()
+
+
+@pytest.mark.usefixtures("loopback")
+def test_a_client_of_a_site_makes_connections_of_its_own_in_the_child() -> None:
+    with counting() as (url, made), WorkflowClient(url) as client:
+        client.send_event("a")
+        client.send_event("b")
+        assert len(made) == 1
+        assert in_child(lambda: client.send_event("c")) == 0
+        assert len(made) == 2
+        client.send_event("d")
+        assert len(made) == 2
+
+
+@pytest.mark.usefixtures("loopback")
+def test_an_async_client_is_used_on_the_childs_own_loop() -> None:
+    with counting() as (url, made), asyncio.Runner() as runner:
+        client = AsyncWorkflowClient(url)
+        runner.run(client.send_event("a"))
+        assert in_child(lambda: asyncio.run(client.send_event("b"))) == 0
+        runner.run(client.send_event("c"))
+        assert len(made) == 2
+        runner.run(client.aclose())
