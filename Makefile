@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo quick test check bench pictures fix schema install clean
+.PHONY: demo quick test test-deployed test-real test-fast test-3.13 test-javascript shuffle check bench fix schema install clean
 .DEFAULT_GOAL := test
 
 .venv/.ready: pyproject.toml
@@ -11,7 +11,6 @@ BIN := .venv/bin
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,test]'
 	@touch $@
-	@echo "kit is installed as $(BIN)/kit; to have it as kit: . $(BIN)/activate" >&2
 
 node_modules/.ready: package.json package-lock.json
 	npm ci --no-audit --no-fund
@@ -22,15 +21,51 @@ install: .venv/.ready
 demo: .venv/.ready ## run the seed document's example, durably, sleeps skipped
 	$(BIN)/kit run publish-draft --data '{"title": "Ship weekly digest"}' --fast
 
-quick: .venv/.ready ## the fast part: everything that needs no engine, build or boot
+quick: .venv/.ready ## the fast part of the tests: all that needs no engine, build, boot or kill
 	$(BIN)/python -m pytest --ignore=tests/real
 
-test: .venv/.ready node_modules/.ready ## every test, with branch coverage (gate: 95 %)
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
+test: .venv/.ready node_modules/.ready ## every test, two parts at a time, with branch coverage (gate: 95 %)
+	@$(BIN)/coverage erase
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(SYNC) $(PARTS)
+	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
-	node --test tests/deploy/function/js/*.test.mjs
+
+# The parts share nothing but the machine; the longest come first.
+PARTS := test-deployed test-real test-fast test-$(NEWER) test-javascript
+DEPLOYED := tests/real/bundle tests/real/test_deployed.py tests/real/test_wheel.py
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+test-deployed: .venv/.ready node_modules/.ready
+	$(BIN)/coverage run -m pytest $(DEPLOYED)
+
+test-real: .venv/.ready node_modules/.ready
+	$(BIN)/coverage run -m pytest tests/real $(DEPLOYED:%=--ignore=%)
+
+test-fast: .venv/.ready
+	$(BIN)/coverage run -m pytest --ignore=tests/real
+
+test-javascript: .venv/.ready node_modules/.ready
+	PYTHON=$(BIN)/python node --test tests/deploy/function/js/*.test.mjs
+
+# The fast part on a newer Python as well, where there is an archive of one beside the repository.
+NEWER := 3.13
+KIT_SHARED ?= ../shared
+ARCHIVE := $(firstword $(wildcard $(KIT_SHARED)/cpython/cpython-$(NEWER).*$(shell uname -m)*-linux-*.tar.gz))
+
+test-$(NEWER): $(if $(ARCHIVE),.venv$(NEWER)/.ready)
+	$(if $(ARCHIVE),.venv$(NEWER)/bin/python -m pytest --ignore=tests/real,@echo "skipped: the tests on Python $(NEWER); there is no archive of it in $(KIT_SHARED)/cpython")
+
+.venv$(NEWER)/.ready: pyproject.toml .venv/.ready
+	rm -rf .venv$(NEWER)
+	mkdir -p .venv$(NEWER)/base
+	tar -xzf $(ARCHIVE) -C .venv$(NEWER)/base --strip-components=1
+	.venv$(NEWER)/base/bin/python3 -m venv --without-pip .venv$(NEWER)
+	$(BIN)/python -m pip --python .venv$(NEWER)/bin/python install --quiet --disable-pip-version-check --editable '.[dev,test]'
+	@touch $@
+
+N ?= 20
+shuffle: .venv/.ready ## the fast part in N random orders in a row, on two busy cores
+	$(BIN)/python tests/real/shuffle.py $(N)
 
 check: .venv/.ready node_modules/.ready ## format, lint, types, import contract, schema drift
 	$(BIN)/ruff format --check .
@@ -48,9 +83,6 @@ fix: .venv/.ready
 schema: .venv/.ready
 	$(BIN)/kit schema --write
 
-pictures: .venv/.ready ## take the pictures in the docs anew
-	KIT_PICTURES=docs/images $(BIN)/python -m pytest tests/real/browser/test_pictures.py
-
 bench: .venv/.ready node_modules/.ready
 	$(BIN)/python benchmarks/imports.py
 	$(BIN)/python benchmarks/engine.py --seconds 2
@@ -58,4 +90,4 @@ bench: .venv/.ready node_modules/.ready
 	$(BIN)/python benchmarks/functions.py --boots 7
 
 clean:
-	rm -rf .venv node_modules .kit .coverage* .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv* node_modules .kit .coverage* .hypothesis .mypy_cache .ruff_cache .pytest_cache

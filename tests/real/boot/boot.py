@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import resource
+import select
 import signal
 import subprocess
 import tempfile
+import termios
 import threading
+import time
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +96,7 @@ class Booted:
         self._jail = jail
         self._env = dict(env or {})
         self._freezes = freeze
+        self._reading = threading.Lock()
         self._turn = threading.Lock()  # a sandbox has one invocation at a time
 
     def __enter__(self) -> Self:
@@ -114,13 +120,14 @@ class Booted:
             "LAMBDA_TASK_ROOT": self._jail.task_root(self.task),
             "_HANDLER": "___netlify-entry-point.handler",
         }
-        output = stack.enter_context(self._output.open("w"))
+        output = stack.enter_context(self._output.open("wb", buffering=0))
         self._process = subprocess.Popen(
             self._jail.command(self.task),
             env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
+            bufsize=0,  # nothing between the pipe and `log`
             start_new_session=True,
         )
         self.pid = self._process.pid
@@ -141,9 +148,13 @@ class Booted:
     def _read(self, output: Any) -> None:
         """Read what the function prints, to its end, which is the end of all its processes."""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            output.write(line.decode(errors="replace"))
-            output.flush()
+        pipe = self._process.stdout.fileno()
+        printed = b"more"
+        while printed:
+            select.select([pipe], [], [])
+            with self._reading:
+                printed = os.read(pipe, 1 << 16)
+                output.write(printed)
         status = self._process.wait()
         self._api.gone(f"the process ended with {status}")
 
@@ -159,7 +170,16 @@ class Booted:
 
     @property
     def log(self) -> str:
-        """What the function has printed."""
+        """What the function has printed, to the last byte that is in the pipe."""
+        while True:
+            with self._reading:
+                if self._process.stdout is None or self._process.stdout.closed:
+                    break
+                waiting = array("i", [0])
+                fcntl.ioctl(self._process.stdout, termios.FIONREAD, waiting)
+                if not waiting[0]:
+                    break
+            time.sleep(0.001)
         return self._output.read_text(errors="replace")
 
     def invoke(

@@ -15,7 +15,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-_CPYTHON = ROOT.parent / "shared" / "cpython"
+SHARED = Path(os.environ.get("KIT_SHARED") or ROOT.parent / "shared").absolute()
+"""What may lie beside the repository, or elsewhere if `KIT_SHARED` says so. Nothing needs it."""
+
 _LINK = 0o120000
 
 
@@ -25,7 +27,7 @@ def cpython_downloads(folder: Path) -> dict[str, str]:
 
     There it need not be downloaded; without it uv finds one, as for every user.
     """
-    archive = next(iter(sorted(_CPYTHON.glob("cpython-*.tar.gz"))), None)
+    archive = next(iter(sorted((SHARED / "cpython").glob("cpython-*.tar.gz"))), None)
     if archive is None:
         return {}
     version = archive.name.split("-")[1]

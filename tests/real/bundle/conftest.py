@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 
 from kit.deploy.bundle.build import build
-from kit.deploy.bundle.interpreter import DOWNLOADS, obtain, wanted_version
+from kit.deploy.bundle.interpreter import obtain, wanted_version
 from kit.deploy.bundle.options import BuildOptions
 from kit.deploy.bundle.report import Report
 from kit.deploy.bundle.tree import files_in
 from kit.model.errors import BuildError
 from kit.project.config import load
 from kit.project.scaffold import init
+from tests.real.boot.bundle import cpython_downloads
 
 REPOSITORY = Path(__file__).parents[3]
 LIBRARY = "@netlify/async-workloads"
@@ -55,35 +56,13 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     kept = ("PATH", "HOME", "PIP_", "UV_", "SSL_", "HTTP", "http", "NO_PROXY", "no_proxy", "LANG")
     environ = {name: value for name, value in os.environ.items() if name.startswith(kept)}
     folder = tmp_path_factory.mktemp("interpreter")
-    archives = sorted((REPOSITORY.parent / "shared" / "cpython").glob("cpython-3.13.5-*.tar.gz"))
-    if archives:
-        file = folder / "downloads.json"
-        file.write_text(json.dumps(_downloads(archives[0])))
-        return Builder({**environ, DOWNLOADS: file.as_uri(), "WORKFLOW_PYTHON": "3.13"})
+    if archive := cpython_downloads(folder):
+        return Builder({**environ, **archive})
     try:
         obtain(wanted_version(None), folder, environ)
     except BuildError:
         return Builder(environ, use_running=True)
     return Builder(environ)
-
-
-def _downloads(archive: Path) -> dict[str, Any]:
-    return {
-        "cpython-3.13.5-linux-x86_64-gnu": {
-            "name": "cpython",
-            "arch": {"family": "x86_64", "variant": None},
-            "os": "linux",
-            "libc": "gnu",
-            "major": 3,
-            "minor": 13,
-            "patch": 5,
-            "prerelease": "",
-            "url": archive.as_uri(),
-            "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
-            "variant": None,
-            "build": "20250612",
-        }
-    }
 
 
 @dataclass(frozen=True)
