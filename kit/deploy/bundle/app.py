@@ -31,6 +31,8 @@ _FOLDERS = frozenset({
 _SUFFIXES = (".pyc", ".pyi", ".js", ".mjs", ".cjs", ".ts", ".mts", ".jsx", ".tsx", ".map", ".log")
 _TESTS = ("conftest.py", "noxfile.py", "setup.py")
 _NOT_INCLUDED = (".git", ".kit", "node_modules")
+_SETTINGS = ("kit.yaml", "kit.yml", "pyproject.toml")
+"""The project's own settings, of which a function gets what concerns it, in another form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,8 @@ class _Walk:
 def _matches(root: Path, pattern: str) -> Iterator[str]:
     for file in sorted(root.glob(pattern)):
         path = file.relative_to(root)
-        if file.is_file() and not set(path.parts) & set(_NOT_INCLUDED):
+        is_apart = set(path.parts) & set(_NOT_INCLUDED) or str(path) in _SETTINGS
+        if file.is_file() and not is_apart:
             yield path.as_posix()
 
 

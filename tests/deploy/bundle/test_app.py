@@ -159,6 +159,12 @@ def test_what_is_included_on_purpose_is_taken(tmp_path: Path) -> None:
     assert [path for path in everywhere if path.endswith(".key")] == ["lib/b.key", "lib/server.key"]
 
 
+def test_the_projects_settings_go_in_one_form_only(tmp_path: Path) -> None:
+    fill(tmp_path, "lib/a.py", "kit.yaml", "pyproject.toml", "README.md")
+
+    assert find_sources(tmp_path, include=["*"]).paths == ("README.md", "lib/a.py")
+
+
 def test_a_file_that_cannot_be_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
