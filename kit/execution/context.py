@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from kit.execution.calling import stay
 from kit.execution.invocation import Invocation
+from kit.execution.threads import stay
 from kit.model.duration import Duration
 from kit.model.errors import Suspend
 from kit.model.event import Event, check_priority, derived_id, event_due, when_asked

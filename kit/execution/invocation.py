@@ -338,7 +338,7 @@ class Invocation:
         failure: Exception | None = None
         is_cut_off = has_ended = False
         try:
-            value = await call(function, args, kwargs)
+            value = await call(function, args, kwargs, (self.delivery.event.id, step_id))
             has_ended = True
             text, value = value_envelope(value, function, step_id)
         except Exception as error:  # noqa: BLE001 - the handler gets it

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kit.execution import calling
+from kit.execution import threads
 from kit.execution.calling import call, is_async
 
 where: contextvars.ContextVar[str] = contextvars.ContextVar("where", default="nowhere")
@@ -115,10 +115,10 @@ async def test_threads_are_used_again_and_few_are_kept() -> None:
     together = threading.Barrier(60, timeout=60)
     await asyncio.gather(*(call(together.wait, (), {}) for _ in range(60)))
     for _ in range(200):
-        if len(calling._idle) == calling._KEPT_IDLE:
+        if len(threads._idle) == threads._KEPT_IDLE:
             break
         await asyncio.sleep(0.01)
-    assert len(calling._idle) == calling._KEPT_IDLE
+    assert len(threads._idle) == threads._KEPT_IDLE
     before = threading.active_count()
     assert await call(threading.active_count, (), {}) == before
 
@@ -150,3 +150,34 @@ def test_a_call_that_outlives_its_loop_ends_in_silence() -> None:
     go_on.set()
     assert done.wait(5)
     time.sleep(0.05)  # the thread finds the loop closed
+
+
+async def test_one_call_at_a_time_has_a_key_even_if_nobody_waits_for_the_last() -> None:
+    go_on, began = threading.Event(), threading.Event()
+    log: list[str] = []
+
+    def first() -> None:
+        began.set()
+        go_on.wait()
+        log.append("first")
+
+    waiting = asyncio.create_task(call(first, (), {}, "key"))
+    while not began.is_set():
+        await asyncio.sleep(0.001)
+    waiting.cancel()
+    second = asyncio.create_task(call(log.append, ("second",), {}, "key"))
+    await call(log.append, ("other",), {}, "another key")
+    go_on.set()
+    await second
+
+    assert log == ["other", "first", "second"]
+
+
+async def test_a_call_that_takes_long_holds_up_no_other() -> None:
+    go_on = threading.Event()
+    slow = [asyncio.create_task(call(go_on.wait, (), {})) for _ in range(20)]
+    quick = [asyncio.create_task(call(int, (n,), {})) for n in range(200)]
+
+    assert await asyncio.wait_for(asyncio.gather(*quick), 30) == list(range(200))
+    go_on.set()
+    await asyncio.gather(*slow)

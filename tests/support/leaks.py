@@ -30,7 +30,7 @@ REPOSITORY = Path(__file__).parents[2]
 GRACE_SECONDS = 5.0
 """How long what is ending may take to end, on a busy machine. Only a leak costs that time."""
 
-IDLE_WORKERS = {"kit-plain": "kit/execution/calling.py"}
+IDLE_WORKERS = {"kit-plain": "kit/execution/threads.py"}
 """Threads that wait for more work, by name, and the file they wait in; they hold up no exit."""
 
 UNSTOPPABLE = "unstoppable"
