@@ -6,6 +6,9 @@ import asyncio
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from kit.model.errors import NotSupportedError
+from kit.model.running import current
+
 if TYPE_CHECKING:
     from kit.client.provider import Provider, Receipt
     from kit.model.run import RunDetails, RunStatus
@@ -59,11 +62,14 @@ class WorkflowRun:
         Wait until the run has ended, and return its result as plain data.
 
         Raises:
+            NotSupportedError: If it is asked for within a handler or step.
             TimeoutError: If it has not ended after *timeout* seconds; it goes on.
             RunFailed: If it gave up; `error` says with what.
             RunCancelled: If it was stopped.
             RunTimedOut: If it took longer than its workflow allows.
         """
+        if current.get() is not None:
+            raise _within_a_run(self.provider)
         await self._sent()
         async with asyncio.timeout(timeout):
             run = await self._source.wait(self.id)
@@ -88,3 +94,12 @@ class WorkflowRun:
         if self._sending is not None:
             receipt = await asyncio.wrap_future(self._sending)
             self.native, self.existed = receipt.native, receipt.existed
+
+
+def _within_a_run(provider: str) -> NotSupportedError:
+    remedy = (
+        "A handler is run again from its top after each pause, and would wait again each time, in"
+        " the way of the run it waits for. Let that one send an event when it is done, or look at"
+        " its status() in steps, with sleeps between them."
+    )
+    return NotSupportedError("waiting for a run within a run", provider, remedy)

@@ -32,14 +32,16 @@ class Step:
         self._invocation = invocation
 
     @overload
-    async def run(
+    def run(
         self, step_id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T: ...
+    ) -> Coroutine[Any, Any, T]: ...
     @overload
-    async def run(
+    def run(
         self, step_id: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T: ...
-    async def run(self, step_id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    ) -> Coroutine[Any, Any, T]: ...
+    def run(
+        self, step_id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Coroutine[Any, Any, Any]:
         """
         Return what *fn* comes to; once it has, it is not called again in this run.
 
@@ -49,29 +51,32 @@ class Step:
 
         Raises:
             Exception: What *fn* raised; or `StepError` if JSON cannot carry that.
-            StepUsageError: If the id was used before in this invocation.
+            StepUsageError: If the id was used before in this invocation. Also, at the handler's
+                end, if this was never awaited.
             ReplayError: If the code no longer fits what the run has recorded.
         """
-        return await self._invocation.run_step(step_id, fn, args, kwargs)
+        step = self._invocation.run_step(step_id, fn, args, kwargs)
+        return self._invocation.promised.note(f"step {step_id!r}", step)
 
-    async def sleep(self, step_id: str, duration: Duration | datetime, /) -> None:
+    def sleep(self, step_id: str, duration: Duration | datetime, /) -> Coroutine[Any, Any, None]:
         """
         Pause the run for *duration*, or until an aware datetime. It costs nothing meanwhile.
 
         Raises:
             ValueError: If *duration* is malformed, or a datetime without a time zone.
+            StepUsageError: As `run`.
         """
-        await self._invocation.sleep(step_id, duration)
+        sleep = self._invocation.sleep(step_id, duration)
+        return self._invocation.promised.note(f"sleep {step_id!r}", sleep)
 
 
 class PlainStep:
     """Steps of a plain handler, which runs in a thread: the same, without `await`."""
 
-    __slots__ = ("_loop", "_step")
+    __slots__ = ("_invocation",)
 
-    def __init__(self, step: Step, loop: asyncio.AbstractEventLoop) -> None:
-        self._step = step
-        self._loop = loop
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
 
     @overload
     def run(
@@ -81,11 +86,11 @@ class PlainStep:
     def run(self, step_id: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
     def run(self, step_id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Return what *fn* comes to; see `Step.run`."""
-        return _wait(self._step.run(step_id, fn, *args, **kwargs), self._loop)
+        return _wait(self._invocation.run_step(step_id, fn, args, kwargs), self._invocation.loop)
 
     def sleep(self, step_id: str, duration: Duration | datetime, /) -> None:
         """Pause the run; see `Step.sleep`."""
-        _wait(self._step.sleep(step_id, duration), self._loop)
+        _wait(self._invocation.sleep(step_id, duration), self._invocation.loop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ class Context(_Facts):
 
     step: Step
 
-    async def send_event(
+    def send_event(
         self,
         name: str,
         data: Any = None,
@@ -126,7 +131,7 @@ class Context(_Facts):
         delay_until: datetime | None = None,
         priority: int | None = None,
         id: str | None = None,
-    ) -> str:
+    ) -> Coroutine[Any, Any, str]:
         """
         Send an event and return its id; a replay does not send it again.
 
@@ -137,7 +142,8 @@ class Context(_Facts):
             PayloadError: If *data* would not arrive unchanged.
             SendError: If the event did not get through.
         """
-        return await _send(self, name, data, delay, delay_until, priority, id)
+        sending = _send(self, name, data, delay, delay_until, priority, id)
+        return self._invocation.promised.note(f"event {name!r}", sending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,7 @@ class PlainContext(_Facts):
     ) -> str:
         """Send an event and return its id; see `Context.send_event`."""
         sending = _send(self, name, data, delay, delay_until, priority, id)
-        return _wait(sending, self.step._loop)
+        return _wait(sending, self._invocation.loop)
 
 
 async def _send(

@@ -31,7 +31,7 @@ from kit.model.delivery import (
     Suspended,
 )
 from kit.model.duration import to_milliseconds
-from kit.model.errors import PayloadError, ReplayError, WorkflowError
+from kit.model.errors import PayloadError, ReplayError, StepUsageError, WorkflowError
 from kit.model.failure import failure_of
 from kit.model.workflow import Workflow, takes
 
@@ -89,6 +89,7 @@ async def execute(
     else:
         return _outcome(workflow, invocation)
     finally:
+        invocation.promised.close(gate.coroutines)
         await gate.close(CLEAN_UP_SECONDS if clean_up is None else clean_up)
 
 
@@ -113,7 +114,6 @@ async def _run_handler(workflow: Workflow[..., Any], input: Any, invocation: Inv
 
 def _context(workflow: Workflow[..., Any], invocation: Invocation) -> Context | PlainContext:
     delivery = invocation.delivery
-    step = Step(invocation)
     facts = (
         delivery.provider,
         delivery.event.id,
@@ -122,8 +122,8 @@ def _context(workflow: Workflow[..., Any], invocation: Invocation) -> Context | 
         invocation,
     )
     if invocation.gate.is_plain:
-        return PlainContext(*facts, step=PlainStep(step, asyncio.get_running_loop()))
-    return Context(*facts, step=step)
+        return PlainContext(*facts, step=PlainStep(invocation))
+    return Context(*facts, step=Step(invocation))
 
 
 def _outcome(workflow: Workflow[..., Any], invocation: Invocation) -> Outcome:
@@ -141,9 +141,20 @@ def _outcome(workflow: Workflow[..., Any], invocation: Invocation) -> Outcome:
         return _failure(workflow, invocation, raised)
     if invocation.gate.held:  # it has passed by what is to answer first
         return _suspended(invocation)
+    forgotten = invocation.promised.forgotten()
+    if forgotten:
+        return _failure(workflow, invocation, _never_awaited(forgotten))
     if invocation.memory.missed:
         return _failure(workflow, invocation, _missed(invocation))
     return Completed(main.result(), invocation.memory.take())
+
+
+def _never_awaited(forgotten: list[str]) -> StepUsageError:
+    msg = (
+        f"the handler ended with {', '.join(forgotten)} never awaited, so that nothing of it has"
+        " happened: write `await` before it, or await the task that it is given to"
+    )
+    return StepUsageError(msg, step_id=forgotten[0])
 
 
 def _missed(invocation: Invocation) -> ReplayError:

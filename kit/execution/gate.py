@@ -105,6 +105,11 @@ class Gate:
         """Whether only the running task can ask for anything."""
         return len(self._tasks) == (2 if self.is_plain else 1)
 
+    @property
+    def coroutines(self) -> list[object]:
+        """What the tasks of the invocation run."""
+        return [task.get_coro() for task in self._tasks]
+
     def _task_ended(self, task: Task) -> None:
         self._tasks.discard(task)
         self._elsewhere.discard(task)

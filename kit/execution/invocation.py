@@ -15,6 +15,7 @@ goes on when, `gate`; who is to blame for a failed attempt, `failures`.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,6 +29,7 @@ from kit.execution.envelope import as_inner, error_envelope, portable, value_env
 from kit.execution.failures import Failures
 from kit.execution.gate import Gate
 from kit.execution.memory import CHANGED, Memory
+from kit.execution.promised import Promised
 from kit.execution.sends import Sends, checkpoint_of
 from kit.execution.tasks import owner
 from kit.model.delivery import AfterStep, Checkpoint, Checkpointer, CheckpointKind, Delivery, Sleep
@@ -59,6 +61,7 @@ class Invocation:
         self.failures = Failures()
         self.gate = Gate(self._go_on, self._stuck)
         self.sleeps: dict[str, Sleep] = {}
+        self.promised = Promised()
         self.broken: Exception | None = None  # the outcome, whatever the handler does with it
         self.stopping = False
         self.loop = self.gate.loop
@@ -85,6 +88,8 @@ class Invocation:
     ) -> Any:
         """Answer a step from memory, or run it and record what it came to."""
         outer = await self._enter()
+        if not callable(function):
+            self.refuse(_no_function(step_id, function))
         known = self._ask(step_id, CheckpointKind.STEP)
         if known is not None:
             await self._turn(known)
@@ -494,6 +499,19 @@ def _raise(failure: Exception) -> NoReturn:
     finally:
         if context is not None:
             failure.__context__ = context
+
+
+def _no_function(step_id: str, given: Any) -> StepUsageError:
+    if inspect.iscoroutine(given):
+        given.close()
+        name = given.__name__
+    else:
+        name = "f"
+    msg = (
+        f"step {step_id!r} is given {given!r:.100}, not a function; did you forget that the step"
+        f" calls it? Write step.run({step_id!r}, {name}) and its arguments, not {name}(…)"
+    )
+    return StepUsageError(msg, step_id=step_id)
 
 
 def _future() -> asyncio.Future[Any]:

@@ -9,6 +9,7 @@ cannot encode, or would not keep whole, is refused. Plain data needs no pydantic
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, get_args
 from weakref import WeakKeyDictionary
@@ -42,6 +43,10 @@ def encode_value(value: Any, function: Callable[..., Any], what: str) -> tuple[s
     """
     if value is None:
         return "null", None
+    if inspect.iscoroutine(value):
+        value.close()
+        msg = f"{what} is a coroutine: did you forget to await {value.__name__}(…) in its function?"
+        raise PayloadError(msg)
     adapter = _adapter(function)
     if adapter is not None:
         return _annotated(value, adapter, what)

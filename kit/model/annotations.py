@@ -29,6 +29,10 @@ def dump_result(value: Any) -> str:
     """
     if value is None:
         return "null"
+    if inspect.iscoroutine(value):
+        value.close()
+        msg = f"the result is a coroutine: did you forget to await {value.__name__}(…)?"
+        raise PayloadError(msg)
     try:
         return dump(value, "the result")
     except PayloadError as error:

@@ -75,10 +75,10 @@ class RetryPolicy(Frozen):
 
         Of several errors in a group, one that is final decides; else the last `RetryAfter`.
         """
-        from kit.model.errors import ReplayError, StepUsageError
+        from kit.model.errors import NotSupportedError, ReplayError, StepUsageError
         from kit.model.signals import DoNotRetry, RetryAfter
 
-        final = (DoNotRetry, ReplayError, StepUsageError)
+        final = (DoNotRetry, NotSupportedError, ReplayError, StepUsageError)
         causes = list(_single(error))
         if attempt >= self.max_retries or any(isinstance(each, final) for each in causes):
             return None

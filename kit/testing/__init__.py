@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kit.testing.stage import Played as Played
+    from kit.testing.stage import Stage as Stage
     from kit.testing.stage import aplay as aplay
     from kit.testing.stage import play as play
 
-__all__ = ["Played", "aplay", "play"]
+__all__ = ["Played", "Stage", "aplay", "play"]
 
 
 def __getattr__(name: str) -> Any:

@@ -114,8 +114,8 @@ class Stage:
     Where *workflow* answers *event*, one delivery at a time: its clock, record and attempt.
 
     It is the checkpointer of its deliveries, and counts what it commits: with `crash_at`, the
-    commit of that number, from 1, is the last thing that happens. Set `stopped` to end the run at
-    its next step or sleep.
+    commit of that number, from 1, is the last thing that happens; with `loses_outcome`, what the
+    next delivery comes to is. Set `stopped` to end the run at its next step or sleep.
     """
 
     def __init__(
@@ -126,6 +126,7 @@ class Stage:
         self.after_step = after_step
         self.stopped = False
         self.crash_at: int | None = None
+        self.loses_outcome = False
         self.clock = START
         self.attempt = 0
         self.due = START
@@ -173,8 +174,8 @@ class Stage:
             if not running.done():
                 running.cancel()
                 await asyncio.wait([running])
-        if self._crashed.done():
-            self.outcome = None
+        if self._crashed.done() or self.loses_outcome:
+            self.outcome, self.loses_outcome = None, False
         else:
             self.outcome = running.result()
             self._take(self.outcome)

@@ -1,0 +1,148 @@
+"""What must not look like success: things forgotten, and things that cannot work."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kit.client.handle import WorkflowRun
+from kit.execution.context import Context, PlainContext
+from kit.model.delivery import AfterStep, Completed, Failed
+
+if TYPE_CHECKING:
+    from conftest import Deliver
+
+
+async def one() -> int:
+    return 1
+
+
+def plain_one() -> int:
+    return 1
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        (lambda context: context.step.run("a", one), "step 'a'"),
+        (lambda context: context.step.sleep("nap", 1), "sleep 'nap'"),
+        (lambda context: context.send_event("e"), "event 'e'"),
+    ],
+)
+async def test_what_is_never_awaited_is_an_error_that_names_it(
+    deliver: Deliver, after: AfterStep, ask: Any, what: str
+) -> None:
+    async def handler(input: Any, context: Context) -> str:
+        ask(context)
+        return "as if it had happened"
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stage = await deliver(handler, after=after)
+
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.failure.type == "StepUsageError"
+    assert stage.outcome.failure.message.startswith(f"the handler ended with {what} never awaited")
+    assert stage.outcome.retry_in is None
+
+
+async def test_what_is_given_to_a_task_or_awaited_later_is_not_forgotten(
+    deliver: Deliver,
+) -> None:
+    async def handler(input: Any, context: Context) -> int:
+        first = context.step.run("first", one)
+        task = asyncio.create_task(context.step.run("second", one))
+        return await task + await first
+
+    stage = await deliver(handler, after=AfterStep.COMMIT)
+    assert stage.outcome == Completed("2")
+
+
+async def test_a_failure_counts_for_more_than_what_was_forgotten(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        context.step.run("a", one)
+        raise ValueError("first of all")
+
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.failure.message == "first of all"
+
+
+async def calls_too_early(input: Any, context: Context) -> None:
+    await context.step.run("x", one())  # type: ignore[call-overload]
+
+
+async def calls_a_plain_one_too_early(input: Any, context: Context) -> None:
+    await context.step.run("x", plain_one())  # type: ignore[call-overload]
+
+
+def calls_too_early_plainly(input: Any, context: PlainContext) -> None:
+    context.step.run("x", plain_one())  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("handler", "said"),
+    [
+        (calls_too_early, "Write step.run('x', one) and its arguments, not one(…)"),
+        (calls_a_plain_one_too_early, "step 'x' is given 1, not a function; did you forget"),
+        (calls_too_early_plainly, "step 'x' is given 1, not a function; did you forget"),
+    ],
+)
+async def test_a_call_in_the_place_of_a_function_says_so(
+    deliver: Deliver, handler: Any, said: str
+) -> None:
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Failed)
+    assert said in stage.outcome.failure.message
+    assert stage.outcome.retry_in is None
+    assert stage.started == []
+
+
+async def returns_a_coroutine() -> Any:
+    return one()
+
+
+async def in_a_step(input: Any, context: Context) -> None:
+    await context.step.run("x", returns_a_coroutine)
+
+
+async def as_a_result(input: Any, context: Context) -> Any:
+    return one()
+
+
+@pytest.mark.parametrize("handler", [in_a_step, as_a_result])
+async def test_a_coroutine_in_the_place_of_a_value_says_so(deliver: Deliver, handler: Any) -> None:
+    stage = await deliver(handler)
+    assert isinstance(stage.outcome, Failed)
+    assert "is a coroutine: did you forget to await one(…)" in stage.outcome.failure.message
+    assert stage.outcome.retry_in is None
+
+
+async def test_waiting_for_a_child_run_is_refused_in_a_handler_and_in_a_step(
+    deliver: Deliver,
+) -> None:
+    child = WorkflowRun("id", "child", SimpleNamespace(name="local"))  # type: ignore[arg-type]
+
+    async def in_handler(input: Any, context: Context) -> Any:
+        return await child.result()
+
+    async def in_async_step(input: Any, context: Context) -> Any:
+        return await context.step.run("wait", child.result)
+
+    async def in_plain_step(input: Any, context: Context) -> Any:
+        return await context.step.run("wait", lambda: child.result())
+
+    async def in_branch(input: Any, context: Context) -> Any:
+        return await asyncio.gather(child.result(timeout=5))
+
+    for handler in (in_handler, in_async_step, in_plain_step, in_branch):
+        stage = await deliver(handler, after=AfterStep.COMMIT)
+        assert isinstance(stage.outcome, Failed)
+        assert stage.outcome.failure.code == "NOT_SUPPORTED_WAITING_FOR_A_RUN_WITHIN_A_RUN"
+        assert "Let that one send an event when it is done" in stage.outcome.failure.message
+        assert stage.outcome.retry_in is None
