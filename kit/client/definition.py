@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 
 from kit.model.duration import Duration, parse_duration
 from kit.model.retry import DEFAULT_MAX_RETRIES, Backoff, RetryPolicy
-from kit.model.workflow import Checkpoints, Workflow
+from kit.model.workflow import Checkpoints, StoreName, Workflow
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,7 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 I = TypeVar("I")  # noqa: E741 - the input
 
-_OPTIONS = ("name", "timeout", "max_retries", "backoff", "background", "checkpoints")
+_OPTIONS = ("name", "timeout", "max_retries", "backoff", "background", "checkpoints", "store")
 _LIKE_THE_FUNCTION = ("__module__", "__name__", "__qualname__", "__doc__")
 
 
@@ -107,6 +107,7 @@ def define_workflow(
     backoff: Backoff = None,
     background: bool = False,
     checkpoints: Checkpoints = "each",
+    store: StoreName | None = None,
 ) -> DefinedWorkflow[P, R]: ...
 
 
@@ -120,6 +121,7 @@ def define_workflow(
     backoff: Backoff = None,
     background: bool = False,
     checkpoints: Checkpoints = "each",
+    store: StoreName | None = None,
 ) -> Callable[[Callable[P, R]], DefinedWorkflow[P, R]]: ...
 
 
@@ -132,6 +134,7 @@ def define_workflow(
     backoff: Backoff = None,
     background: bool = False,
     checkpoints: Checkpoints = "each",
+    store: StoreName | None = None,
     **unknown: Any,
 ) -> Any:
     """
@@ -142,7 +145,9 @@ def define_workflow(
     the run is tried again up to *max_retries* times, after the waits of *backoff*: a list of
     durations (the last one repeats) or a function of the coming attempt. *background* lets an
     invocation take fifteen minutes on Netlify. With *checkpoints* `"gather"`, finished
-    steps are handed over together at the next pause, not each.
+    steps are handed over together at the next pause, not each. *store* is where checkpoints
+    live on Netlify: `"awl"`, in the event itself, or `"blobs"`, in a record that can be looked at
+    and stopped; the settings' `store` if not given.
 
     Raises:
         TypeError: If *handler* is no function of that kind, or an option does not exist.
@@ -156,6 +161,7 @@ def define_workflow(
         retry=RetryPolicy(max_retries, _settled(backoff)),
         background=background,
         checkpoints=checkpoints,
+        store=store,
         # as typing.NamedTuple does: discovery tells a file's own workflow from an imported one
         defined_in=sys._getframe(1).f_globals.get("__name__", ""),
     )

@@ -99,15 +99,9 @@ def resolve(config: Config, catalog: Catalog) -> Provider:
         WorkflowDisabledError: If workflows are switched off.
         ConfigError: If the provider lacks a setting, or cannot do what one asks for.
     """
-    settings = config.get_workflow()
+    config.get_workflow()  # unless workflows are switched off
     if config.provider == "local":
         return _local(config, catalog)
-    if settings.store == "blobs":
-        msg = (
-            "store: blobs (WORKFLOW_STORE) is not available in this version of the kit; leave it"
-            " out, and checkpoints travel in the event itself (store: awl)"
-        )
-        raise ConfigError(msg)
     from kit.client.netlify import NetlifyProvider
 
     return NetlifyProvider(config)

@@ -29,14 +29,18 @@ R = TypeVar("R")
 Checkpoints = Literal["each", "gather"]
 """`each` finished step is stored before the next begins, or they are `gather`ed until a pause."""
 
+StoreName = Literal["awl", "blobs"]
+"""Where checkpoints live on Netlify: in the event itself, or in a record in Netlify Blobs."""
+
 
 class Workflow(Frozen, Generic[P, R]):
     """
     A definition: the handler, and the policy around it; not to be changed once made.
 
     Calling it calls the plain handler. `timeout` bounds a whole run, from its first attempt to its
-    end, sleeps and waits included; Netlify does not enforce it. `name` is None until
-    discovery has named the workflow after its file.
+    end, sleeps and waits included; on Netlify it is enforced with `store` "blobs" only. `name` is
+    None until discovery has named the workflow after its file. `store` is None where the
+    settings say it.
     """
 
     handler: Callable[P, R]
@@ -45,8 +49,9 @@ class Workflow(Frozen, Generic[P, R]):
     retry: RetryPolicy
     background: bool
     checkpoints: Checkpoints
+    store: StoreName | None
 
-    __slots__ = ("background", "checkpoints", "handler", "name", "retry", "timeout")
+    __slots__ = ("background", "checkpoints", "handler", "name", "retry", "store", "timeout")
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Workflow(Frozen, Generic[P, R]):
         retry: RetryPolicy | None = None,
         background: bool = False,
         checkpoints: Checkpoints = "each",
+        store: StoreName | None = None,
     ) -> None:
         self._set(
             handler=handler,
@@ -64,6 +70,7 @@ class Workflow(Frozen, Generic[P, R]):
             retry=retry or RetryPolicy(),
             background=background,
             checkpoints=checkpoints,
+            store=store,
         )
         self._check()
 
@@ -75,6 +82,9 @@ class Workflow(Frozen, Generic[P, R]):
             check_name(self.name)
         if self.checkpoints not in ("each", "gather"):
             msg = f'checkpoints must be "each" or "gather", not {self.checkpoints!r}'
+            raise ValueError(msg)
+        if self.store not in (None, "awl", "blobs"):
+            msg = f'store must be "awl" or "blobs", not {self.store!r}'
             raise ValueError(msg)
         if self.timeout is not None and self.timeout <= timedelta():
             msg = f"timeout must be longer than nothing, not {self.timeout}"

@@ -81,7 +81,7 @@ class WorkflowConfig(BaseModel):
     store: Literal["awl", "blobs"] = Field(
         "awl",
         description="Where checkpoints live on Netlify: in the event itself (awl), or in a run "
-        "record in Netlify Blobs (blobs: not available yet, refused when it would be used).",
+        "record in Netlify Blobs (blobs), which can be looked at and stopped.",
     )
     path: str = Field(
         ".kit/runs.db",

@@ -36,6 +36,7 @@ def test_a_decorator_with_arguments_sets_the_policy() -> None:
         backoff=["1 second", 60],
         background=True,
         checkpoints="gather",
+        store="blobs",
     )
     def handler() -> None: ...
 
@@ -43,6 +44,7 @@ def test_a_decorator_with_arguments_sets_the_policy() -> None:
     assert handler.timeout == timedelta(minutes=5)
     assert handler.retry.schedule() == (timedelta(seconds=1), timedelta(seconds=60))
     assert (handler.background, handler.checkpoints) == (True, "gather")
+    assert handler.store == "blobs"
 
 
 def test_a_decorator_with_empty_parentheses_is_the_bare_one() -> None:
@@ -143,6 +145,7 @@ def test_a_handler_with_too_many_parameters_is_refused() -> None:
         ({"backoff": [0]}, "not honoured"),
         ({"name": " x"}, "no event name"),
         ({"checkpoints": "never"}, '"each" or "gather"'),
+        ({"store": "sqlite"}, '"awl" or "blobs"'),
     ],
 )
 def test_a_value_out_of_bounds_is_refused(options: dict[str, Any], problem: str) -> None:

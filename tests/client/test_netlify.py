@@ -445,8 +445,3 @@ async def test_an_unknown_name_is_no_error_here_but_it_is_where_runs_are_local(
     async with using(tmp_path):
         with pytest.raises(WorkflowNotFoundError):
             await run_workflow("nobody")
-
-
-def test_a_store_that_does_not_exist_yet_is_refused_rather_than_ignored(tmp_path):
-    with pytest.raises(ConfigError, match="store: blobs"):
-        resolve(load(tmp_path, environ=ENVIRON, store="blobs"), Catalog())

@@ -68,7 +68,7 @@ def make_rig() -> type[Rig]:
     return _rig.Rig
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def link_packages() -> Callable[[Path], None]:
     """Let functions in a folder import the installed packages."""
     return _rig.link_packages

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from kit.deploy.bundle import entries, manifest, ownership
@@ -118,7 +119,9 @@ def _bundled(
     findings += raise_errors(_problems(options, done, parts), strict=options.check)
     workflows = _inspected(bundler, done, modules)
     raise_errors(_lacking(options, workflows), strict=options.check)
-    planned = plan(workflows, modules, options.config.get_workflow().bundle)
+    settings = options.config.get_workflow()
+    settled = [replace(each, store=each.store or settings.store) for each in workflows]
+    planned = plan(settled, modules, settings.bundle)
     _write_manifest(bundler, workflows, modules)
     return Report(
         python=bundler.python.version,

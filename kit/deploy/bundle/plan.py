@@ -18,6 +18,7 @@ from typing import Literal
 
 from kit.model.errors import BuildError
 from kit.model.retry import DEFAULT_MAX_RETRIES
+from kit.model.workflow import StoreName
 
 Grouping = Literal["shared", "per-workflow"]
 
@@ -37,13 +38,19 @@ _PARAMETER = re.compile(r"\[([A-Za-z_][A-Za-z0-9_]*)\]")
 
 @dataclass(frozen=True, slots=True)
 class WorkflowFacts:
-    """What there is to know of a workflow to deploy it. `backoff` is in milliseconds."""
+    """
+    What there is to know of a workflow to deploy it. `backoff` and `timeout` are in milliseconds.
+
+    `store` is None where the settings say it.
+    """
 
     name: str
     path: str
     max_retries: int = DEFAULT_MAX_RETRIES
     backoff: tuple[int, ...] | None = None
     background: bool = False
+    timeout: int | None = None
+    store: StoreName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,24 @@ class HttpEntry:
         return self.module.path
 
 
-Entry = WorkflowEntry | HttpEntry
+@dataclass(frozen=True, slots=True)
+class RecordsEntry:
+    """A function that sees to the records of runs, all of JavaScript."""
+
+    name: Literal["kit-runs", "kit-retention"]
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"{self.name}.mjs"
+
+    @property
+    def about(self) -> str:
+        """What it serves, for messages."""
+        return "the runs API" if self.name == "kit-runs" else "the end of old runs"
+
+
+Entry = WorkflowEntry | HttpEntry | RecordsEntry
 
 
 def plan(
@@ -123,11 +147,15 @@ def plan(
         entry = HttpEntry(http_name(module), module)
         _claim(owners, entry.name, module.path)
         entries.append(entry)
+    if any(workflow.store == "blobs" for same in by_name.values() for workflow in same):
+        entries += [RecordsEntry("kit-runs"), RecordsEntry("kit-retention")]
     return tuple(sorted(entries, key=lambda entry: entry.name))
 
 
 def shared_name(workflow: WorkflowFacts) -> str:
     """Return the name of the function that serves all workflows with this one's settings."""
+    if workflow.store == "blobs":  # its retries are seen to in the record
+        return "kit-workflows-blobs" + (BACKGROUND if workflow.background else "")
     settings = (workflow.max_retries, workflow.backoff)
     name = "kit-workflows"
     if settings != (DEFAULT_MAX_RETRIES, None):
@@ -138,7 +166,8 @@ def shared_name(workflow: WorkflowFacts) -> str:
 
 def own_name(workflow: WorkflowFacts) -> str:
     """Return the name of the function that serves this workflow alone."""
-    suffix = BACKGROUND if workflow.background else ""
+    suffix = "-blobs" if workflow.store == "blobs" else ""
+    suffix += BACKGROUND if workflow.background else ""
     return _function_name("kit-workflow-", workflow.name.lower(), suffix)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from kit.deploy.bundle.checks import megabytes
 from kit.deploy.bundle.findings import Finding
-from kit.deploy.bundle.plan import Entry, HttpEntry
+from kit.deploy.bundle.plan import Entry, HttpEntry, RecordsEntry
 from kit.deploy.bundle.target import MAX_UNZIPPED, MAX_ZIPPED
 from kit.deploy.bundle.tree import Size
 
@@ -63,8 +63,8 @@ class Report:
         for path, entry in self.entries.items():
             where = f" at {entry.module.route}" if isinstance(entry, HttpEntry) else ""
             yield f"{path}: {entry.about}{where}"
-        if self.entries:
-            count = len(self.entries)
+        count = sum(not isinstance(entry, RecordsEntry) for entry in self.entries.values())
+        if count:
             size = self.total
             yield (
                 f"{count} function{'s' * (count > 1)} with Python {self.python}, each"
@@ -101,6 +101,8 @@ def _row(name: str, size: Size) -> str:
 def _entry_json(path: str, entry: Entry) -> dict[str, Any]:
     if isinstance(entry, HttpEntry):
         return {"file": path, "path": entry.module.route, "source": entry.module.path}
+    if isinstance(entry, RecordsEntry):
+        return {"file": path, "about": entry.about}
     return {
         "file": path,
         "workflows": [workflow.name for workflow in entry.workflows],

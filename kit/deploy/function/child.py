@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +33,7 @@ from kit.deploy.function.protocol import (
     Invoke,
     Prepare,
     Request,
+    Said,
     Took,
     call_of,
     decode,
@@ -85,6 +87,7 @@ class Child:
         self._logs = logs
         self._tasks: set[asyncio.Task[None]] = set()
         self._exchanges: dict[int, Any] = {}
+        self._recordings: dict[int, Any] = {}
 
     def receive(self, line: bytes) -> None:
         """Do what a line from Node asks for."""
@@ -93,16 +96,18 @@ class Child:
         except Exception as error:  # noqa: BLE001 - whatever it is: Node waits for an end
             self._refuse(line, error)
             return
-        if isinstance(frame, Body | Took | Gone):
-            exchange = self._exchanges.get(frame.number)
-            if exchange is not None:
-                exchange.receive(frame)
+        if isinstance(frame, Body | Took | Gone | Said):
+            of_call = self._recordings if isinstance(frame, Said) else self._exchanges
+            if frame.number in of_call:  # else the call has ended
+                of_call[frame.number].receive(frame)
         elif isinstance(frame, Prepare):
             with suppress(Exception):  # if it fails, it will fail again when it counts
                 self.loader.workflow(frame.workflow)
         else:
             if isinstance(frame, Request):
                 self._begin_exchange(frame)
+            elif frame.run is not None:
+                self._begin_recording(frame.number)
             task = asyncio.create_task(self._carry_out(frame))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -122,6 +127,14 @@ class Child:
         )
 
         self._exchanges[request.number] = Exchange(request, self._channel.send)
+
+    def _begin_recording(self, number: int) -> None:
+        from kit.deploy.function.recording import Recording  # as above
+
+        def say(said: Frame) -> None:
+            self._channel.send({**said, "call": number})
+
+        self._recordings[number] = Recording(say)
 
     async def _carry_out(self, frame: Invoke | Request) -> None:
         """Do one call, and in any case say what came of it."""
@@ -143,14 +156,50 @@ class Child:
         )
         await _flush(max(0.1, min(FLUSH_SECONDS, left - 0.2)))
         self._logs.finish(frame.number)
+        self._recordings.pop(frame.number, None)
         self._channel.send({**said, "call": frame.number})
 
     async def _invoke(self, frame: Invoke, time_left: float | None) -> Frame:
         running.set((frame.number, str(frame.item.get("eventId"))))
+        if frame.run is not None:
+            return await self._invoke_recorded(frame, frame.run, time_left)
         outcome = await self._outcome(frame, time_left)
         if isinstance(outcome, Suspended) and outcome.failure is not None:
             self._logs.error(outcome.failure.traceback)  # the platform is not told of it
         return outcome_json(outcome, frame.item, _now())
+
+    async def _invoke_recorded(
+        self, frame: Invoke, run: Mapping[str, Any], time_left: float | None
+    ) -> Frame:
+        from kit.execution.record import Record
+        from kit.netlify.records import failure_json, recorded_delivery, recorded_outcome
+
+        try:
+            delivery = recorded_delivery(frame.item, run)
+        except ValueError as error:
+            return recorded_outcome(Failed(failure_of(error), None))
+        try:
+            workflow = self.loader.workflow(frame.workflow)
+        except Exception as error:  # noqa: BLE001 - what a file raises when it is imported
+            return {"type": "failed", "final": False, "error": failure_json(_import_failure(error))}
+        ahead = run["now"] - _now()  # Node's clock is the record's
+        record = Record(dict(delivery.checkpoints), dict(delivery.asleep))
+        woken = record.wake(run["now"])
+        delivery = record.delivery(delivery.event, delivery.attempt, delivery.provider)
+        recording = self._recordings[frame.number]
+        recording.begin(time_left, woken)
+        executing = execute(
+            workflow,
+            delivery,
+            recording,
+            now=lambda: _now() + ahead,
+            send=_send,
+            time_left=time_left,
+            clean_up=CLEAN_UP_SECONDS,
+        )
+        outcome = await recording.outcome(executing, CLEAN_UP_SECONDS)
+        told = recorded_outcome(outcome, recording.left())
+        return {**told, "isSpent": True} if recording.was_broken_off else told
 
     async def _outcome(self, frame: Invoke, time_left: float | None) -> Outcome:
         began = time.monotonic()

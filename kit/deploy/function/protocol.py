@@ -5,6 +5,7 @@ Node to Python: `prepare` (import what will be asked for), `invoke` (a delivery 
 `request` with its `body` frames, `bodyEnd` and `gone` (nobody waits for the answer any more).
 Python to Node: `ready` once; `log` at any time; and of each call its end: `completed`, `suspended`
 or `failed` (as kit/netlify/deliveries.py has them), or for a request `head`, `chunk` and `end`.
+Of a run with a record there is `commit` besides, which Node answers (see `recording`).
 `took` goes both ways and says that one piece of a body was handed on: it keeps either side from
 running ahead of the other.
 
@@ -29,6 +30,8 @@ class Invoke(NamedTuple):
     """
     An event arrives at a workflow: the platform's `item` as it is, and its `size` in bytes.
 
+    `run` is what the run's record says, where it has one.
+
     `environ` and `unset` tell what has changed in the environment since the last call. `time_left`
     is what remains of the function's time, in seconds.
     """
@@ -40,6 +43,7 @@ class Invoke(NamedTuple):
     workflow: str = ""
     item: Mapping[str, Any] = {}
     size: int = 0
+    run: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
         return f"Invoke({self.number}, workflow={self.workflow!r})"  # there are keys in the rest
@@ -94,8 +98,19 @@ class Gone(NamedTuple):
     number: int
 
 
-Incoming: TypeAlias = Prepare | Invoke | Request | Body | Took | Gone
+class Said(NamedTuple):
+    """What Node says of a run's record: in answer to a `commit`, or, without one, by itself."""
+
+    number: int
+    what: str
+    commit: int | None = None
+
+
+Incoming: TypeAlias = Prepare | Invoke | Request | Body | Took | Gone | Said
 """What Node says."""
+
+_OF_BODIES = ("body", "bodyEnd", "took", "gone")
+_OF_RECORDS = ("ack", "stopped", "timed-out", "lost", "unstored", "stop")
 
 
 def decode(line: bytes | bytearray) -> Incoming:
@@ -107,26 +122,35 @@ def decode(line: bytes | bytearray) -> Incoming:
         ValueError, LookupError, TypeError: If it is none: the two sides' versions do not fit.
     """
     frame = _parsed(line)
-    number = frame.get("call", 0)
+    if frame["type"] in _OF_RECORDS:
+        return Said(frame["call"], frame.get("why", frame["type"]), frame.get("commit"))
+    if frame["type"] in _OF_BODIES:
+        return _piece(frame)
     match frame["type"]:
         case "prepare":
             return Prepare(frame["workflow"])
         case "invoke":
             given = {"workflow": frame["workflow"], "item": frame["event"], "size": len(line)}
-            return Invoke(**_call(frame), **given)
+            return Invoke(**_call(frame), **given, run=frame.get("run"))
         case "request":
             return _request(frame)
+        case other:
+            msg = f"there is no frame of type {other!r}"
+            raise ValueError(msg)
+
+
+def _piece(frame: Frame) -> Body | Took | Gone:
+    """Return the record of a frame that is about a body."""
+    number = frame["call"]
+    match frame["type"]:
         case "body":
             return Body(number, a2b_base64(frame["data"]))
         case "bodyEnd":
             return Body(number, is_last=True)
         case "took":
             return Took(number)
-        case "gone":
+        case _:
             return Gone(number)
-        case other:
-            msg = f"there is no frame of type {other!r}"
-            raise ValueError(msg)
 
 
 def call_of(line: bytes | bytearray) -> int | None:

@@ -5,7 +5,13 @@ import pytest
 
 from kit.deploy.bundle import entries
 from kit.deploy.bundle.entries import WORKLOAD, text_of
-from kit.deploy.bundle.plan import HttpEntry, HttpModule, WorkflowEntry, WorkflowFacts
+from kit.deploy.bundle.plan import (
+    HttpEntry,
+    HttpModule,
+    RecordsEntry,
+    WorkflowEntry,
+    WorkflowFacts,
+)
 from kit.model.errors import BuildError
 
 HTTP = HttpEntry(
@@ -67,3 +73,29 @@ def test_an_entry_of_the_wrong_kind_is_never_written(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(entries, "_filled", lambda *_: "nothing of that")
     with pytest.raises(BuildError, match="wrong kind"):
         text_of(workflows(), "functions")
+
+
+def test_an_entry_of_workflows_with_records_says_what_a_record_needs() -> None:
+    text = text_of(workflows(store="blobs", backoff=(1, 2), timeout=5_000), "functions")
+
+    settings = {"maxRetries": 4, "backoff": [1, 2], "timeout": 5000}
+    expected = [{"name": name, **settings} for name in ("publish-draft", 'o"dd')]
+    assert literal(text, r"workflows: (.*) \}\)") == expected
+    assert 'from "../.kit/bundle/runtime/recorded.mjs"' in text
+    assert WORKLOAD.search(text)
+
+
+@pytest.mark.parametrize("entry", [RecordsEntry("kit-runs"), RecordsEntry("kit-retention")])
+def test_what_sees_to_records_is_no_workload_and_carries_no_python(entry: RecordsEntry) -> None:
+    text = text_of(entry, "functions")
+
+    assert not WORKLOAD.search(text)
+    assert "includedFiles" not in text
+    assert f'from "../.kit/bundle/runtime/{entry.name.removeprefix("kit-")}.mjs"' in text
+
+
+def test_ended_runs_are_kept_for_as_long_as_netlify_keeps_dead_letters() -> None:
+    text = text_of(RecordsEntry("kit-retention"), "functions")
+
+    assert "retention({ days: 30 })" in text
+    assert 'schedule: "@hourly"' in text

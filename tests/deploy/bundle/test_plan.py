@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kit.deploy.bundle.plan import (
     HttpEntry,
     HttpModule,
+    RecordsEntry,
     WorkflowEntry,
     WorkflowFacts,
     http_module,
@@ -150,3 +151,30 @@ def test_entries_say_what_they_are_about() -> None:
     assert [entry.about for entry in entries] == ["functions/api/publish.py", "workflows a, b"]
     assert isinstance(entries[0], HttpEntry)
     assert entries[0].file == "kit-api-publish.mjs"
+
+
+def test_workflows_with_records_share_a_function_whatever_their_retries() -> None:
+    found = [
+        facts("a", store="blobs"),
+        facts("b", store="blobs", max_retries=1, timeout=5_000),
+        facts("c", store="blobs", background=True),
+        facts("d", store="awl"),
+    ]
+
+    entries = plan(found, [], "shared")
+
+    assert [entry.name for entry in entries] == [
+        "kit-retention",
+        "kit-runs",
+        "kit-workflows",
+        "kit-workflows-blobs",
+        "kit-workflows-blobs-background",
+    ]
+    assert own_name(facts("a", store="blobs")) == "kit-workflow-a-blobs"
+    assert [entry.about for entry in entries[:2]] == ["the end of old runs", "the runs API"]
+
+
+def test_without_records_there_is_no_runs_api() -> None:
+    entries = plan([facts("a"), facts("b", store="awl")], [], "shared")
+
+    assert not [entry for entry in entries if isinstance(entry, RecordsEntry)]

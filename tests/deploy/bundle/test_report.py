@@ -2,7 +2,13 @@ import json
 
 from kit.deploy.bundle.findings import Finding
 from kit.deploy.bundle.manifest import manifest_text
-from kit.deploy.bundle.plan import HttpEntry, HttpModule, WorkflowEntry, WorkflowFacts
+from kit.deploy.bundle.plan import (
+    HttpEntry,
+    HttpModule,
+    RecordsEntry,
+    WorkflowEntry,
+    WorkflowFacts,
+)
 from kit.deploy.bundle.report import Report
 from kit.deploy.bundle.tree import Size
 
@@ -29,6 +35,14 @@ def test_it_says_which_function_serves_what() -> None:
         "2 functions with Python 3.13.5, each 171.0 MB, 17.1 MB zipped",
     ]
     assert list(Report().summary()) == []
+
+
+def test_functions_of_javascript_alone_are_not_counted_among_those_with_python() -> None:
+    report = Report(python="3.13.5", entries={"functions/kit-runs.mjs": RecordsEntry("kit-runs")})
+
+    assert list(report.summary()) == ["functions/kit-runs.mjs: the runs API"]
+    (told,) = report.to_json()["functions"]
+    assert told == {"file": "functions/kit-runs.mjs", "about": "the runs API"}
 
 
 def test_details_name_the_largest_parts_and_the_slowest_imports() -> None:

@@ -12,6 +12,8 @@
 //   late         answered and carried out after `ms`
 //   untagged     answered without an etag
 //   two-winners  a condition that does not hold is not noticed
+//   kill-before  `kill` is called, and nothing is done
+//   kill-after   it is done, and `kill` is called before the answer
 
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
@@ -49,6 +51,7 @@ export class Blobs {
   #stores = new Map(); // by "site/store": entries by key
   rules = [];
   log = []; // {op, key, status, bytes}
+  kill = () => {};
 
   clear() {
     this.#stores.clear();
@@ -74,14 +77,21 @@ export class Blobs {
     const op = isList ? "LIST" : incoming.method;
     const rule = this.#rule(op, `${store}/${key || query.get("prefix") || ""}`);
     if (rule?.do === "late") await pause(rule.ms);
+    if (rule?.do === "kill-before") return this.#kill(outgoing);
     const refusal = this.#refusal(incoming, rule);
     const ask = { op, site, store, key, query, body, headers: incoming.headers, rule };
     const [status, headers, content] = refusal ?? this.#answer(ask);
     this.log.push({ op, key: `${store}/${key}`, status, bytes: body.length });
     if (rule?.do === "lost") return outgoing.destroy();
+    if (rule?.do === "kill-after") return this.#kill(outgoing);
     if (rule?.do === "delay") await pause(rule.ms);
     if (rule?.do === "untagged") delete headers.etag;
     outgoing.writeHead(status, headers).end(content);
+  }
+
+  #kill(outgoing) {
+    this.kill();
+    outgoing.destroy();
   }
 
   #rule(op, key) {

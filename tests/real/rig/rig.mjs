@@ -26,11 +26,13 @@
 //   GET  /rig/idle      waits until nothing is under way
 //   POST /rig/clock     {"advance": ms} puts the engine's and the workloads' clock forward
 //   POST /rig/answers   {"times": n, "fn"?, "status"?, "headers"?, "body"?, "delay"?, "drop"?,
-//                       "pass"?}: answers the next n requests to `fn` (default: the router) so;
+//                       "pass"?, "skip"?}: answers the next n requests to `fn` (default: the
+//                       router) so, after the first `skip`;
 //                       `drop` cuts the connection, `pass` lets the function do its work first
 //   GET  /rig/events    what the five stores hold: {state: [{key, metadata, body}]}
 //   GET  /rig/blobs     what every store of the site holds
 //   POST /rig/store     {"do", …}: spoils requests to Netlify Blobs; listener.mjs has the rules
+//   DELETE /rig/store   spoils them no more
 //   GET  /rig/store     the requests to Netlify Blobs, in order: {op, key, status, bytes}
 //   GET  /rig/log       the requests in order, without the key
 //   GET  /rig/seen      what workloads have reported (POST adds)
@@ -90,6 +92,7 @@ const server = createServer((incoming, outgoing) => {
 server.keepAliveTimeout = 60_000; // a connection closed under a caller would look like a failure
 const url = await listen(server);
 const { address: blobsAddress, blobs } = await startBlobs(traffic);
+blobs.kill = () => workers.killBusy();
 prepareProcess();
 const found = await findFunctions(resolve(options.functions ?? "."));
 functions = [...(await engineFunctions(found.filter((each) => each.isWorkload))), ...found];
@@ -169,7 +172,7 @@ async function recorded(fn, { url, method, headers, body }, outgoing, work) {
 
 async function answer(fn, request, params, outgoing) {
   const bad = answers.find((each) => each.fn === fn.name);
-  if (!bad) return run(fn, request, params, outgoing);
+  if (!bad || bad.skip-- > 0) return run(fn, request, params, outgoing);
   if ((bad.times -= 1) <= 0) answers.splice(answers.indexOf(bad), 1);
   if (bad.pass) await execute(fn, request, params, nowhere);
   await pause(bad.delay);
@@ -236,7 +239,7 @@ async function control(incoming, { pathname }, body, outgoing) {
   writeJson(outgoing, 200, (await command(given)) ?? {});
 }
 
-const PLAIN_ANSWER = { times: 1, fn: ROUTER, status: 200, headers: {}, body: "", delay: 0 };
+const PLAIN_ANSWER = { times: 1, fn: ROUTER, status: 200, headers: {}, body: "", delay: 0, skip: 0 };
 
 const COMMANDS = {
   "POST /rig/tick": tick,
@@ -246,6 +249,7 @@ const COMMANDS = {
   "GET /rig/events": storedEvents,
   "GET /rig/blobs": storedBlobs,
   "POST /rig/store": (given) => void blobs.spoil(given),
+  "DELETE /rig/store": () => void (blobs.rules.length = 0),
   "GET /rig/store": () => blobs.log,
   "GET /rig/log": () => log,
   "GET /rig/seen": () => seen,

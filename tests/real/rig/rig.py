@@ -161,6 +161,10 @@ class Rig:
         """Spoil requests to Netlify Blobs; `listener.mjs` says what there is to *do*, and how."""
         self._control("POST", "store", {"do": do, **rule})
 
+    def mend(self) -> None:
+        """Spoil requests to Netlify Blobs no more."""
+        self._control("DELETE", "store")
+
     def store_log(self) -> list[dict[str, Any]]:
         """Return the requests to Netlify Blobs, in order: `op`, `key`, `status` and `bytes`."""
         return self._control("GET", "store")
@@ -189,14 +193,21 @@ class Rig:
         delay: float = 0,
         drop: bool = False,
         let_pass: bool = False,
+        skip: int = 0,
     ) -> None:
         """
-        Have the next requests to *fn* answered so, after *delay* seconds of real time.
+        Have the next requests to *fn* but the first *skip* answered so, *delay* seconds later.
 
         With *drop* the connection is cut; with *let_pass* the function does its work first.
         """
         wanted = {"times": times, "fn": fn, "status": status, "headers": dict(headers or {})}
-        wanted |= {"body": body, "delay": delay * 1000, "drop": drop, "pass": let_pass}
+        wanted |= {
+            "body": body,
+            "delay": delay * 1000,
+            "drop": drop,
+            "pass": let_pass,
+            "skip": skip,
+        }
         self._control("POST", "answers", wanted)
 
     def workers(self) -> list[dict[str, Any]]:

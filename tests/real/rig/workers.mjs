@@ -42,7 +42,14 @@ export class Workers {
 
   /** List the processes: their function, id and address, and whether they are busy or frozen. */
   list() {
-    return [...this.#workers].map(({ child, exited, ...told }) => told);
+    return [...this.#workers].map(({ child, exited, since, ...told }) => told);
+  }
+
+  /** End the process that has been at work for longest, with all it has started. */
+  killBusy() {
+    const busy = [...this.#workers].filter((each) => each.busy);
+    const [first] = busy.sort((one, other) => one.since - other.since);
+    if (first) signal(first, "SIGKILL");
   }
 
   async stop() {
@@ -54,6 +61,7 @@ export class Workers {
     const waiting = [...this.#workers].find((each) => each.name === fn.name && !each.busy);
     if (!waiting || this.mode === "per-invocation") return this.#start(fn);
     waiting.busy = true;
+    waiting.since = performance.now();
     if (waiting.frozen) signal(waiting, "SIGCONT");
     waiting.frozen = false;
     return waiting;
@@ -65,7 +73,7 @@ export class Workers {
       detached: true, // a process group of its own, frozen and ended with all it has started
       stdio: ["ignore", 2, 2, "ipc"], // our stdout is for the ready line alone
     });
-    const worker = { name: fn.name, pid: child.pid, child, busy: true, frozen: false };
+    const worker = { name: fn.name, pid: child.pid, child, busy: true, frozen: false, since: performance.now() };
     this.#workers.add(worker);
     child.on("error", () => {}); // a message to a process that is ending
     this.#warden.stdin.write(`+${worker.pid}\n`);

@@ -43,6 +43,8 @@ def _workflows(root: Path, folder: str) -> tuple[list[dict[str, Any]], list[dict
             "max_retries": workflow.retry.max_retries,
             "backoff": _backoff(workflow.retry),
             "background": workflow.background,
+            "timeout": _milliseconds(workflow.timeout),
+            "store": workflow.store,
         }
         for name, workflow in found.workflows.items()
     ]
@@ -77,7 +79,11 @@ def _modules(root: Path, folder: str, modules: Mapping[str, str]) -> list[dict[s
 def _backoff(policy: Any) -> list[int] | None:
     if not policy.backoff:
         return None
-    return [round(wait.total_seconds() * 1000) for wait in policy.schedule()]
+    return [_milliseconds(wait) for wait in policy.schedule()]
+
+
+def _milliseconds(span: Any) -> Any:
+    return None if span is None else round(span.total_seconds() * 1000)
 
 
 def _missing(error: BaseException | None) -> str:

@@ -17,7 +17,8 @@ const GRACE = 2_000; // ms for clocks that differ
  * {name, maxRetries, backoff, timeout}, `limit` how long this takes at most, in ms. `invoke` calls Python:
  * it is given a frame and {deadline, receive}, and returns how to send more.
  *
- * Returns `{until}` if the run is to be looked at again then, `{goesOn: true}` if that is at once,
+ * Returns `{until}` if the run is to be looked at again then (with `isOthers` if somebody else sees to it
+ * until then), `{goesOn: true}` if that is at once,
  * `{dead: error}` if it has just become a dead letter, and `{}` if nothing is left to be done.
  *
  * @throws {StoreError} if the record cannot be reached; then somebody is to come again.
@@ -28,7 +29,7 @@ export async function look(records, event, workflow, { limit, code, invoke, how 
   const { timeout } = workflow;
   const asked = { lasts: limit + GRACE, patience: patience(limit), code, timeout };
   const { lease, until } = await take(records, event, asked);
-  if (until !== undefined) return { until };
+  if (until !== undefined) return { until, isOthers: true };
   return lease ? new Turn(records, lease, workflow, { left, invoke, look: LOOK, ...how }).run() : {};
 }
 
@@ -44,6 +45,7 @@ class Turn {
   #sendOn = null; // how to tell Python something
   #end = null; // why the run ends here: "stopped", "timed-out" or "lost"
   #broken = null; // why nothing can be written any more
+  #written = 0; // when Python's last commit was
   #wake = () => {};
 
   constructor(records, lease, workflow, how) {
@@ -88,6 +90,7 @@ class Turn {
   async #look() {
     try {
       if (isExpired(this.#lease.record, this.#now())) return this.#stop("timed-out");
+      if (performance.now() - this.#written < this.#how.look) return; // a write has looked
       const said = await this.#lease.look();
       if (said !== "ack") this.#stop(said);
     } catch (error) {
@@ -111,7 +114,7 @@ class Turn {
       type: "invoke",
       workflow: record.event.name,
       event: eventOf(record, data),
-      run: { attempt: record.attempt, checkpoints, asleep: record.waits },
+      run: { now: this.#now(), attempt: record.attempt, checkpoints, asleep: record.waits },
     };
     const deadline = Math.max(1_000, this.#how.left() - RESERVE);
     return new Promise((resolve) => {
@@ -129,6 +132,7 @@ class Turn {
       this.#broken = error;
       return this.#sendOn({ type: "unstored", commit });
     }
+    this.#written = performance.now();
     if (said !== "ack") this.#end ??= said;
     else if (isExpired(this.#lease.record, this.#now())) this.#end ??= "timed-out";
     this.#sendOn({ type: this.#end ?? "ack", commit });
@@ -144,7 +148,8 @@ class Turn {
     const now = this.#now();
     const due = said.goesOn || !said.sleeps.length ? now : Math.min(...said.sleeps.map((each) => each.due));
     if (said.error) return this.#fail(said, Math.max(0, due - now));
-    const waits = said.sleeps.map(({ id, kind, due }) => ({ id, kind, due }));
+    // without any it has only run out of time: what had begun to sleep sleeps on
+    const waits = said.sleeps.length ? said.sleeps : this.#lease.record.waits;
     return this.#rest((record) => suspended(record, { waits, due }), said);
   }
 

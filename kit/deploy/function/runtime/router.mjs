@@ -17,8 +17,11 @@ export function originOf(context, environ) {
   return address ? new URL(address).origin : null;
 }
 
-/** Send a run's event; returns why that failed, or null. `data` is a text, null for none. */
-export async function wake({ id, event }, data, { origin, environ, fetch }) {
+/**
+ * Send a run's event; returns why that failed, or null. `data` is a text, null for none. With `fnName`
+ * no other function gets it that takes events of this name.
+ */
+export async function wake({ id, event }, data, { origin, environ, fetch, fnName }) {
   const [key] = keysIn(environ);
   if (!origin) return "the address of the site is not known";
   const item = {
@@ -27,6 +30,7 @@ export async function wake({ id, event }, data, { origin, environ, fetch }) {
     data: data === null ? undefined : new Raw(data),
     priority: event.priority || undefined,
     eventChain: event.chain,
+    fnName,
   };
   const query = `events=${encodeURIComponent(JSON.stringify([event.name]))}&client-context=awl-client`;
   try {

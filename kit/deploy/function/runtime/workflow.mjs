@@ -43,12 +43,12 @@ function invoke(bridge, frame, { request, context }) {
 }
 
 /** The event that the address says is coming. */
-function expected(request) {
+export function expected(request) {
   return JSON.parse(new URL(request.url).searchParams.get("events") ?? "[]")[0];
 }
 
 /** As the library has it: by the name in the path, else by a variable. */
-function timeLimit(request) {
+export function timeLimit(request) {
   if (new URL(request.url).pathname.endsWith("-background")) return BACKGROUND_LIMIT;
   const explicit = parseInt(process.env.AWL_SERVERLESS_TIMEOUT ?? "", 10);
   return explicit > 10 && explicit <= 900 ? explicit * 1000 - 500 : LIBRARY_LIMIT;
@@ -64,7 +64,7 @@ async function suspend(step, { checkpoints, sleeps }) {
   ]);
 }
 
-function failure(library, { final, error, retryIn }, eventId) {
+export function failure(library, { final, error, retryIn }, eventId) {
   const { message } = error;
   const made = final
     ? new library.ErrorDoNotRetry(message)
