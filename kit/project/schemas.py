@@ -29,7 +29,7 @@ from kit.model.workflow import Workflow, annotation_of, input_parameter
 from kit.netlify.events import EventJson
 from kit.project.files import camel_case
 from kit.project.settings import WorkflowConfig
-from kit.store.json import RunJson
+from kit.store.json import RunJson, RunPageJson
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FOLDER = "schemas"
@@ -71,10 +71,16 @@ def run_schema() -> Schema:
     return {**_head("run", "Run", ""), **schema_of(RunJson)}
 
 
+def runs_schema() -> Schema:
+    """Return the schema of a page of runs, as the runs API of a site answers it."""
+    return {**_head("runs", "Runs", ""), **schema_of(RunPageJson)}
+
+
 SCHEMAS: Mapping[str, Callable[[], Schema]] = {
     "config": config_schema,
     "event": event_schema,
     "run": run_schema,
+    "runs": runs_schema,
 }
 """The schemas kept as files, by the name `kit schema` knows them under."""
 

@@ -48,15 +48,13 @@ class AttemptJson(TypedDict):
     retryIn: Annotated[int | None, "The wait after it, in ms; null after the last.", COUNT]
 
 
-class RunJson(TypedDict):
-    """A run as `kit runs show --json` prints it."""
+class RunSummaryJson(TypedDict):
+    """A run in a list."""
 
     id: Annotated[str, "The run's id, which is its event's.", UUID]
     workflow: Annotated[str, "The workflow's name.", NAME]
     status: Annotated[RunStatus, "Where the run is."]
     attempt: Annotated[int, "The current or last attempt, from 0.", COUNT]
-    data: Annotated[Any, "The workflow's input."]
-    result: Annotated[Any, "What the workflow returned; null until then."]
     error: Annotated[ErrorJson | None, "What the run failed with, or null."]
     createdAt: Annotated[int, "When the run was asked for, in ms since the epoch.", COUNT]
     startedAt: Annotated[int | None, "When its first attempt began.", COUNT]
@@ -65,8 +63,22 @@ class RunJson(TypedDict):
         int | None, "When it goes on by itself, while it is queued or sleeping.", COUNT
     ]
     priority: Annotated[int, "Higher goes first.", PRIORITY]
+
+
+class RunJson(RunSummaryJson):
+    """A run as `kit runs show --json` prints it."""
+
+    data: Annotated[Any, "The workflow's input."]
+    result: Annotated[Any, "What the workflow returned; null until then."]
     steps: Annotated[list[StepJson], "What it has finished, in order."]
     attempts: Annotated[list[AttemptJson], "The attempts that failed, in order."]
+
+
+class RunPageJson(TypedDict):
+    """A page of runs, newest first, as the runs API answers it."""
+
+    runs: Annotated[list[RunSummaryJson], "The runs, their errors without tracebacks."]
+    next: Annotated[int | None, "What `before` is for the following page; null at the end.", COUNT]
 
 
 def run_to_json(

@@ -14,7 +14,7 @@ from kit.cli.app import app
 from kit.model.errors import WorkflowNotFoundError
 from kit.project.schemas import SCHEMAS
 
-FILES = ["schemas/kit.schema.json", "schemas/event.schema.json", "schemas/run.schema.json"]
+FILES = [f"schemas/{name}.schema.json" for name in ("kit", "event", "run", "runs")]
 WORKFLOW = '''
 from pydantic import BaseModel
 from kit.model.workflow import Workflow
@@ -103,7 +103,7 @@ def test_a_check_names_the_file_that_has_drifted(root: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "name one of config, event, run or a workflow"),
+        ([], "name one of config, event, run, runs or a workflow"),
         (["--write", "--check"], "exclude each other"),
         (["publish-draft", "--write"], "is not kept as a file"),
     ],
