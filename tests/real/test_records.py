@@ -475,3 +475,35 @@ def go_on(site: Site, event_id: str) -> list[dict[str, int]]:
         site.rig.advance(1_300, at_once=True)  # what is being processed is given up after 20 min
         site.rig.tick(2)
     return committed
+
+
+@pytest.mark.parametrize(
+    "bad", ["..%2f..%2fx", "x%3fy", "x%23y", "a" * 10_000, "5", "%00", "index%2f2026-01-01"]
+)
+def test_what_is_no_id_is_refused_as_json(site: Site, bad: str):
+    for method, rest in (("GET", ""), ("GET", "/result"), ("POST", "/stop"), ("DELETE", "")):
+        status, answer = site.ask(method, f"/{bad}{rest}")
+        assert (status, answer["error"]["code"]) == (400, "INVALID_ID")
+    assert site.rig.store_log() == []
+
+
+def test_nobody_is_let_in_without_the_key(site: Site):
+    event_id = site.run("ten")["id"]
+
+    for key in (None, "wrong", site.rig.key + "x"):
+        for method, path in (("GET", ""), ("GET", f"/{event_id}"), ("DELETE", f"/{event_id}")):
+            status, headers, text = site.rig.ask(method, RUNS + path, key=key)
+            assert (status, json.loads(text)["error"]["code"]) == (401, "UNAUTHORIZED")
+            assert "access-control-allow-origin" not in headers
+    assert site.show(event_id)["status"] == "completed"
+
+
+def test_an_ended_run_is_deleted_and_a_late_event_does_not_begin_it_anew(site: Site):
+    event_id = site.run("ten")["id"]
+
+    assert site.ask("DELETE", f"/{event_id}") == (200, {"deleted": [event_id]})
+    site.send("ten", event_id=event_id)
+    site.rest()
+
+    assert site.ask("GET", f"/{event_id}")[0] == 404
+    assert site.noted() == ["invoked", *STEPS]

@@ -12,6 +12,7 @@ import { expected, failure, timeLimit } from "./workflow.mjs";
 
 const MARGIN = 500; // ms for what comes before and after
 const FALLBACK = 60_000; // ms until a run is looked at again that was sent on at once
+const LONGEST = 300 * 86_400_000; // ms; the library takes a year, and who wakes too early sleeps again
 const SPARE = "kit:spare:"; // how the id of such an alarm begins
 
 /**
@@ -86,5 +87,6 @@ function arrivedEvent(item, id, workflow) {
 async function tell(library, event, { until, dead, prefix = "kit:wake:" }) {
   if (dead) throw failure(library, { final: true, error: { traceback: "", ...dead } }, event.eventId);
   // never an id that was used before: the library would answer it from its memory, at once
-  if (until !== undefined) await event.step.sleep(prefix + randomUUID(), Math.max(1, until - Date.now()));
+  if (until === undefined) return;
+  await event.step.sleep(prefix + randomUUID(), Math.min(LONGEST, Math.max(1, until - Date.now())));
 }
