@@ -59,7 +59,7 @@ const workflows = Object.fromEntries(
 
 test("an event goes in, checkpoints come out", async () => {
   const bundle = bundleWith({ workflows });
-  assert.deepEqual(await deliver(bundle, "sequence"), { stored: [["one", '{"value":1}']] });
+  assert.deepEqual(await deliver(bundle, "sequence"), { stored: [["one", '{"sequence":0,"value":1}']] });
   const stepResults = [{ stepId: "one", stepResult: JSON.stringify('{"value":1}') }];
   assert.deepEqual(await deliver(bundle, "SEQUENCE", { stepResults }), { stored: [["nap", 30_000]] });
 });
