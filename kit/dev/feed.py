@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from weakref import WeakSet
 
 from kit.dev.runs import Change
@@ -21,9 +22,33 @@ MOST = 200
 
 
 class _Watcher:
+    """What one watcher has not been told yet."""
+
     def __init__(self) -> None:
-        self.pending = Change()
+        self.runs: set[str] = set()
+        self.rest = Change()
         self.woken = asyncio.Event()
+
+    def add(self, change: Change) -> None:
+        """Have it told of a change, too."""
+        self.runs |= change.runs
+        self.rest = merged(self.rest, replace(change, runs=frozenset()))
+        self.wake()
+
+    def wake(self) -> None:
+        """Have it look; more runs than can be named become everything."""
+        if len(self.runs) > MOST:
+            self.rest = replace(self.rest, is_everything=True)
+        if self.rest.is_everything:
+            self.runs.clear()
+        self.woken.set()
+
+    def take(self) -> Change:
+        """Return what there is, as one change."""
+        change = replace(self.rest, runs=frozenset(self.runs))
+        self.runs, self.rest = set(), Change()
+        self.woken.clear()
+        return change
 
 
 class Feed:
@@ -40,15 +65,17 @@ class Feed:
         """Whether anybody watches."""
         return bool(self._watchers)
 
-    def tell(self, *run_ids: str) -> None:
-        """Tell that these runs have changed."""
-        self.tell_of(Change(frozenset(run_ids)))
+    def tell(self, run_id: str) -> None:
+        """Tell that a run has changed; called for every step, and quick where nobody watches."""
+        for watcher in self._watchers:
+            if run_id not in watcher.runs:
+                watcher.runs.add(run_id)
+                watcher.wake()
 
     def tell_of(self, change: Change) -> None:
         """Tell of any change."""
         for watcher in list(self._watchers):
-            watcher.pending = merged(watcher.pending, change)
-            watcher.woken.set()
+            watcher.add(change)
 
     def changes(self) -> AsyncIterator[Change]:
         """Yield what changes from this call on, until the feed is closed."""
@@ -69,9 +96,7 @@ class Feed:
             await watcher.woken.wait()
             if self._closed:
                 return
-            change, watcher.pending = watcher.pending, Change()
-            watcher.woken.clear()
-            yield change
+            yield watcher.take()
             await asyncio.sleep(self._interval)
 
 

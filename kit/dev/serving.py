@@ -18,6 +18,7 @@ from kit.dev.guard import App
 from kit.dev.local import LocalRuns
 from kit.dev.project import DevProject, Tell
 from kit.dev.provider import DevProvider
+from kit.dev.remote import RemoteRuns
 from kit.dev.runs_api import RunsApi
 from kit.dev.server import Ending, Server, new_token
 from kit.dev.watching import Watching
@@ -63,6 +64,26 @@ async def serve(
         port = sockets[0].getsockname()[1]
         server = Server(_app(project, runs, port, tell), sockets)
         ready(Serving(f"http://127.0.0.1:{port}", project, runs))
+        await server.until(ended, runs.feed.close)
+
+
+async def serve_remote(
+    runs: RemoteRuns,
+    project: DevProject | None,
+    sockets: Sequence[socket.socket],
+    ending: Ending,
+    *,
+    ready: Callable[[str], None],
+) -> None:
+    """Serve the dashboard of a deployed site until *ending*; its key stays in this process."""
+    ended = ending.here()
+    if project is not None:
+        await project.load()
+    port, token = sockets[0].getsockname()[1], new_token()
+    async with runs:
+        pages = routes(runs, token=token, project=runs.source.place)
+        server = Server(make_app(port=port, token=token, dashboard=pages), sockets)
+        ready(f"http://127.0.0.1:{port}")
         await server.until(ended, runs.feed.close)
 
 

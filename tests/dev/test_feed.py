@@ -12,7 +12,8 @@ async def test_what_happens_before_a_watcher_looks_comes_as_one_change() -> None
     changes = feed.changes()
     for _ in range(500):
         feed.tell("a")
-        feed.tell("b", "c")
+        feed.tell("b")
+    feed.tell_of(Change(frozenset("c")))
     assert await anext(changes) == Change(frozenset("abc"))
     feed.tell("d")
     assert await anext(changes) == Change(frozenset("d"))

@@ -25,7 +25,7 @@ from kit.project.scaffold import init
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")])
 TEMPLATES = ROOT / "kit" / "templates" / "init"
-SITE = re.compile(r"https://my-(site|workflows)\.netlify\.app")
+SITE = re.compile(r"https://my-(site|workflows)\.netlify\.app|http://127\.0\.0\.1:8888(?!/_kit)")
 
 GIVEN = {
     "django": """

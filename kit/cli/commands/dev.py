@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import sys
-from collections.abc import Iterator
+import webbrowser
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +18,7 @@ from kit.cli.screen.terminal import print_json, say
 from kit.version import __version__
 
 if TYPE_CHECKING:
+    from kit.dev.server import Ending
     from kit.dev.serving import Serving
 
 PORT = 8888
@@ -23,6 +28,10 @@ def dev(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Where to listen; 0 chooses one.")
     ] = PORT,
+    remote: Annotated[
+        str | None,
+        typer.Option("--remote", metavar="URL", help="Show the runs of this deployed site."),
+    ] = None,
     open_page: Annotated[
         bool, typer.Option("--open", help="Open the dashboard in a browser.")
     ] = False,
@@ -32,31 +41,74 @@ def dev(
 ) -> None:
     """Serve the project as Netlify would, here: functions, workflows, and a dashboard."""
     from kit.dev.ports import listen
-    from kit.dev.project import DevProject
     from kit.dev.server import Ending
+
+    serve = _local if remote is None else partial(_remote, remote)
+    with Ending(say) as ending, contextlib.ExitStack() as exits:
+        serving = serve(lambda: [exits.enter_context(each) for each in listen(port)], as_json)
+
+        def ready(url: str) -> None:
+            if open_page:
+                webbrowser.open(f"{url}/_kit/")
+
+        asyncio.run(serving(ending, ready))
+    if remote is None:
+        say("ended; unfinished runs are kept, and go on at the next `kit dev`")
+
+
+Listen = Callable[[], list[socket.socket]]
+Serve = Callable[["Ending", Callable[[str], None]], Coroutine[Any, Any, None]]
+
+
+def _local(listen: Listen, as_json: bool) -> Serve:
+    """Return what serves the project of the current folder."""
+    from kit.dev.project import DevProject
     from kit.dev.serving import serve
     from kit.project.config import load
 
     config = load()
     config.get_workflow()
-    project = DevProject(config, say)
-    sockets = listen(port)
+    project, sockets = DevProject(config, say), listen()
 
-    def ready(serving: Serving) -> None:
-        if as_json:
-            print_json(_to_json(serving))
-        else:
-            _print(serving)
-        if open_page:
-            _open(f"{serving.origin}/_kit/")
+    async def serving(ending: Ending, ready: Callable[[str], None]) -> None:
+        def answers(serving: Serving) -> None:
+            if as_json:
+                print_json(_to_json(serving))
+            else:
+                _print(list(_lines(serving)))
+            ready(serving.origin)
 
-    try:
-        with Ending(say) as ending:
-            asyncio.run(serve(project, sockets, ending, ready=ready, tell=say))
-    finally:
-        for each in sockets:
-            each.close()
-    say("ended; unfinished runs are kept, and go on at the next `kit dev`")
+        await serve(project, sockets, ending, ready=answers, tell=say)
+
+    return serving
+
+
+def _remote(url: str, listen: Listen, as_json: bool) -> Serve:
+    """Return what shows the runs of the site at *url*, with the forms of workflows found here."""
+    from kit.dev.project import DevProject
+    from kit.dev.remote import RemoteRuns
+    from kit.dev.serving import serve_remote
+    from kit.netlify.site import Site
+    from kit.project.config import load
+
+    config = load(base_url=url)
+    key = config.api_key
+    site = Site(config.base_url or url, key.get_secret_value() if key else None)
+    project, sockets = DevProject(config, say), listen()
+
+    async def serving(ending: Ending, ready: Callable[[str], None]) -> None:
+        def answers(origin: str) -> None:
+            if as_json:
+                shown = {"url": origin, "dashboard": f"{origin}/_kit/", "pid": os.getpid()}
+                print_json({**shown, "site": site.origin})
+            else:
+                _print([("Dashboard", f"{origin}/_kit/"), ("Runs", f"of {site.origin}")])
+            ready(origin)
+
+        runs = RemoteRuns(site, project.workflows)
+        await serve_remote(runs, project, sockets, ending, ready=answers)
+
+    return serving
 
 
 def _to_json(serving: Serving) -> dict[str, Any]:
@@ -78,8 +130,7 @@ def _to_json(serving: Serving) -> dict[str, Any]:
     }
 
 
-def _print(serving: Serving) -> None:
-    lines = list(_lines(serving))
+def _print(lines: Sequence[tuple[str, str]]) -> None:
     if not sys.stderr.isatty():
         for label, text in lines:
             say(f"{label:11} {text}")
@@ -93,9 +144,7 @@ def _print(serving: Serving) -> None:
         style = "cyan" if text.startswith("http") else ""
         line = Text.assemble(("  ➜ " if label else "    ", "green"), (f" {label:11}", "bold"))
         console.print(line, Text(text, style), soft_wrap=True)
-    console.print(
-        Text("\n  What you save is taken up at once; Ctrl-C ends it, runs are kept.\n", "dim")
-    )
+    console.print(Text("\n  Ctrl-C ends it; runs are kept.\n", "dim"))
 
 
 def _lines(serving: Serving) -> Iterator[tuple[str, str]]:
@@ -121,9 +170,3 @@ def _listed(label: str, names: list[str]) -> Iterator[tuple[str, str]]:
     if names:
         more = f" and {len(names) - 8} more" if len(names) > 8 else ""
         yield label, ", ".join(names[:8]) + more
-
-
-def _open(url: str) -> None:
-    import webbrowser
-
-    webbrowser.open(url)

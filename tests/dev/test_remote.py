@@ -1,0 +1,165 @@
+"""The runs of a deployed site: here, of another server that speaks its runs API."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import respx
+
+from kit.dev.app import make_app
+from kit.dev.dashboard.routes import routes
+from kit.dev.local import LocalRuns
+from kit.dev.remote import RemoteRuns
+from kit.dev.runs import Change, Source
+from kit.model.errors import (
+    NotSupportedError,
+    PayloadError,
+    RunNotFoundError,
+    WorkflowError,
+)
+from kit.model.event import derived_id
+from kit.model.run import RunStatus
+from kit.netlify.site import Site
+
+from .conftest import ORIGIN, PORT, TOKEN, ended, until
+
+KEY = "s3cret-key"
+SITE = Site(ORIGIN, KEY)
+NOBODY = derived_id("nobody")
+
+
+@pytest.fixture
+async def remote(
+    site: httpx.AsyncClient, runs: LocalRuns, keys: list[str]
+) -> AsyncIterator[RemoteRuns]:
+    keys.append(KEY)
+    async with RemoteRuns(SITE, runs.live, transport=site._transport) as remote:
+        yield remote
+
+
+async def test_a_run_is_shown_as_it_is_there(remote: RemoteRuns, runs: LocalRuns) -> None:
+    for data in ("you", "fail"):
+        run_id = await runs.start("hello", data)
+        await ended(runs, run_id)
+        here, there = await runs.details(run_id), await remote.details(run_id)
+        assert here is not None
+        assert there is not None
+        assert (there.run.data, there.run.result) == (here.run.data, here.run.result)
+        assert (there.run.failure, there.attempts) == (here.run.failure, here.attempts)
+        assert (there.status, there.steps) == (here.status, here.steps)
+    assert await remote.details(NOBODY) is None
+    assert await remote.details("../etc") is None
+    assert remote.source == Source("site", ORIGIN)
+
+
+async def test_runs_are_listed_and_found(remote: RemoteRuns, runs: LocalRuns) -> None:
+    started = [await runs.start("hello", number) for number in range(5)]
+    bad = await runs.start("hello", "fail")
+    await ended(runs, bad)
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = await remote.page(cursor=cursor, limit=2)
+        seen += [run.id for run in page.runs]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert sorted(seen) == sorted([*started, bad])
+    [failed] = (await remote.page(statuses=[RunStatus.FAILED], workflow="hello")).runs
+    assert (failed.id, failed.error) == (bad, "ValueError: no more")
+    [found] = (await remote.page(text=bad[:13].upper(), limit=1)).runs
+    assert found.id == bad
+    with pytest.raises(ValueError, match="is no cursor"):
+        await remote.page(cursor="x")
+
+
+async def test_runs_are_stopped_tried_again_and_deleted(
+    remote: RemoteRuns, runs: LocalRuns
+) -> None:
+    run_id = await runs.start("hello", "nap")
+
+    async def sleeps() -> bool:
+        [run] = (await remote.page()).runs
+        return run.status is RunStatus.SLEEPING
+
+    await until(sleeps)
+    assert not await remote.retry(run_id)
+    assert not await remote.delete(run_id)
+    assert await remote.stop(run_id)
+    assert not await remote.stop(run_id)
+    assert await remote.retry(run_id, from_start=True)
+    await until(sleeps)
+    assert await remote.stop(run_id)
+    assert await remote.delete(run_id)
+    for act in (remote.stop, remote.retry, remote.delete):
+        with pytest.raises(RunNotFoundError):
+            await act(run_id)
+
+
+async def test_a_workflow_is_started_there(remote: RemoteRuns, network: respx.MockRouter) -> None:
+    router = network.post(url__startswith=f"{ORIGIN}/.netlify/functions/async-workloads-router")
+    router.respond(200, headers={"x-awl-ack": "ack"})
+    changes = remote.changes()
+    run_id = await remote.start("HELLO", "you", id="k")
+    assert run_id == derived_id("run", "hello", "k")
+    assert router.calls.last.request.headers["authorization"] == f"Bearer {KEY}"
+    assert await anext(changes) == Change(frozenset({run_id}))
+    with pytest.raises(PayloadError):
+        await remote.start("hello", 2**60)
+    await remote.start("unknown.here", 1)
+
+
+async def test_the_site_is_asked_only_while_somebody_looks(
+    remote: RemoteRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.dev.remote.POLL_SECONDS", 0)
+    async with RemoteRuns(SITE, remote._live) as polled:
+        assert await anext(polled.changes()) == Change(is_everything=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (httpx.Response(404, text="Not Found"), "has no runs API (it answered 404)"),
+        (httpx.Response(200, text="<html>"), "has no runs API (it answered 200)"),
+        (httpx.Response(302, headers={"location": "/x"}), "has no runs API (it answered 302)"),
+        (
+            httpx.Response(
+                401,
+                headers={"x-kit-runs": "1"},
+                json={"error": {"code": "UNAUTHORIZED", "message": f"{KEY} is wrong"}},
+            ),
+            "Set WORKFLOW_API_KEY",
+        ),
+        (httpx.ConnectError(f"refused {KEY}"), "did not answer: refused (the key)"),
+    ],
+)
+async def test_what_goes_wrong_says_what_to_do_and_never_the_key(
+    runs: LocalRuns, answer: Any, said: str
+) -> None:
+    def respond(request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+    async with RemoteRuns(SITE, runs.live, transport=httpx.MockTransport(respond)) as remote:
+        for act in (remote.page(), remote.details(NOBODY), remote.stop(NOBODY)):
+            with pytest.raises(WorkflowError) as caught:
+                await act
+            assert said in str(caught.value)
+            assert KEY not in str(caught.value)
+        if "no runs API" in said:
+            assert isinstance(caught.value, NotSupportedError)
+
+
+async def test_its_dashboard_never_shows_the_key(remote: RemoteRuns, runs: LocalRuns) -> None:
+    await ended(runs, await runs.start("hello", "you"))
+    app: Any = make_app(port=PORT, token=TOKEN, dashboard=routes(remote, token=TOKEN))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as client:
+        [run] = (await remote.page()).runs
+        for path in ("/_kit/", f"/_kit/runs/{run.id}", "/_kit/workflows", "/_kit/dead-letters"):
+            answer = await client.get(path)
+            assert answer.status_code == 200
+            assert KEY not in answer.text
+        assert run.id in (await client.get("/_kit/")).text
