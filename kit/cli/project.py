@@ -161,6 +161,7 @@ def workflow_logs() -> Iterator[None]:
         return
     handler = logging.StreamHandler()  # made here: a live display has put its own stderr in place
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    handler.setLevel(logging.INFO)  # whatever else listens to more
     before = workflows.level
     workflows.setLevel(logging.INFO)
     workflows.addHandler(handler)

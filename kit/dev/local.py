@@ -102,13 +102,7 @@ class LocalRuns:
     ) -> Page:
         """Return runs, newest first; see `Runs.page`."""
         wanted = Wanted(workflow, tuple(statuses), text)
-        after = _after(cursor)
-        found = await asyncio.to_thread(self._listing.page, wanted, after=after, limit=limit + 1)
-        # counting reads every row a text might be in: that is not cheap
-        total = None if text else await asyncio.to_thread(self._listing.count, wanted)
-        shown = found[:limit]
-        more = f"{shown[-1].created}.{shown[-1].id}" if len(found) > limit else None
-        return Page(tuple(map(_summary, shown)), more, total)
+        return await asyncio.to_thread(self._page, wanted, _after(cursor), limit)
 
     async def listed(self, wanted: Wanted, limit: int) -> tuple[list[Listed], int | None]:
         """
@@ -185,6 +179,14 @@ class LocalRuns:
         """Take up workflows that were loaded anew: runs in flight go on with them."""
         await self.driving.reload()
         self.feed.tell_of(Change(workflows=True))
+
+    def _page(self, wanted: Wanted, after: tuple[int, str] | None, limit: int) -> Page:
+        found = self._listing.page(wanted, after=after, limit=limit + 1)
+        # counting reads every row a text might be in: that is not cheap
+        total = None if wanted.text else self._listing.count(wanted)
+        shown = found[:limit]
+        more = f"{shown[-1].created}.{shown[-1].id}" if len(found) > limit else None
+        return Page(tuple(map(_summary, shown)), more, total)
 
     def _whole_moments(self, wanted: Wanted, limit: int) -> tuple[list[Listed], int | None]:
         found = self._listing.page(wanted, limit=limit)

@@ -52,11 +52,10 @@ class LogKeeper(logging.Handler):
 
 @contextmanager
 def kept(keeper: LogKeeper) -> Iterator[None]:
-    """Have *keeper* hear what workflows log, from DEBUG up unless their loggers say otherwise."""
+    """Have *keeper* hear what workflows log, from DEBUG up."""
     workflows = logging.getLogger("kit.workflow")
     level = workflows.level
-    if level == logging.NOTSET:
-        workflows.setLevel(logging.DEBUG)
+    workflows.setLevel(logging.DEBUG)
     workflows.addHandler(keeper)
     try:
         yield

@@ -21,7 +21,10 @@ from kit.dev.provider import DevProvider
 from kit.dev.remote import RemoteRuns
 from kit.dev.runs_api import RunsApi
 from kit.dev.server import Ending, Server, new_token
-from kit.dev.watching import Watching
+from kit.dev.watching import RECORD, Watching, package_folders
+
+INSTALLED_SECONDS = 1.0
+"""How long nothing more must have been installed before the server starts again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,12 @@ async def serve(
     *,
     ready: Callable[[Serving], None],
     tell: Tell,
-) -> None:
+) -> bool:
     """
     Serve *project* at *sockets* until *ending*; *ready* is called when requests are answered.
+
+    Returns True if it ended because packages were installed, and is to be started again: what a
+    process has imported of a package it cannot exchange.
 
     Raises:
         StoreError: If the file of the runs cannot be used.
@@ -50,7 +56,7 @@ async def serve(
     ended = ending.here()
     async with contextlib.AsyncExitStack() as exits:
         # before anything is imported, so that what is saved from now on counts
-        watching = await exits.enter_async_context(Watching(project.root, tell))
+        watching = await exits.enter_async_context(Watching(project.root, tell, package_folders()))
         await project.load()
         exits.push_async_callback(project.close)
         config = project.config
@@ -58,13 +64,14 @@ async def serve(
         await exits.enter_async_context(runs)
         before = default.use(default.Default(DevProvider(runs), project.workflows))
         exits.callback(default.use, before)
-        exits.push_async_callback(
-            _ended, asyncio.create_task(_reload(watching, project, runs, tell))
-        )
+        reloading = asyncio.create_task(_reload(watching, project, runs, tell))
+        reloading.add_done_callback(lambda _: ended.set())
+        exits.push_async_callback(_ended, reloading)
         port = sockets[0].getsockname()[1]
         server = Server(_app(project, runs, port, tell), sockets)
         ready(Serving(f"http://127.0.0.1:{port}", project, runs))
         await server.until(ended, runs.feed.close)
+        return reloading.done()
 
 
 async def serve_remote(
@@ -99,10 +106,15 @@ def _app(project: DevProject, runs: LocalRuns, port: int, tell: Tell) -> App:
 
 
 async def _reload(watching: Watching, project: DevProject, runs: LocalRuns, tell: Tell) -> None:
+    """Take up what is saved; return when packages were installed, or removed."""
     while True:
         files = await watching.saved.get()
         while not watching.saved.empty():
             files |= watching.saved.get_nowait()
+        if packages := {file.stem for file in files if file.suffix == RECORD}:
+            await _settled(watching)
+            tell(f"packages have changed ({', '.join(sorted(packages)[:3])}): starting again")
+            return
         try:
             reloaded = await project.saved(files)
             if reloaded.settings:
@@ -112,6 +124,14 @@ async def _reload(watching: Watching, project: DevProject, runs: LocalRuns, tell
                 tell(f"reloaded after {_names(files, project)} changed")
         except Exception as error:  # noqa: BLE001 - whatever it was, the next save may mend it
             tell(f"error: what was saved could not be taken up: {error}")
+
+
+async def _settled(watching: Watching) -> None:
+    """Wait until an installer seems to be done."""
+    with contextlib.suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(INSTALLED_SECONDS):
+                await watching.saved.get()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

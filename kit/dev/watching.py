@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+import sysconfig
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Self
@@ -17,6 +18,9 @@ from kit.project.files import YAML_NAMES
 SETTINGS = frozenset({*YAML_NAMES, "pyproject.toml", ".env", "netlify.toml"})
 """Files in the root that settings come from."""
 
+RECORD = ".dist-info"
+"""How the folder's name ends that an installer writes beside a package."""
+
 STEP_MS = 50
 """How long nothing more may have been saved before what was is told."""
 
@@ -25,16 +29,20 @@ DEBOUNCE_MS = 400
 
 class Watching:
     """
-    Puts into `saved` which files of the project at *root* were saved, made or removed.
+    Puts into `saved` which files of the project at *root* were saved, made or removed; and the
+    records of packages that were installed into *packages* or removed there.
 
     Nothing is missed from entering on, however long it takes to take up what was saved. Each
-    folder is watched for itself, so that those of packages cost nothing. *tell* is told if that
-    cannot go on. An async context manager.
+    folder is watched for itself, so that what is within packages costs nothing. *tell* is told if
+    that cannot go on. An async context manager.
     """
 
-    def __init__(self, root: Path, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, root: Path, tell: Callable[[str], None], packages: Iterable[Path] = ()
+    ) -> None:
         self.saved: asyncio.Queue[set[Path]] = asyncio.Queue()
         self._root = root
+        self._packages = frozenset(packages)
         self._tell = tell
         self._begun = asyncio.Event()
         self._ended = asyncio.Event()
@@ -76,13 +84,18 @@ class Watching:
     def _changes(self) -> AsyncGenerator[set[tuple[Change, str]], None]:
         return awatch(
             *folders_of(self._root),
-            watch_filter=lambda _, path: matters(Path(path), self._root),
+            *self._packages,
+            watch_filter=self._matters,
             debounce=DEBOUNCE_MS,
             step=STEP_MS,
             stop_event=self._ended,
             recursive=False,
             ignore_permission_denied=True,
         )
+
+    def _matters(self, _: Change, given: str) -> bool:
+        path = Path(given)
+        return is_package(path, self._packages) or matters(path, self._root)
 
     def _put(self, files: set[Path]) -> None:
         if files:
@@ -92,13 +105,28 @@ class Watching:
 def _sorted_out(found: set[tuple[Change, str]], root: Path) -> tuple[set[Path], set[Path]]:
     """Return the files that were saved, and the folders that are new; with what is in these."""
     paths = {Path(path): change for change, path in found}
-    new = {each for each, change in paths.items() if change is Change.added and each.is_dir()}
+    new = {
+        each
+        for each, change in paths.items()
+        if change is Change.added and each.suffix != RECORD and each.is_dir()
+    }
     files = {each for each in paths if each.suffix or each.name in SETTINGS} - new
     return files | _sources_in(new, root), new
 
 
 def _sources_in(folders: Iterable[Path], root: Path) -> set[Path]:
     return {file for each in folders for file in each.rglob("*.py") if matters(file, root)}
+
+
+def is_package(path: Path, packages: Collection[Path]) -> bool:
+    """Tell whether *path* is the record of a package installed into one of *packages*."""
+    return path.suffix == RECORD and path.parent in packages
+
+
+def package_folders() -> list[Path]:
+    """Return the folders that packages are installed into for this interpreter."""
+    found = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
+    return sorted(each for each in found if each.is_dir())
 
 
 def folders_of(root: Path) -> Iterator[Path]:

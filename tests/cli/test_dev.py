@@ -11,6 +11,7 @@ import pytest
 from kit.dev import server
 from kit.dev.dashboard import routes as dashboard
 
+_Ending = server.Ending
 Kit = Callable[..., Any]
 ECHO = "from kit import define_workflow\n\n@define_workflow\ndef echo(input): return input\n"
 
@@ -121,3 +122,22 @@ def test_the_dashboard_is_mounted_with_a_token_of_its_own(
         kit("dev", "--port", "0")
     assert len(set(tokens)) == 2
     assert min(map(len, tokens)) > 30
+
+
+def test_it_starts_again_at_its_port_when_packages_change(
+    root: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = root / ".venv/lib"
+    packages.mkdir(parents=True)
+    started: list[list[str]] = []
+    monkeypatch.setattr("kit.dev.serving.INSTALLED_SECONDS", 0.01)
+    monkeypatch.setattr("kit.dev.serving.package_folders", lambda: [packages])
+    monkeypatch.setattr("kit.cli.commands.dev._print", lambda _: (packages / "x.dist-info").mkdir())
+    monkeypatch.setattr("kit.dev.server.Ending", _Ending)
+    monkeypatch.setattr("sys.orig_argv", ["python", "-m", "kit.cli", "dev", "--open"])
+    monkeypatch.setattr("os.execv", lambda _, arguments: started.append(arguments))
+    said = kit("dev", "--port", "0")
+    assert "packages have changed (x): starting again" in said.err
+    [[_, *arguments]] = started
+    assert arguments[:4] == ["-m", "kit.cli", "dev", "--port"]
+    assert int(arguments[4]) > 0

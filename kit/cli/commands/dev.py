@@ -44,24 +44,36 @@ def dev(
     from kit.dev.server import Ending
 
     serve = _local if remote is None else partial(_remote, remote)
+    url = ""
+
+    def ready(origin: str) -> None:
+        nonlocal url
+        url = origin
+        if open_page:
+            webbrowser.open(f"{origin}/_kit/")
+
     with Ending(say) as ending, contextlib.ExitStack() as exits:
         serving = serve(lambda: [exits.enter_context(each) for each in listen(port)], as_json)
-
-        def ready(url: str) -> None:
-            if open_page:
-                webbrowser.open(f"{url}/_kit/")
-
-        asyncio.run(serving(ending, ready))
-    if remote is None:
+        is_again = asyncio.run(serving(ending, ready))
+    if is_again:
+        _start_again(url.rpartition(":")[2])
+    elif remote is None:
         say("ended; unfinished runs are kept, and go on at the next `kit dev`")
 
 
+def _start_again(port: str) -> None:
+    """Become a new process of the same command, at the same port."""
+    given = [each for each in sys.orig_argv[1:] if each != "--open"]
+    os.execv(sys.executable, [sys.executable, *given, "--port", port])  # noqa: S606 - it is us
+
+
 Listen = Callable[[], list[socket.socket]]
-Serve = Callable[["Ending", Callable[[str], None]], Coroutine[Any, Any, None]]
+Serve = Callable[["Ending", Callable[[str], None]], Coroutine[Any, Any, bool]]
 
 
 def _local(listen: Listen, as_json: bool) -> Serve:
     """Return what serves the project of the current folder."""
+    from kit.cli.project import workflow_logs
     from kit.dev.project import DevProject
     from kit.dev.serving import serve
     from kit.project.config import load
@@ -70,7 +82,7 @@ def _local(listen: Listen, as_json: bool) -> Serve:
     config.get_workflow()
     project, sockets = DevProject(config, say), listen()
 
-    async def serving(ending: Ending, ready: Callable[[str], None]) -> None:
+    async def serving(ending: Ending, ready: Callable[[str], None]) -> bool:
         def answers(serving: Serving) -> None:
             if as_json:
                 print_json(_to_json(serving))
@@ -78,7 +90,8 @@ def _local(listen: Listen, as_json: bool) -> Serve:
                 _print(list(_lines(serving)))
             ready(serving.origin)
 
-        await serve(project, sockets, ending, ready=answers, tell=say)
+        with workflow_logs():
+            return await serve(project, sockets, ending, ready=answers, tell=say)
 
     return serving
 
@@ -96,7 +109,7 @@ def _remote(url: str, listen: Listen, as_json: bool) -> Serve:
     site = Site(config.base_url or url, key.get_secret_value() if key else None)
     project, sockets = DevProject(config, say), listen()
 
-    async def serving(ending: Ending, ready: Callable[[str], None]) -> None:
+    async def serving(ending: Ending, ready: Callable[[str], None]) -> bool:
         def answers(origin: str) -> None:
             if as_json:
                 shown = {"url": origin, "dashboard": f"{origin}/_kit/", "pid": os.getpid()}
@@ -107,6 +120,7 @@ def _remote(url: str, listen: Listen, as_json: bool) -> Serve:
 
         runs = RemoteRuns(site, project.workflows)
         await serve_remote(runs, project, sockets, ending, ready=answers)
+        return False
 
     return serving
 
