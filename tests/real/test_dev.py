@@ -18,11 +18,13 @@ import httpx
 import pytest
 import respx
 
-from kit.client.site import WorkflowClient
+from kit.client.site import AsyncWorkflowClient, WorkflowClient
 from kit.model.errors import RejectedError
 
+from .test_real_engine import VALUES, same
+
 ROOT = Path(__file__).parents[2]
-LIMIT = 30
+LIMIT = 60
 """Seconds until a test gives up; what takes how long is measured in benchmarks/dev.py."""
 
 WORKFLOW = """
@@ -286,3 +288,43 @@ def test_the_kits_client_sends_and_manages(start: Start) -> None:
             until(lambda: len(of(dead)["attempts"]) == 2)
             for each in sent:
                 until(lambda each=each: of(each.event_id)["status"] == "completed")
+
+
+async def test_data_arrives_as_on_the_real_engine(start: Start) -> None:
+    with start() as dev:
+        async with AsyncWorkflowClient(dev.url) as client:
+            sent = await client.send_events([("hello", value) for value in VALUES])
+            lost = [
+                value
+                for value, each in zip(VALUES, sent, strict=True)
+                if not same(value, dev.ended(each.event_id)["data"])
+            ]
+            assert lost == []
+            await client.delete_events(everything=True)
+
+
+def test_the_command_line_sends_to_it(start: Start, project: Path) -> None:
+    def kit(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "kit.cli", *arguments, "--base-url", dev.url],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                "NO_PROXY": "127.0.0.1",
+                "WORKFLOW_API_KEY": "any",
+            },
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    with start() as dev:
+        run_id = kit("send", "hello", "--data", "1").strip()
+        assert dev.ended(run_id)["result"] == ["old", "old", 1]
+        later = kit("send", "hello", "--delay", "1h").strip()
+        kit("events", "delete", later)
+        assert dev.run(later)["status"] == "cancelled"
+        kit("doctor")
