@@ -66,7 +66,7 @@ class Writer:
         self._on_foreign = on_foreign
         self._connection = Connection(lambda: connect(path, synchronous=synchronous))
         self._file = WatchedFile(path)
-        self._version = 0
+        self._version = (0, 0)
         self._version = self._data_version()
         self._inbox: SimpleQueue[Sequence[_Write] | None] = SimpleQueue()
         self._later: list[Statement] = []
@@ -195,13 +195,14 @@ class Writer:
             return error
         return None
 
-    def _data_version(self) -> int:
-        """Return a number that changes when another connection has written (SQLite's own)."""
+    def _data_version(self) -> tuple[int, int]:
+        """Return what changes when another connection has written, as SQLite counts for each."""
         try:
             with self._connection as sqlite:
-                return int(sqlite.execute("PRAGMA data_version").fetchone()[0])
+                version = int(sqlite.execute("PRAGMA data_version").fetchone()[0])
         except (sqlite3.Error, StoreError):
             return self._version  # the next write will tell what is wrong
+        return self._connection.opened, version
 
     def _on_loop(self, function: Callable[..., None], *args: Any) -> None:
         try:
