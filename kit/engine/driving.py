@@ -31,6 +31,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -44,10 +45,11 @@ from kit.model.errors import (
     StoreInUseError,
     WorkflowNotFoundError,
 )
-from kit.model.run import RunStatus
+from kit.model.run import Run, RunStatus
 from kit.model.workflow import Workflow
 from kit.store.sqlite.lease import Lease, is_held
 from kit.store.sqlite.reader import LeftRun, Reader
+from kit.store.sqlite.rows import DAMAGED
 from kit.store.sqlite.runs import Ask, RunStore
 
 FindWorkflow = Callable[[str], Workflow[..., Any] | None]
@@ -193,6 +195,7 @@ class Driving:
         is_due = run.status is RunStatus.RUNNING or fast
         due = self._clock.now() if is_due else run.due
         live = ActiveRun(replace(run, due=due), workflow, root=row.root, fast=fast, own=own)
+        live.is_found = True
         self._loop.take_up(live)
         return True
 
@@ -348,6 +351,8 @@ class Driving:
                 self._waiting.fail_run(run_id, RunNotFoundError(msg, run_id=run_id))
             elif run.status.is_final:
                 self._waiting.ended(run)
+            elif run.status is RunStatus.UNKNOWN:
+                self._waiting.fail_run(run_id, damaged(run, self._store.path))
 
     def _tell_unknown(self, rows: Sequence[LeftRun]) -> None:
         """Tell those who wait for what nobody can execute."""
@@ -431,6 +436,12 @@ class Driving:
             if lease is not None:
                 lease.release()
         self._lease = self._side = None
+
+
+def damaged(run: Run, path: Path) -> StoreError:
+    """Return the error for who waits for a run that nobody can read."""
+    msg = run.failure.message if run.failure else f"run {run.id} cannot be read"
+    return StoreError(msg, path=str(path), code=DAMAGED)
 
 
 def unknown_workflow(row: LeftRun) -> WorkflowNotFoundError:

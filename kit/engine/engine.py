@@ -15,7 +15,7 @@ from typing import Literal, Self
 
 from kit.engine.arrivals import Arrivals
 from kit.engine.clock import Clock, SystemClock
-from kit.engine.driving import Driving, FindWorkflow
+from kit.engine.driving import Driving, FindWorkflow, damaged
 from kit.engine.invoking import Watch
 from kit.engine.live import ActiveRun, anew, arriving
 from kit.engine.loop import Loop, LoopOptions
@@ -23,7 +23,7 @@ from kit.engine.waiting import Waiting
 from kit.model.delivery import AfterStep
 from kit.model.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
 from kit.model.event import Event
-from kit.model.run import Run
+from kit.model.run import Run, RunStatus
 from kit.store.sqlite.runs import Durability, RunStore
 
 Replay = Literal["pauses", "always"]
@@ -201,6 +201,8 @@ class Engine:
                 run = self.get(run_id)
                 if run.status.is_final:
                     return run
+                if run.status is RunStatus.UNKNOWN:
+                    raise damaged(run, self.path)
                 self._check_open()
                 await self._driving.wish(run_id)
                 self._driving.settle()

@@ -16,6 +16,7 @@ from kit.model.run import Run, RunStatus
 from kit.model.text import load
 from kit.model.workflow import Workflow
 from kit.store.sqlite.reader import Reader
+from kit.store.sqlite.rows import DAMAGED, damage
 from kit.store.sqlite.runs import RunStore
 
 
@@ -27,7 +28,7 @@ class ActiveRun:
     `stopped` says that somebody wants it to end; `busy`, that an invocation is about to begin, is
     under way, or its outcome is being stored; `pausing`, that the invocation is to end. `root` is
     the run it belongs to, if that is another. With `fast` its waits are skipped. It is not `own` if
-    it is executed because another process asks for it.
+    it is executed because another process asks for it; `is_found` in the file, until it is woken.
     """
 
     run: Run
@@ -40,6 +41,7 @@ class ActiveRun:
     root: str | None = None
     fast: bool = False
     own: bool = True
+    is_found: bool = False
 
     @property
     def deadline(self) -> int | None:
@@ -54,12 +56,23 @@ class ActiveRun:
         return self.run.due if self.deadline is None else min(self.run.due, self.deadline)
 
     def wake(self, reader: Reader) -> None:
-        """Get at hand what an invocation needs."""
+        """
+        Get at hand what an invocation needs; what another process has left is checked first.
+
+        Raises:
+            StoreError: With code `RUN_DAMAGED`, if it makes no sense.
+        """
         run = self.run
-        self.event = Event(
-            run.workflow, load(run.data), run.id, priority=run.priority, chain=run.chain
-        )
-        self.record = Record.of(reader.checkpoints(run.id).values())
+        try:
+            self.event = Event(
+                run.workflow, load(run.data), run.id, priority=run.priority, chain=run.chain
+            )
+        except (ValueError, RecursionError) as error:
+            msg = damage(run.id, error).message
+            raise StoreError(msg, path=str(reader.path), code=DAMAGED) from error
+        checkpoints = reader.checkpoints(run.id, check=self.is_found)
+        self.record = Record.of(checkpoints.values())
+        self.is_found = False
 
     def rest(self) -> None:
         """Let go of what only an invocation needs: a run may sleep for a month."""

@@ -9,6 +9,7 @@ transaction before anything is done about it, so a process may end at any point.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,10 +22,14 @@ from kit.engine.live import ActiveRun
 from kit.engine.waiting import Waiting
 from kit.execution.tasks import apart
 from kit.model.delivery import AfterStep, Checkpoint, Completed, Outcome
+from kit.model.errors import StoreError
 from kit.model.failure import Failure
 from kit.model.run import Progress, ProgressKind, RunStatus
 from kit.model.workflow import AnyWorkflow
+from kit.store.sqlite.rows import DAMAGED
 from kit.store.sqlite.runs import RunStore
+
+_log = logging.getLogger("kit")
 
 HAND_OVER_SECONDS = 2.0
 """How long a closing engine waits for runs of other processes to come to their next step."""
@@ -199,8 +204,8 @@ class Loop:
             return None
         if live.deadline is not None and self._clock.now() >= live.deadline:
             return await self._end(live, RunStatus.FAILED, timed_out(live))
-        if live.event is None:
-            live.wake(self._store.reader)
+        if live.event is None and not self._wakes(live):
+            return None
         self._store.write_along(live.run.id, live.record.wake(self._clock.now(), fast=live.fast))
         self._tell(live, ProgressKind.RUN_STARTED, attempt=live.run.attempt)
         how = self._options
@@ -212,6 +217,19 @@ class Loop:
         if invoking.timed_out:
             return await self._end(live, RunStatus.FAILED, timed_out(live))
         return await self._store_outcome(live, outcome)
+
+    def _wakes(self, live: ActiveRun) -> bool:
+        """Get at hand what an invocation needs; set the run aside if that makes no sense."""
+        try:
+            live.wake(self._store.reader)
+        except StoreError as error:
+            if error.code != DAMAGED:
+                raise
+            _log.error("a run is set aside: %s", error)
+            del self.live[live.run.id]
+            self._waiting.fail_run(live.run.id, error)
+            return False
+        return True
 
     async def _outcome(self, invoking: Invoking) -> Outcome:
         self._invoking.add(invoking)

@@ -27,11 +27,22 @@ def check_step_id(step_id: str) -> None:
             f"a step id of {len(step_id)} characters is too long: at most {MAX_STEP_ID_LENGTH};"
             f" it begins {step_id[:40]!r}"
         )
+    elif not is_unicode(step_id):
+        msg = f"the step id {step_id!r} holds half of a surrogate pair, which no file can keep"
     elif step_id.startswith(RESERVED_PREFIXES):
         msg = f"the step id {step_id!r} begins with a prefix that is kept for the kit and Netlify"
     else:
         return
     raise StepUsageError(msg, step_id=step_id)
+
+
+def is_unicode(text: str) -> bool:
+    """Tell whether *text* can be written as UTF-8: it holds no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def repeated(step_id: str) -> StepUsageError:

@@ -1,5 +1,6 @@
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -385,3 +386,22 @@ def test_delete_needs_to_know_what(path: Path, kit: Kit, options: list[str]) -> 
     assert "name the runs, or give --status or --all" in " ".join(
         said.err.replace("│", " ").split()
     )
+
+
+@pytest.mark.parametrize("statement", ["runs SET chain = '{'", "checkpoints SET kind = 'dance'"])
+def test_a_damaged_run_is_named_and_shown_and_can_be_forgotten(
+    path: Path, kit: Kit, statement: str
+) -> None:
+    run_id = interrupted(kit, path)
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(f"UPDATE {statement}")
+    connection.close()
+    assert run_id in kit("runs").out
+    shown = kit("runs", "show", run_id)
+    assert shown.status == 0
+    assert "DamagedRun" in shown.out
+    assert kit("runs", "show", run_id, "--json").json["status"] == "unknown"
+    assert kit("runs", "stop", run_id).status == 0
+    assert kit("runs", "delete", run_id).status == 0
+    assert run_id not in kit("runs").out

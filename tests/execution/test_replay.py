@@ -178,6 +178,7 @@ async def test_an_id_used_twice_is_found_at_a_replay_too(deliver: Deliver) -> No
         ("", "must not be empty"),
         (None, "must be a text, not None"),
         ("x" * 10_000, "a step id of 10000 characters is too long: at most 255"),
+        ("a\ud800", "holds half of a surrogate pair"),
         ("kit:retry:0", "begins with a prefix that is kept"),
         ("awl:sleep:x", "begins with a prefix that is kept"),
     ],

@@ -194,7 +194,7 @@ def _chosen(reader: Reader, run_ids: list[str] | None, status: list[RunStatus] |
         return [run for run in found if run.status.is_final]
     named = [reader.get(run_id) for run_id in run_ids]
     for run in named:
-        if not run.status.is_final:
+        if not run.status.is_final and run.status is not RunStatus.UNKNOWN:
             advice = f"stop it first: kit runs stop {run.id}. Nothing was deleted"
             raise _not_ended(run, f"run {run.id} is {run.status}; {advice}")
     return named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -17,9 +18,18 @@ if TYPE_CHECKING:
 
 def run_json(reader: Reader, run: Run) -> RunJson:
     """Return *run* with its steps and failed attempts, as JSON."""
+    from kit.model.errors import StoreError
+    from kit.model.failure import Failure
     from kit.store.json import run_to_json
+    from kit.store.sqlite.rows import DAMAGED
 
-    return run_to_json(run, reader.checkpoints(run.id).values(), reader.attempts(run.id))
+    try:
+        return run_to_json(run, reader.checkpoints(run.id).values(), reader.attempts(run.id))
+    except StoreError as error:
+        if error.code != DAMAGED:
+            raise
+        failure = Failure("DamagedRun", error.message, code=DAMAGED)
+        return run_to_json(replace(run, status=RunStatus.UNKNOWN, failure=failure))
 
 
 def finish(reader: Reader, run_id: str, *, as_json: bool) -> None:

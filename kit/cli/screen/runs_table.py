@@ -29,14 +29,17 @@ def print_runs(reader: Reader, runs: Sequence[Run]) -> None:
 
 
 def _row(reader: Reader, run: Run) -> tuple[str, ...]:
-    kinds = [checkpoint.kind for checkpoint in reader.checkpoints(run.id).values()]
+    from kit.cli.screen.ending import run_json
+
+    shown = run_json(reader, run)  # a damaged run has a row, too
+    steps = sum(step["kind"] is CheckpointKind.STEP for step in shown["steps"])
     return (
         run.id,
         run.workflow,
-        _standing(run.status, run.due),
+        _standing(shown["status"], run.due),
         age(now() - run.created),
-        str(len(reader.attempts(run.id))),
-        str(kinds.count(CheckpointKind.STEP)),
+        str(len(shown["attempts"])),
+        str(steps),
     )
 
 

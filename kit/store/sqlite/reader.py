@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,14 @@ from kit.model.errors import RunNotFoundError, StoreError
 from kit.model.run import Attempt, Run, RunStatus
 from kit.store.sqlite.connection import Connection
 from kit.store.sqlite.lease import is_held
-from kit.store.sqlite.rows import RUN_COLUMNS, row_to_attempt, row_to_checkpoint, row_to_run
+from kit.store.sqlite.rows import (
+    DAMAGED,
+    RUN_COLUMNS,
+    damage,
+    row_to_attempt,
+    row_to_checkpoint,
+    row_to_run,
+)
 from kit.store.sqlite.schema import connect_to_read, explain
 
 _UNFINISHED = "status IN ('queued', 'running', 'sleeping')"
@@ -80,28 +88,47 @@ class Reader:
 
     def unfinished(self) -> list[Run]:
         """Return every run that has not ended, in the order in which they go on."""
-        sql = f"SELECT {RUN_COLUMNS} FROM runs WHERE {_UNFINISHED} ORDER BY due"  # noqa: S608
-        return [row_to_run(row) for row in self._rows(sql)]
+        return [each.run for each in self.left()]
 
     def count_unfinished(self) -> int:
         """Return how many runs have not ended."""
         rows = self._rows(f"SELECT count(*) FROM runs WHERE {_UNFINISHED}")  # noqa: S608
         return int(rows[0][0]) if rows else 0
 
-    def checkpoints(self, run_id: str) -> dict[str, Checkpoint]:
-        """Return the run's checkpoints by step id, in order; sleeps that are not over come last."""
+    def checkpoints(self, run_id: str, *, check: bool = True) -> dict[str, Checkpoint]:
+        """
+        Return the run's checkpoints by step id, in order; sleeps that are not over come last.
+
+        Raises:
+            StoreError: With code `RUN_DAMAGED`, if one makes no sense; its values are looked at
+                with *check* only.
+        """
         sql = (
             "SELECT step_id, kind, text, started, ended, seq FROM checkpoints"
             " WHERE run_id = ? ORDER BY seq < 0, seq"
         )
-        return {row[0]: row_to_checkpoint(row) for row in self._rows(sql, (run_id,))}
+        with self._damages(run_id):
+            found = {row[0]: row_to_checkpoint(row) for row in self._rows(sql, (run_id,))}
+            for each in found.values() if check else ():
+                if each.text is not None:
+                    json.loads(each.text)
+            return found
 
     def attempts(self, run_id: str) -> list[Attempt]:
-        """Return the run's failed attempts, oldest first."""
+        """Return the run's failed attempts, oldest first; raises as `checkpoints` does."""
         sql = (
             "SELECT number, ended, failure, retry_in FROM attempts WHERE run_id = ? ORDER BY rowid"
         )
-        return [row_to_attempt(row) for row in self._rows(sql, (run_id,))]
+        with self._damages(run_id):
+            return [row_to_attempt(row) for row in self._rows(sql, (run_id,))]
+
+    @contextlib.contextmanager
+    def _damages(self, run_id: str) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            msg = damage(run_id, error).message
+            raise StoreError(msg, path=str(self.path), code=DAMAGED) from error
 
     def requests(self) -> list[Request]:
         """Return what is asked of whoever executes runs."""
@@ -127,7 +154,11 @@ class Reader:
         return self.drivers().get(0, "")
 
     def left(self, run_ids: Iterable[str] | None = None) -> list[LeftRun]:
-        """Return the unfinished among these runs and those they started, or all, as they go on."""
+        """
+        Return the unfinished among these runs and those they started, or all, as they go on.
+
+        A damaged run is left out: nobody can go on with it.
+        """
         which = ""
         parameters: tuple[str, ...] = ()
         if run_ids is not None:
@@ -137,7 +168,9 @@ class Reader:
         sql = (
             f"SELECT {RUN_COLUMNS}, root, driver FROM runs WHERE {_UNFINISHED}{which} ORDER BY due"  # noqa: S608
         )
-        return [LeftRun(row_to_run(row[:-2]), *row[-2:]) for row in self._rows(sql, parameters)]
+        rows = self._rows(sql, parameters)
+        left = [LeftRun(row_to_run(row[:-2]), *row[-2:]) for row in rows]
+        return [each for each in left if each.run.status is not RunStatus.UNKNOWN]
 
     def root(self, run_id: str) -> str | None:
         """Return the run that a run belongs to; None if that is itself."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from kit.model.delivery import Checkpoint, CheckpointKind
+from kit.model.event import check_name, check_priority
 from kit.model.failure import Failure
 from kit.model.run import Attempt, Run, RunStatus
 
@@ -41,25 +42,77 @@ def run_to_row(run: Run) -> tuple[Any, ...]:
 
 
 def row_to_run(row: tuple[Any, ...]) -> Run:
-    """Return the run that a row in the order of `RUN_COLUMNS` holds."""
+    """
+    Return the run that a row in the order of `RUN_COLUMNS` holds.
+
+    One that makes no sense is in status `unknown`, and its failure says what is wrong with it:
+    a damaged run is nobody's trouble but its own.
+    """
+    try:
+        return _run_of(row)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        created = row[7] if isinstance(row[7], int) else 0
+        run = Run(str(row[0]), str(row[1]), RunStatus.UNKNOWN, "null", created=created)
+        return replace(run, failure=damage(run.id, error))
+
+
+def damage(run_id: str, error: Exception) -> Failure:
+    """Return what is to be said of a run whose rows make no sense."""
+    msg = (
+        f"what is stored of run {run_id} is damaged ({error}), so it is left as it is; repair the"
+        " file, or forget the run: kit runs stop, then kit runs delete"
+    )
+    return Failure("DamagedRun", msg, code=DAMAGED)
+
+
+DAMAGED = "RUN_DAMAGED"
+"""The code of errors about a run whose rows make no sense."""
+
+
+def _run_of(row: tuple[Any, ...]) -> Run:
     (run_id, workflow, status, data, attempt, due, priority, created, started, ended) = row[:10]
     result, failure, chain, key = row[10:]
+    for number in (attempt, due, created, started or 0, ended or 0):
+        if type(number) is not int:
+            msg = f"{number!r} is no number"
+            raise ValueError(msg)
+    json.loads(data)
+    if result is not None:
+        json.loads(result)
     return Run(
         id=run_id,
-        workflow=workflow,
-        status=RunStatus(status),
+        workflow=check_name(workflow),
+        status=_status(status),
         data=data,
         attempt=attempt,
         due=due,
-        priority=priority,
+        priority=check_priority(priority),
         created=created,
         started=started,
         ended=ended,
         result=result,
         failure=text_to_failure(failure),
-        chain=tuple(json.loads(chain)),
+        chain=_chain(chain),
         key=key,
     )
+
+
+def _status(text: str) -> RunStatus:
+    status = RunStatus(text)
+    if status is RunStatus.UNKNOWN:
+        msg = f"{text!r} is no status of a stored run"
+        raise ValueError(msg)
+    return status
+
+
+def _chain(text: str) -> tuple[str, ...]:
+    if text == "[]":
+        return ()
+    chain = json.loads(text)
+    if not isinstance(chain, list):
+        msg = f"{text!r} is no chain of names"
+        raise TypeError(msg)
+    return tuple(check_name(each) for each in chain)
 
 
 def failure_to_text(failure: Failure | None) -> str | None:
@@ -79,7 +132,7 @@ def checkpoint_to_row(run_id: str, each: Checkpoint) -> tuple[Any, ...]:
 
 
 def row_to_checkpoint(row: tuple[Any, ...]) -> Checkpoint:
-    """Return the checkpoint in `step_id, kind, text, started, ended, seq`."""
+    """Return the checkpoint in `step_id, kind, text, started, ended, seq`; raises `ValueError`."""
     number = None if row[5] == ASLEEP else row[5]
     return Checkpoint(row[0], CheckpointKind(row[1]), row[2], row[3], row[4], number)
 
