@@ -247,6 +247,18 @@ class Driving:
             self.hear()
             self.settle()
 
+    def recover(self) -> None:
+        """Go on after the store has failed: as the disk has it, not as it was in memory."""
+        if self._loop.closing:
+            return
+        fallen = self._loop.recover()
+        for row in self._reader.left(fallen):
+            was = fallen.get(row.run.id)
+            if was is not None:
+                self._execute(row, fast=was.fast, own=was.own)
+        self._loop.pump()
+        self.has_changed()
+
     def hear(self) -> None:
         """Do what is asked for by others."""
         if self._lease is None and self._side is None:

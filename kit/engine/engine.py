@@ -19,6 +19,7 @@ from kit.engine.driving import Driving, FindWorkflow, damaged
 from kit.engine.invoking import Watch
 from kit.engine.live import ActiveRun, anew, arriving
 from kit.engine.loop import Loop, LoopOptions
+from kit.engine.recovery import Recovery
 from kit.engine.waiting import Waiting
 from kit.model.delivery import AfterStep
 from kit.model.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
@@ -80,6 +81,8 @@ class Engine:
         self._driving = Driving(
             self._store, self._loop, self._waiting, self._find, self._clock, fast=self._fast
         )
+        self._recovery = Recovery(self._store, self._waiting, self._driving.recover)
+        self._waiting.on_failure = self._recovery.begin
         self._arrivals = Arrivals(self._loop, self._driving)
         self._loop.is_quiet_elsewhere = lambda: self._driving.is_quiet
         try:
@@ -116,6 +119,7 @@ class Engine:
     async def close(self) -> None:
         """Break off what is running, which a later engine continues, and close the file."""
         self._driving.cease()
+        await self._recovery.close()
         try:
             await self._loop.close()
             await self._driving.close()

@@ -67,7 +67,8 @@ class Loop:
         self._options = options
         self._clock = options.clock
         self._agenda = Agenda()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], ActiveRun] = {}
+        self._fallen: dict[str, ActiveRun] = {}
         self._invoking: set[Invoking] = set()
         self._unwinding: set[asyncio.Task[Outcome]] = set()
         self._reserved = 0
@@ -183,18 +184,26 @@ class Loop:
     def _begin(self, live: ActiveRun) -> asyncio.Task[None]:
         live.busy = True
         running = asyncio.create_task(self._invoke(live), context=apart())
-        self._running.add(running)
+        self._running[running] = live
         running.add_done_callback(self._finished)
         return running
 
     def _finished(self, running: asyncio.Task[None]) -> None:
-        self._running.discard(running)
+        live = self._running.pop(running)
         if running.cancelled():
             return  # so is all else: the engine or the event loop is closing
         error = running.exception()
         if error is not None:
+            self._fallen[live.run.id] = live
             self._waiting.fail(error)
         self.pump()
+
+    def recover(self) -> dict[str, ActiveRun]:
+        """Forget the runs that could not be stored, whose truth is on disk, and return them."""
+        fallen, self._fallen = self._fallen, {}
+        for run_id in fallen:
+            self.live.pop(run_id, None)
+        return fallen
 
     async def _invoke(self, live: ActiveRun) -> None:
         """Carry out one invocation of a run, and store what it came to."""
@@ -315,6 +324,6 @@ class Loop:
         for invoking in self._invoking:
             invoking.break_off()
         if self._running:
-            await asyncio.wait(self._running)
+            await asyncio.wait(list(self._running))
         if self._unwinding:
             await asyncio.wait(self._unwinding)

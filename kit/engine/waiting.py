@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,10 +11,15 @@ from kit.model.run import Run
 
 
 class Waiting:
-    """Futures by what they wait for. `failure` is set once nothing can go on any more."""
+    """
+    Futures by what they wait for.
+
+    `failure` is set while nothing can go on; *on_failure* is then told why.
+    """
 
     def __init__(self) -> None:
         self.failure: BaseException | None = None
+        self.on_failure: Callable[[BaseException], None] = lambda error: None
         self._for_run: dict[str, list[asyncio.Future[Run]]] = {}
         self._for_quiet: list[asyncio.Future[None]] = []
 
@@ -63,7 +69,9 @@ class Waiting:
 
     def fail(self, error: BaseException) -> None:
         """Tell everybody, now and later, that nothing can go on."""
-        self.failure = self.failure or error
+        if self.failure is None:
+            self.failure = error
+            self.on_failure(error)
         for waiter in self._all():
             if not waiter.done():
                 waiter.set_exception(error)

@@ -21,7 +21,7 @@ from kit.store.sqlite.rows import (
     failure_to_text,
     run_to_row,
 )
-from kit.store.sqlite.schema import connect, explain
+from kit.store.sqlite.schema import VERSION, connect, explain
 from kit.store.sqlite.writer import Statement, Writer
 
 Durability = Literal["full", "normal"]
@@ -113,6 +113,10 @@ class RunStore:
             check=check,
         )
         self.reader = Reader(path)
+
+    def probe(self) -> asyncio.Future[int]:
+        """Write something that changes nothing; the future fails as any other write would."""
+        return self._writer.write((f"PRAGMA user_version = {VERSION}", ()))
 
     def watch(self, seconds: float | None) -> None:
         """Look this often whether another process has written to the file; None: not at all."""

@@ -1,0 +1,115 @@
+"""A store that fails and works again: the engine goes on, from what is on disk."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.engine.engine import Engine
+from kit.model.errors import StoreError
+from kit.model.run import RunStatus
+from kit.store.sqlite.lease import lease_path
+
+from .conftest import START, FakeClock, Gate, Open, event, fill_disk, flow
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kit.engine.recovery.FIRST_SECONDS", 0.01)
+
+
+def make_room(engine: Engine) -> None:
+    engine._store._writer._connection._sqlite.execute("PRAGMA max_page_count = 1000000")
+
+
+async def completed(engine: Engine, run_id: str) -> bool:
+    for _ in range(500):
+        run = engine.get(run_id)
+        if run.status.is_final:
+            return run.status is RunStatus.COMPLETED
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def test_a_full_disk_that_gets_room_again_lets_the_engine_go_on(start: Open) -> None:
+    gate, ran = Gate(), list[str]()
+
+    async def works(input: Any, context: Any) -> str:
+        await context.step.run("before", ran.append, "before")
+        await context.step.run("gate", gate.come)
+        await context.step.run("large", lambda: "x" * 200_000)
+        return "done"
+
+    engine = await start(flow(works))
+    run = await engine.submit(event())
+    waits = await engine.submit(event(due=START + 1000))
+    await gate.somebody()
+    fill_disk(engine)
+    waiting = asyncio.create_task(engine.wait(run.id))
+    gate.open()
+    with pytest.raises(StoreError, match="disk is full"):
+        await waiting
+    make_room(engine)
+    assert await completed(engine, run.id)
+    assert ran == ["before"], "a step that was stored does not run again"
+    later = await engine.submit(event())
+    assert await completed(engine, later.id)
+    assert engine.get(waits.id).status is RunStatus.QUEUED
+
+
+async def test_a_stop_that_could_not_be_stored_can_be_asked_for_again(start: Open) -> None:
+    engine = await start(flow(lambda input: None))
+    run = await engine.submit(event(due=START + 1000, data="x"))
+    writer = engine._store._writer._connection._sqlite
+    writer.execute("PRAGMA query_only = 1")
+    with pytest.raises(StoreError, match="read-only"):
+        await engine.stop(run.id)
+    writer.execute("PRAGMA query_only = 0")
+    for _ in range(500):
+        if engine._waiting.failure is None:
+            break
+        await asyncio.sleep(0.01)
+    assert await engine.stop(run.id)
+    assert engine.get(run.id).status is RunStatus.CANCELLED
+
+
+@pytest.mark.parametrize("what", ["file", "log", "lease"])
+async def test_a_file_that_is_deleted_under_a_running_engine_is_told(
+    start: Open, path: Path, what: str
+) -> None:
+    engine = await start(flow(lambda: None))
+    await engine.wait((await engine.submit(event())).id)
+    lost = {"file": path, "log": path.with_name("runs.db-wal"), "lease": lease_path(path)}[what]
+    lost.unlink()
+    with pytest.raises(StoreError, match="deleted or replaced") as caught:
+        await engine.submit(event())
+    assert caught.value.code == "STORE_LOST"
+
+
+async def test_a_file_that_is_replaced_is_told_too(start: Open, path: Path) -> None:
+    engine = await start(flow(lambda: None))
+    await engine.submit(event())
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+    with pytest.raises(StoreError, match="deleted or replaced"):
+        await engine.submit(event())
+
+
+async def test_a_lock_somebody_holds_is_told_once_for_all(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from .conftest import write_lock
+
+    monkeypatch.setattr("kit.store.sqlite.schema.BUSY_SECONDS", 0.2)
+    async with Engine(path, {"flow": flow(lambda: None)}.get, clock=FakeClock()) as engine:
+        await engine.submit(event())
+        loop = asyncio.get_running_loop()
+        with write_lock(path):
+            began = loop.time()
+            sends = (engine.submit(event()) for _ in range(50))
+            told = await asyncio.gather(*sends, return_exceptions=True)
+            took = loop.time() - began
+        assert {type(each) for each in told} == {StoreError}
+        assert took < 5, "not as long for each"
