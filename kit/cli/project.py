@@ -82,6 +82,7 @@ class Project:
         """
         from kit.cli.screen.live import display_of
         from kit.engine.engine import Engine
+        from kit.engine.retention import milliseconds
 
         display, settings = display_of(story), self.config.get_workflow()
 
@@ -92,6 +93,7 @@ class Project:
                 durability=settings.durability,
                 replay=settings.replay,
                 concurrency=settings.concurrency,
+                retention=milliseconds(settings.retention),
                 fast=fast,
                 resume=resume,
                 observe=display,

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from kit.client import background
 from kit.client.provider import Receipt
 from kit.engine.engine import Engine
+from kit.engine.retention import milliseconds
 from kit.model.event import Event
 from kit.model.run import Run, RunDetails
 from kit.project.catalog import Catalog
@@ -85,6 +86,7 @@ class LocalProvider:
                     durability=self._settings.durability,
                     replay=self._settings.replay,
                     concurrency=self._settings.concurrency,
+                    retention=milliseconds(self._settings.retention),
                     resume=(),
                 )
                 self._engine = await engine.open()

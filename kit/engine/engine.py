@@ -20,6 +20,7 @@ from kit.engine.invoking import Watch
 from kit.engine.live import ActiveRun, anew, arriving
 from kit.engine.loop import Loop, LoopOptions
 from kit.engine.recovery import Recovery
+from kit.engine.retention import Retention
 from kit.engine.waiting import Waiting
 from kit.model.delivery import AfterStep
 from kit.model.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
@@ -36,7 +37,8 @@ class Engine:
 
     *find* gives the workflow of a name. *resume* says which unfinished runs to continue: all, or
     only those with the given ids. *fast* skips sleeps and waits. With *replay* `always` each fresh
-    step ends its invocation, as on Netlify. At most *concurrency* runs go on at a time.
+    step ends its invocation, as on Netlify. At most *concurrency* runs go on at a time. What ended
+    more than *retention* milliseconds ago is deleted; None keeps it.
 
     Raises (on opening):
         StoreInUseError: If another engine runs on the file.
@@ -53,6 +55,7 @@ class Engine:
         concurrency: int = 100,
         fast: bool = False,
         resume: Literal["all"] | Collection[str] = "all",
+        retention: int | None = None,
         clock: Clock | None = None,
         observe: Watch | None = None,
     ) -> None:
@@ -68,6 +71,7 @@ class Engine:
         after_step = AfterStep.SUSPEND if replay == "always" else AfterStep.COMMIT
         self._options = LoopOptions(self._clock, after_step, concurrency, observe)
         self._waiting = Waiting()
+        self._retention = Retention(path, retention, self._clock.now, lambda: self.is_driver)
 
     async def open(self) -> Self:
         """Open the file, and continue what an ended process left; see `close`."""
@@ -93,6 +97,7 @@ class Engine:
         except BaseException:
             await self.close()
             raise
+        self._retention.begin()
         return self
 
     @property
@@ -120,6 +125,7 @@ class Engine:
         """Break off what is running, which a later engine continues, and close the file."""
         self._driving.cease()
         await self._recovery.close()
+        await self._retention.close()
         try:
             await self._loop.close()
             await self._driving.close()

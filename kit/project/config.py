@@ -58,6 +58,7 @@ _EXPECTED = {
     "durability": '"full" or "normal"',
     "replay": '"pauses" or "always"',
     "concurrency": "a whole number from 1 to 10000",
+    "retention": 'a duration with its unit, such as "30 days"',
     "folder": "the path of a folder inside the project",
     "include": 'a list of paths, such as ["data/tokens.json"]',
     "bundle": '"shared" or "per-workflow"',

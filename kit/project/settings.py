@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from kit.model.duration import parse_duration
 from kit.project.address import origin_of
 
 PREFIX = "WORKFLOW_"
@@ -101,6 +103,13 @@ class WorkflowConfig(BaseModel):
     concurrency: int = Field(
         100, ge=1, le=10_000, description="How many local runs may be under way at once."
     )
+    retention: str | None = Field(
+        None,
+        description="How long runs that have ended are kept. When absent: until they are deleted "
+        "by hand.",
+        examples=["30 days"],
+        json_schema_extra={"pattern": r"^\s*[0-9]*\.?[0-9]+\s*[a-zA-Z]+\s*$"},
+    )
     folder: str = Field(
         "functions/workflows",
         description="The folder of workflow files, inside the project's folder.",
@@ -160,6 +169,14 @@ class WorkflowConfig(BaseModel):
                 "it is empty, or holds a blank, a line end or a character outside ASCII,"
                 " and cannot be sent: copy the key again"
             )
+            raise ValueError(msg)
+        return value
+
+    @field_validator("retention")
+    @classmethod
+    def _is_duration(cls, value: str | None) -> str | None:
+        if value is not None and parse_duration(value) <= timedelta():
+            msg = "it must be longer than nothing"
             raise ValueError(msg)
         return value
 

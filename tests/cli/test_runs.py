@@ -383,7 +383,7 @@ def test_delete_all_asks_first(path: Path, kit: Kit) -> None:
 def test_delete_needs_to_know_what(path: Path, kit: Kit, options: list[str]) -> None:
     said = kit("runs", "delete", *options)
     assert said.status == 2
-    assert "name the runs, or give --status or --all" in " ".join(
+    assert "name the runs, or give --all, or --status and --older-than" in " ".join(
         said.err.replace("│", " ").split()
     )
 
@@ -405,3 +405,12 @@ def test_a_damaged_run_is_named_and_shown_and_can_be_forgotten(
     assert kit("runs", "stop", run_id).status == 0
     assert kit("runs", "delete", run_id).status == 0
     assert run_id not in kit("runs").out
+
+
+def test_what_ended_long_ago_is_deleted(path: Path, kit: Kit) -> None:
+    assert kit("run", "echo", "--data", "1").status == 0
+    said = kit("runs", "delete", "--older-than", "30d", "--yes")
+    assert (said.status, said.err) == (0, "deleted 0 runs\n")
+    said = kit("runs", "delete", "--older-than", "0 ms", "--yes")
+    assert said.err == "deleted 1 run\n"
+    assert kit("runs", "delete", "--older-than", "long").status == 2

@@ -32,7 +32,8 @@ def test_a_file_that_says_nothing_is_fine(root: Path, text: str) -> None:
         (
             "workflow:\n  1: x\n",
             " line 2, workflow.1: there is no such key. Known: apiKey, baseUrl, bundle,"
-            " concurrency, durability, folder, include, path, provider, python, replay, store.",
+            " concurrency, durability, folder, include, path, provider, python, replay, retention,"
+            " store.",
         ),
         ("workflows: {}", ": there is no key 'workflows' at the top. Did you mean workflow?"),
         (

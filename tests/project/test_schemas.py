@@ -132,6 +132,8 @@ def test_the_documentation_names_every_setting_and_its_variable() -> None:
         "workflow: {baseUrl: 'HTTP://localhost:8888/x'}",
         "workflow: {path: a.db, durability: normal, replay: always, concurrency: 1, folder: f}",
         "workflow: {bundle: per-workflow, python: '3.13'}",
+        "workflow: {retention: 30 days}",
+        "workflow: {retention: 1.5h}",
         "workflow: {python: '3.11.7'}",
     ],
 )
@@ -160,6 +162,8 @@ def test_what_the_kit_takes_the_schema_takes(tmp_path: Path, text: str) -> None:
         "workflow: {provider: null}",
         "workflow: {concurrency: '5'}",
         "workflow: {concurrency: 0}",
+        "workflow: {retention: 30}",
+        "workflow: {retention: long}",
         "workflow: {concurrency: 10001}",
         "workflow: {concurrency: 1.5}",
         "workflow: {baseUrl: x.example}",

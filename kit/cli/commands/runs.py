@@ -167,37 +167,67 @@ def delete(
     ] = None,
     status: Statuses = None,
     every: Annotated[bool, typer.Option("--all", help="Every run that has ended.")] = False,
+    older_than: Annotated[
+        str | None,
+        typer.Option("--older-than", help="Only what ended longer ago than that: 30d, 12 hours."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete ended runs and all that is kept of them."""
-    from kit.store.sqlite.runs import delete as delete_run
-
-    if (run_ids is not None) + (status is not None) + every != 1:
-        msg = "name the runs, or give --status or --all"
+    chosen = status is not None or older_than is not None
+    if (run_ids is not None) + chosen + every != 1:
+        msg = "name the runs, or give --all, or --status and --older-than"
         raise typer.BadParameter(msg)
     reader = _reader()
-    chosen = _chosen(reader, run_ids, status)
-    if run_ids is None and chosen and not yes:
-        typer.confirm(f"Delete {len(chosen)} ended runs?", abort=True, err=True)
-    for run in chosen:
-        delete_run(reader.path, run.id)
-    if as_json:
-        print_json({"deleted": [run.id for run in chosen]})
-    else:
-        say(f"deleted {len(chosen)} run{'' if len(chosen) == 1 else 's'}")
-
-
-def _chosen(reader: Reader, run_ids: list[str] | None, status: list[RunStatus] | None) -> list[Run]:
     if run_ids is None:
-        found = reader.runs(statuses=status or (), limit=-1)
-        return [run for run in found if run.status.is_final]
+        deleted = _delete_many(reader, status or [], older_than, yes=yes)
+    else:
+        deleted = _delete_named(reader, run_ids)
+    if as_json:
+        print_json({"deleted": deleted})
+    else:
+        say(f"deleted {len(deleted)} run{'' if len(deleted) == 1 else 's'}")
+
+
+def _delete_many(
+    reader: Reader, status: list[RunStatus], older_than: str | None, *, yes: bool
+) -> list[str]:
+    from kit.store.sqlite.housekeeping import Ended, count_ended, delete_ended
+
+    which = Ended(status, _moment(older_than))
+    count = count_ended(reader.path, which) if reader.path.exists() else 0
+    if not count:
+        return []
+    if not yes:
+        typer.confirm(f"Delete {count} ended runs?", abort=True, err=True)
+    return delete_ended(reader.path, which)
+
+
+def _moment(older_than: str | None) -> int | None:
+    from kit.cli.screen.times import now
+    from kit.model.duration import parse_duration, to_milliseconds
+
+    if older_than is None:
+        return None
+    try:
+        return now() - to_milliseconds(parse_duration(older_than))
+    except ValueError as error:
+        msg = f"--older-than {older_than!r}: {error}"
+        raise typer.BadParameter(msg) from None
+
+
+def _delete_named(reader: Reader, run_ids: list[str]) -> list[str]:
+    from kit.store.sqlite.runs import delete as delete_run
+
     named = [reader.get(run_id) for run_id in run_ids]
     for run in named:
         if not run.status.is_final and run.status is not RunStatus.UNKNOWN:
             advice = f"stop it first: kit runs stop {run.id}. Nothing was deleted"
             raise _not_ended(run, f"run {run.id} is {run.status}; {advice}")
-    return named
+    for run in named:
+        delete_run(reader.path, run.id)
+    return [run.id for run in named]
 
 
 def _not_ended(run: Run, message: str) -> RunError:
