@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo quick test test-deployed test-real test-fast test-3.13 test-javascript shuffle check bench fix schema install clean
+.PHONY: demo quick test test-deployed test-real test-fast test-3.13 test-javascript shuffle check bench soak fix schema install clean
 .DEFAULT_GOAL := test
 
 .venv/.ready: pyproject.toml
@@ -88,6 +88,9 @@ bench: .venv/.ready node_modules/.ready
 	$(BIN)/python benchmarks/engine.py --seconds 2
 	$(BIN)/python benchmarks/publish.py
 	$(BIN)/python benchmarks/functions.py --boots 7
+
+soak: .venv/.ready ## kill processes that share a run file, 2,000 times
+	$(BIN)/python benchmarks/soak.py --kills 2000
 
 clean:
 	rm -rf .venv* node_modules .kit .coverage* .hypothesis .mypy_cache .ruff_cache .pytest_cache

@@ -2,6 +2,8 @@
 
 import errno
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -180,3 +182,19 @@ def test_a_locked_file_is_told(path: Path) -> None:
     assert "is locked: another program" in explain(caught.value, path).message
     holder.close()
     other.close()
+
+
+def test_a_new_file_may_be_opened_by_many_in_the_same_moment(tmp_path: Path) -> None:
+    for number in range(10):
+        path = tmp_path / f"{number}.db"
+        start = threading.Barrier(8)
+
+        def open_it(path: Path = path, start: threading.Barrier = start) -> None:
+            start.wait(10)
+            connect(path).close()
+
+        with ThreadPoolExecutor(8) as pool:
+            for opening in [pool.submit(open_it) for _ in range(8)]:
+                opening.result(20)
+        assert ("runs",) in sql(path, "SELECT name FROM sqlite_master")
+    assert {each.suffix for each in tmp_path.iterdir()} == {".db"}

@@ -18,6 +18,7 @@ import errno
 import os
 import sqlite3
 import tempfile
+import time
 from pathlib import Path
 
 from kit.model.errors import StoreError
@@ -89,13 +90,31 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
     try:
         if not _is_empty(connection):
             _check(connection, path)  # before anything is changed in a file that is not ours
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_log(connection)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         _prepare(connection, path)
     except (sqlite3.Error, StoreError) as error:
         connection.close()
         raise explain(error, path) from error
     return connection
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """
+    Let the file have a write-ahead log from now on.
+
+    Where two do so in the same moment, SQLite refuses one of them at once, patience or not.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not is_locked(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _create(path: Path) -> None:
