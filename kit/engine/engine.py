@@ -26,6 +26,7 @@ from kit.model.delivery import AfterStep
 from kit.model.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
 from kit.model.event import Event
 from kit.model.run import Run, RunStatus
+from kit.model.running import current
 from kit.store.sqlite.runs import Durability, RunStore
 
 Replay = Literal["pauses", "always"]
@@ -199,6 +200,9 @@ class Engine:
         """
         Wait until a run has ended, and return it.
 
+        A run that waits for another holds no place meanwhile, so that they cannot wait for a place
+        that nobody gives up.
+
         Raises:
             RunNotFoundError: If there is none with this id.
             WorkflowNotFoundError: If it waits for a workflow that nobody defines here.
@@ -216,7 +220,10 @@ class Engine:
                 self._check_open()
                 await self._driving.wish(run_id)
                 self._driving.settle()
-            return await ended
+            running = current.get()
+            waits = running[0].delivery.event.id if running else None
+            with self._loop.lends(waits):
+                return await ended
         finally:
             ended.cancel()
 

@@ -9,8 +9,9 @@ transaction before anything is done about it, so a process may end at any point.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,6 +73,7 @@ class Loop:
         self._invoking: set[Invoking] = set()
         self._unwinding: set[asyncio.Task[Outcome]] = set()
         self._reserved = 0
+        self._lent = 0
         self._timer: Timer | None = None
         self._timer_due: int | None = None
 
@@ -145,7 +147,22 @@ class Loop:
 
     @property
     def _has_room(self) -> bool:
-        return len(self._running) + self._reserved < self._options.concurrency
+        taken = len(self._running) + self._reserved - self._lent
+        return taken < self._options.concurrency
+
+    @contextlib.contextmanager
+    def lends(self, run_id: str | None) -> Iterator[None]:
+        """Let others have the place of a run that, meanwhile, waits for another one's end."""
+        live = self.live.get(run_id or "")
+        if live is None or not live.busy:
+            yield
+            return
+        self._lent += 1
+        self.pump()
+        try:
+            yield
+        finally:
+            self._lent -= 1
 
     def pump(self) -> None:
         """Begin what is due, and set the timer for what is due next."""

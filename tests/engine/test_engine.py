@@ -379,3 +379,23 @@ async def test_the_system_clock_calls_back_no_earlier_than_it_says() -> None:
     clock.call_at(when + 10**9, called.clear).cancel()
     await called.wait()
     assert clock.now() >= when
+
+
+async def test_runs_that_wait_for_others_hold_no_place(start: Open) -> None:
+    engines: list[Any] = []
+
+    async def child(input: int) -> int:
+        return input
+
+    async def parent(input: int, context: Any) -> Any:
+        async def waits() -> Any:
+            run = await engines[0].submit(event("child", data=input))
+            return (await engines[0].wait(run.id)).result
+
+        return await context.step.run("wait", waits)
+
+    engines.append(await start(flow(parent), flow(child, "child"), concurrency=2))
+    runs = [await engines[0].submit(event(data=n)) for n in range(6)]
+    ended = [await asyncio.wait_for(engines[0].wait(run.id), 10) for run in runs]
+    assert [run.result for run in ended] == [f'"{n}"' for n in range(6)]
+    assert engines[0]._loop._lent == 0

@@ -1,4 +1,4 @@
-"""A short one of `make soak`: processes that share a run file are killed, and no promise is broken."""
+"""A short one of `make soak`: processes that share a run file are killed."""
 
 import importlib.util
 import os
