@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -169,7 +170,8 @@ class Invocation:
         self._tell(ProgressKind.EVENT_SENT, name=event.name, eventId=event.id)
         if outer is None:
             at = self.now()
-            self.memory.record(step_id, CheckpointKind.SEND, None, at, at)
+            text = json.dumps({"value": event.name})  # for who looks at the run; not read again
+            self.memory.record(step_id, CheckpointKind.SEND, text, at, at)
             await self._have_turn(_Answer())
         return event
 

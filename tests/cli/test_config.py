@@ -47,6 +47,7 @@ def test_every_setting_is_shown_with_where_it_came_from(root: Path) -> None:
         "path": ".kit/runs.db default",
         "durability": "full default",
         "replay": "pauses default",
+        "retention": "not set default",
         "concurrency": "100 default",
         "folder": "functions/workflows default",
         "include": "none default",

@@ -78,8 +78,9 @@ def _status(run: RunJson) -> str:
 
 def _step_name(step: StepJson) -> str:
     kind, name = step["kind"], step["id"]
-    if kind == CheckpointKind.SEND:
-        return name.removeprefix("kit:send:").rpartition(":")[0] or name
+    if kind == CheckpointKind.SEND:  # a first edition had the event's name in the id
+        sent = step.get("value") or name.removeprefix("kit:send:").rpartition(":")[0]
+        return str(sent or name)
     return f"after attempt {name.rpartition(':')[2]}" if kind == CheckpointKind.RETRY else name
 
 
@@ -91,7 +92,7 @@ def _step(step: StepJson, width: int) -> tuple[str, str]:
     if "error" in step:
         error = step["error"]
         text += f"  {error.get('type')}: {error.get('message')}"
-    elif step.get("value") is not None:
+    elif step.get("value") is not None and step["kind"] != CheckpointKind.SEND:
         text += f"  {_cut(step['value'], _LONGEST_VALUE)}"
     return text.rstrip(), style
 

@@ -203,6 +203,8 @@ _KINDS: dict[CheckpointKind, Kind] = {
 def _label(checkpoint: Checkpoint) -> str:
     name = checkpoint.step_id
     if checkpoint.kind is CheckpointKind.SEND:
+        if checkpoint.text is not None:
+            return str(json.loads(checkpoint.text)["value"])
         return name.removeprefix("kit:send:").rpartition(":")[0] or name
     if checkpoint.kind is CheckpointKind.RETRY:
         return "wait before the next attempt"
