@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
@@ -27,6 +28,8 @@ RUN_ID = "11111111-1111-4111-8111-111111111111"
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{UNSTOPPABLE}: its threads and tasks cannot be ended")
     config.pluginmanager.register(Guard(), "leaks")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it puts behind
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from kit.model.run import Attempt, RunStatus
 from kit.store.sqlite.reader import Reader, Request
 from kit.store.sqlite.runs import Ask, RunStore, cancel, delete, request_stop
 from kit.store.sqlite.writer import Writer
+from tests.support.stored import Stored
 
 from .conftest import ID, a_run
 
@@ -134,7 +135,7 @@ async def test_a_write_of_another_process_is_noticed(
     assert store.reader.requests() == [Request(ID, "stop")]
     store.answer(ID, "stop")
     await store.close()
-    assert Reader(path).requests() == []
+    assert Stored(path).requests() == []
 
 
 async def test_only_what_has_not_ended_is_asked_to_stop_and_only_once(store: RunStore) -> None:
