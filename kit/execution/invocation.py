@@ -151,7 +151,7 @@ class Invocation:
             raise
         outer = await self._enter()
         if keeps_id:
-            step_id = checkpoint_of(event.id)
+            step_id = checkpoint_of(event.name, event.id)
         else:
             event_id, step_id = self._sends.place(event, when, outer or "")
             event = replace(event, id=event_id)

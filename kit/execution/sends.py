@@ -26,7 +26,7 @@ class Sends:
         self._by_name = {
             step_id
             for step_id, each in delivery.checkpoints.items()
-            if each.kind is CheckpointKind.SEND and ":" in step_id.removeprefix(_PREFIX)
+            if each.kind is CheckpointKind.SEND and step_id.rpartition(":")[2].isdigit()
         }
         self._numbers: dict[tuple[str, str], int] = {}
 
@@ -49,16 +49,16 @@ class Sends:
             count = self._counts.get((outer, content), 0)
             self._counts[outer, content] = count + 1
             event_id = derived_id(self._run_id, outer, "send", content, str(count))
-        return event_id, checkpoint_of(event_id)
+        return event_id, checkpoint_of(event.name, event_id)
 
     def failed(self, event: Event, when: str, outer: str) -> None:
         """Note that an event did not get through: the next that says the same is that event."""
         self._unsent.setdefault((outer, _content_of(event, when)), []).append(event.id)
 
 
-def checkpoint_of(event_id: str) -> str:
-    """Return the id of the checkpoint that remembers an event as sent."""
-    return _PREFIX + event_id
+def checkpoint_of(name: str, event_id: str) -> str:
+    """Return the id of the checkpoint that remembers an event as sent; who looks sees its name."""
+    return f"{_PREFIX}{name}:{event_id}"
 
 
 def _content_of(event: Event, when: str) -> str:

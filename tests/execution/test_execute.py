@@ -293,7 +293,7 @@ async def test_an_event_is_sent_once_however_often_the_handler_runs(deliver: Del
 
 async def test_an_event_travels_with_the_next_checkpoint(deliver: Deliver) -> None:
     stage = await deliver(sends, after=AfterStep.COMMIT)
-    one, other = (f"kit:send:{event.id}" for event in stage.sent)
+    one, other = (f"kit:send:{event.name}:{event.id}" for event in stage.sent)
     assert stage.committed == [(one, "a")]
     assert list(stage.checkpoints) == [one, "a", other, "nap"]
 
@@ -327,7 +327,7 @@ async def test_a_handler_that_tries_again_sends_the_same_event(
 
     stage = await deliver(handler, stage=Unreliable())
     assert tried[0] == tried[1]
-    assert list(stage.checkpoints) == [f"kit:send:{tried[0]}", "a"]
+    assert list(stage.checkpoints) == [f"kit:send:e:{tried[0]}", "a"]
 
 
 async def test_a_send_that_fails_behind_another_keeps_its_place(

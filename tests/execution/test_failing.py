@@ -113,7 +113,7 @@ async def test_gathered_steps_survive_a_failure(deliver: Deliver) -> None:
 
     stage = await deliver(handler, checkpoints="gather", attempt=1)
     assert isinstance(stage.outcome, Suspended)
-    sent = [f"kit:send:{event.id}" for event in stage.sent]
+    sent = [f"kit:send:{event.name}:{event.id}" for event in stage.sent]
     kept = [each.step_id for each in stage.outcome.checkpoints]
     assert kept == ["a", sent[0], "b", sent[1]]
     assert [each.step_id for each in stage.outcome.sleeps] == ["kit:retry:1"]
