@@ -10,9 +10,10 @@ from typing import Any
 from kit.execution.record import Record
 from kit.model.delivery import AfterStep, Checkpoint
 from kit.model.duration import to_milliseconds
-from kit.model.errors import StoreError, Suspend
+from kit.model.errors import StoreError
 from kit.model.event import Event
 from kit.model.run import Run, RunStatus
+from kit.model.signals import Suspend
 from kit.model.text import load
 from kit.model.workflow import Workflow
 from kit.store.sqlite.reader import Reader

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from kit.execution.invocation import Invocation
 from kit.execution.threads import stay
 from kit.model.duration import Duration
-from kit.model.errors import Suspend
 from kit.model.event import Event, check_priority, derived_id, event_due, when_asked
+from kit.model.signals import Suspend
 
 if TYPE_CHECKING:
     import logging

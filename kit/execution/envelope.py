@@ -14,8 +14,9 @@ from datetime import timedelta
 from typing import Any
 
 from kit.execution.values import decode_value, encode_value
-from kit.model.errors import DoNotRetry, RetryAfter, StepError
+from kit.model.errors import StepError
 from kit.model.failure import text_of
+from kit.model.signals import DoNotRetry, RetryAfter
 
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _INNER = ',"inner":true}'

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kit.execution.tasks import Leavable, Standing, Task, owner, place_of, standing_of, watch
-from kit.model.errors import Suspend
+from kit.model.signals import Suspend
 
 GRACE_SECONDS = 1.0
 """How long an invocation that has nothing else to do waits for a task that is busy elsewhere."""

@@ -33,10 +33,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kit.model.signals import DoNotRetry as DoNotRetry
-from kit.model.signals import RetryAfter as RetryAfter
-from kit.model.signals import Suspend as Suspend
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 

@@ -21,14 +21,8 @@ from kit.execution.envelope import (
     value_envelope,
     value_of,
 )
-from kit.model.errors import (
-    DoNotRetry,
-    PayloadError,
-    ReplayError,
-    RetryAfter,
-    StepError,
-    WorkflowNotFoundError,
-)
+from kit.model.errors import PayloadError, ReplayError, StepError, WorkflowNotFoundError
+from kit.model.signals import DoNotRetry, RetryAfter
 
 if TYPE_CHECKING:
     from decimal import Decimal

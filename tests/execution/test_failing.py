@@ -9,8 +9,9 @@ import pytest
 
 from kit.execution.context import Context, PlainContext
 from kit.model.delivery import AfterStep, CheckpointKind, Completed, Failed, Sleep, Suspended
-from kit.model.errors import DoNotRetry, RetryAfter, StepError, StoreError
+from kit.model.errors import StepError, StoreError
 from kit.model.failure import Failure
+from kit.model.signals import DoNotRetry, RetryAfter
 
 if TYPE_CHECKING:
     from conftest import Deliver, Delivered

@@ -13,7 +13,7 @@ import pytest
 
 from kit.execution.context import Context, PlainContext
 from kit.model.delivery import AfterStep, CheckpointKind, Completed, Failed, Suspended
-from kit.model.errors import Suspend
+from kit.model.signals import Suspend
 
 if TYPE_CHECKING:
     from conftest import Deliver, Delivered

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.model.duration import Duration
-from kit.model.errors import DoNotRetry, ReplayError, RetryAfter, StepUsageError
+from kit.model.errors import ReplayError, StepUsageError
 from kit.model.retry import MAX_FIRST_DELAY, RetryPolicy, default_wait
+from kit.model.signals import DoNotRetry, RetryAfter
 
 WEEK = timedelta(days=7)
 

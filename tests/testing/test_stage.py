@@ -7,7 +7,8 @@ import pytest
 from pydantic import BaseModel
 
 from kit.execution.context import Context, PlainContext
-from kit.model.errors import DoNotRetry, PayloadError
+from kit.model.errors import PayloadError
+from kit.model.signals import DoNotRetry
 from kit.model.workflow import Workflow
 from kit.testing.stage import Played, aplay, play
 
