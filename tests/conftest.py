@@ -6,7 +6,6 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,5 +116,5 @@ async def _deliver(
         stage.record.fall_asleep(stage.outcome.sleeps, stage.clock)
         for over in stage.record.wake(max((each.due for each in stage.outcome.sleeps), default=0)):
             if over.step_id.startswith("kit:retry:"):
-                stage.record.keep([replace(over, kind=CheckpointKind.RETRY)])
+                stage.record.keep([over._replace(kind=CheckpointKind.RETRY)])
     return stage

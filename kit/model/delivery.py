@@ -7,13 +7,15 @@ Texts named `text` and `result` are JSON, opaque here. Times are milliseconds si
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from kit.model.event import Event
 from kit.model.failure import Failure
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class CheckpointKind(StrEnum):
@@ -26,8 +28,7 @@ class CheckpointKind(StrEnum):
     RETRY = "retry"  # the wait after an attempt that failed with fresh checkpoints in hand
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """
     A finished step's stored outcome.
 
@@ -44,8 +45,7 @@ class Checkpoint:
     sequence: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """A pause a handler asked for, until it is *due*; or, with another kind, one it did not."""
 
     step_id: str
@@ -53,8 +53,7 @@ class Sleep:
     kind: CheckpointKind = CheckpointKind.SLEEP
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """
     An event arriving at a workflow with its attempt and checkpoints. Attempts count from 0.
 
@@ -63,21 +62,19 @@ class Delivery:
 
     event: Event
     attempt: int = 0
-    checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
+    checkpoints: Mapping[str, Checkpoint] = _NOTHING
     provider: str = "local"
-    asleep: Mapping[str, int] = field(default_factory=dict)
+    asleep: Mapping[str, int] = _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """The handler returned. `checkpoints` are the last ones nobody has stored yet."""
 
     result: str
     checkpoints: tuple[Checkpoint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Suspended:
+class Suspended(NamedTuple):
     """
     The invocation ends, the run does not.
 
@@ -95,8 +92,7 @@ class Suspended:
     goes_on: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """
     The attempt failed. `retry_in` is None when it was the last: the run is a dead letter.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kit.model.errors import WorkflowError
 
@@ -15,8 +14,7 @@ _KIT = __file__.rpartition("model")[0]
 _FUTURES = ("concurrent/futures/_base.py", "concurrent\\futures\\_base.py")
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """An exception, as data: its type, message and traceback, and the step it came from."""
 
     type: str

@@ -144,6 +144,6 @@ def _numbered(stored: Iterable[_Stored]) -> Iterator[_Stored]:
             continue
         number = next(free)  # also where nothing comes of it: the first edition counted on
         if kind in (CheckpointKind.SLEEP, CheckpointKind.RETRY):
-            yield replace(each, checkpoint=replace(each.checkpoint, sequence=number))
+            yield replace(each, checkpoint=each.checkpoint._replace(sequence=number))
         else:
             yield each

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from kit.model.delivery import Checkpoint, CheckpointKind
@@ -117,7 +117,7 @@ def _chain(text: str) -> tuple[str, ...]:
 
 def failure_to_text(failure: Failure | None) -> str | None:
     """Return *failure* as JSON text."""
-    return None if failure is None else json.dumps(asdict(failure))
+    return None if failure is None else json.dumps(failure._asdict())
 
 
 def text_to_failure(text: str | None) -> Failure | None:

@@ -208,7 +208,7 @@ def running(number: int = 3) -> Details:
     attempts = (
         Attempt(0, start + 3_700, declined, 5_000),
         Attempt(
-            1, start + 10_400, replace(declined, message="card of order 1043 was declined"), 20_000
+            1, start + 10_400, declined._replace(message="card of order 1043 was declined"), 20_000
         ),
     )
     logs = (
@@ -263,7 +263,7 @@ def long(number: int = 5, count: int = 1_000) -> Details:
     start = NOW - 60_000
     kept = steps(count, start=start, prefix="page")
     error = {"type": "TimeoutError", "message": "no answer within 10 s", "traceback": TRACEBACK}
-    kept[416 % count] = replace(kept[416 % count], text=json.dumps({"error": error}))
+    kept[416 % count] = kept[416 % count]._replace(text=json.dumps({"error": error}))
     run = Run(
         run_id(number),
         "crawl-site",

@@ -1,6 +1,5 @@
 """What is drawn of a run."""
 
-from dataclasses import replace
 from typing import Any
 
 from kit.dev.dashboard.views.timeline import ROWS, timeline_of, value_of
@@ -123,7 +122,7 @@ def test_a_run_that_has_not_begun_has_nothing_to_draw(fake: Any) -> None:
 
 def test_what_began_in_the_same_millisecond_stays_in_order(fake: Any) -> None:
     details = fake.completed()
-    same = tuple(replace(each, started=5, ended=5) for each in details.checkpoints)
+    same = tuple(each._replace(started=5, ended=5) for each in details.checkpoints)
     rows = timeline_of(Details(details.run, same), fake.NOW).rows
 
     assert [row.label for row in rows] == [each.step_id for each in same]
