@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 SENDING = """
@@ -53,7 +54,12 @@ PEERS = ("pydantic", "httpx", "pydantic_settings", "dbos", "restate", "chalice",
 
 def process_ms(code: str, folder: str) -> float:
     """Return what an interpreter takes to start, run *code* in an empty *folder*, and end."""
-    environ = {**os.environ, "WORKFLOW_BASE_URL": "http://127.0.0.1:9"}
+    environ = {
+        **os.environ,
+        "WORKFLOW_BASE_URL": "http://127.0.0.1:9",
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": f"{folder}.pyc",  # what is measured finds its byte code there
+    }
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.DEVNULL, cwd=folder, env=environ
     )
@@ -68,7 +74,9 @@ def measure(programs: dict[str, str], times: int) -> tuple[float, dict[str, floa
     """Return a bare interpreter's milliseconds, and those each program takes over them."""
     codes = {"": "pass", **programs}
     took: dict[str, list[float]] = {name: [] for name in codes}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = f"{temporary}/empty"
+        Path(folder).mkdir()
         for code in codes.values():
             process_ms(code, folder)  # writes the byte code
         for _ in range(times):
