@@ -14,7 +14,7 @@ import respx
 from kit.client import background
 from kit.model.delivery import AfterStep, Checkpoint, CheckpointKind, Suspended
 from kit.model.event import Event
-from kit.model.run import ProgressKind
+from kit.model.progress import ProgressKind
 from kit.model.workflow import Workflow
 from kit.project import importing
 from kit.testing.stage import Stage

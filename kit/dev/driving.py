@@ -15,7 +15,8 @@ from typing import Self
 from kit.engine.engine import Engine
 from kit.model.errors import RunNotFoundError, WorkflowNotFoundError
 from kit.model.event import Event
-from kit.model.run import Progress, Run, RunDetails
+from kit.model.progress import Progress
+from kit.model.run import Run, RunDetails
 from kit.project.catalog import Catalog
 from kit.project.settings import WorkflowConfig
 from kit.store.sqlite.lease import holder

@@ -26,7 +26,8 @@ from kit.dev.workflows import LiveWorkflows
 from kit.model.annotations import encode_input
 from kit.model.errors import StoreError
 from kit.model.event import Event, derived_id
-from kit.model.run import Progress, ProgressKind, RunStatus
+from kit.model.progress import Progress, ProgressKind
+from kit.model.run import RunStatus
 from kit.project.settings import WorkflowConfig
 from kit.store.sqlite.listing import Listed, Listing, Wanted
 

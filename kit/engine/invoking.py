@@ -13,7 +13,7 @@ from kit.model.delivery import AfterStep, Failed, Outcome
 from kit.model.errors import RunTimedOut
 from kit.model.event import Event
 from kit.model.failure import Failure, failure_of
-from kit.model.run import Progress, ProgressKind
+from kit.model.progress import Progress, ProgressKind
 from kit.store.sqlite.runs import RunStore
 
 Watch = Callable[[Progress], None]

@@ -25,7 +25,8 @@ from kit.execution.tasks import apart
 from kit.model.delivery import AfterStep, Checkpoint, Completed, Outcome
 from kit.model.errors import StoreError
 from kit.model.failure import Failure
-from kit.model.run import Progress, ProgressKind, RunStatus
+from kit.model.progress import Progress, ProgressKind
+from kit.model.run import RunStatus
 from kit.model.workflow import AnyWorkflow
 from kit.store.sqlite.rows import DAMAGED
 from kit.store.sqlite.runs import RunStore

@@ -37,7 +37,7 @@ from kit.model.delivery import AfterStep, Checkpoint, Checkpointer, CheckpointKi
 from kit.model.duration import Duration, due_at
 from kit.model.errors import PayloadError, ReplayError, StepUsageError
 from kit.model.event import Event
-from kit.model.run import ProgressKind
+from kit.model.progress import ProgressKind
 from kit.model.running import current as current
 
 Observe = Callable[[ProgressKind, Mapping[str, Any]], None]

@@ -1,16 +1,14 @@
 """
-Runs: one workflow answering one event until its end, and what is told of it meanwhile.
+Runs: one workflow answering one event until its end.
 
-Texts named `result` and `data` are JSON, opaque here: made and read in `payload`.
+Texts named `result` and `data` are JSON, opaque here: made and read in `text`.
 Times are milliseconds since the epoch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.failure import Failure
@@ -31,31 +29,6 @@ class RunStatus(StrEnum):
     def is_final(self) -> bool:
         """Whether nothing more will happen by itself."""
         return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
-
-
-class ProgressKind(StrEnum):
-    """What may happen in a run; and what `Progress.data` then has."""
-
-    RUN_STARTED = "run-started"  # attempt
-    STEP_STARTED = "step-started"  # stepId
-    STEP_FINISHED = "step-finished"  # stepId
-    STEP_FAILED = "step-failed"  # stepId, error, type
-    SLEPT = "slept"  # stepId; said when the sleep begins
-    RUN_SLEEPS = "run-sleeps"  # dueAt, asleep
-    EVENT_SENT = "event-sent"  # name, eventId
-    ATTEMPT_FAILED = "attempt-failed"  # attempt, error, retryIn
-    RUN_ENDED = "run-ended"  # status
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Something happened in a run, told to whoever watches; `data` is JSON-ready."""
-
-    what: ProgressKind
-    run_id: str
-    workflow: str
-    at: int
-    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from kit.model.delivery import AfterStep, Checkpoint, Completed, Failed, Outcome
 from kit.model.duration import to_milliseconds
 from kit.model.event import Event, derived_id
 from kit.model.failure import Failure
-from kit.model.run import ProgressKind
+from kit.model.progress import ProgressKind
 from kit.model.workflow import Workflow
 
 START = 1_767_225_600_000

@@ -10,7 +10,8 @@ import pytest
 from kit.cli.screen.live import plain
 from kit.cli.screen.story import Line, Story
 from kit.cli.screen.times import age, countdown, span
-from kit.model.run import Progress, ProgressKind, RunStatus
+from kit.model.progress import Progress, ProgressKind
+from kit.model.run import RunStatus
 from tests.support.stored import Stored
 
 HEAD = "import asyncio, signal\nfrom kit import define_workflow\n"

@@ -8,7 +8,8 @@ from kit.engine.clock import SystemClock
 from kit.engine.engine import Engine
 from kit.model.delivery import CheckpointKind
 from kit.model.errors import PayloadError, RunNotFoundError, WorkflowNotFoundError
-from kit.model.run import Progress, RunStatus
+from kit.model.progress import Progress
+from kit.model.run import RunStatus
 
 from .conftest import START, FakeClock, Gate, Open, event, flow, turns
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from kit.cli.screen.story import Kind, Line, Story
 from kit.cli.screen.terminal import say
 from kit.cli.screen.times import now
-from kit.model.run import Progress
+from kit.model.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kit.cli.screen.times import countdown, span
-from kit.model.run import Progress, ProgressKind
+from kit.model.progress import Progress, ProgressKind
 
 Kind = Literal["run", "done", "failed", "waits", "note", "ended"]
 
