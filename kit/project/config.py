@@ -192,9 +192,7 @@ def _arguments(arguments: Mapping[str, Any]) -> Source:
 
 def _variables(variables: Mapping[str, str], kind: Kind) -> Source:
     names = {name: PREFIX + name.upper() for name in FIELDS}
-    given = {
-        name: variables[variable] for name, variable in names.items() if variables.get(variable)
-    }
+    given = {name: variables[it] for name, it in names.items() if variables.get(it)}
     return Source(_hidden(given), {name: Origin(kind, names[name]) for name in given})
 
 
@@ -230,7 +228,7 @@ def _from_hosting(hosting: Hosting) -> Source:
 
 def _hidden(values: Mapping[str, Any]) -> dict[str, Any]:
     """Wrap the key before anything can print it."""
-    return {**values, "api_key": hidden(values["api_key"])} if "api_key" in values else {**values}
+    return {name: hidden(it) if name == "api_key" else it for name, it in values.items()}
 
 
 def _origin(name: str, sources: Sequence[Source]) -> Origin:
