@@ -113,7 +113,7 @@ class Screens:
         waits = run.status in (RunStatus.QUEUED, RunStatus.SLEEPING) and run.due > now
         return Screen(
             "run.html",
-            f"{run.workflow} {run.id[:8]}",
+            f"{run.status}: {run.workflow} {run.id[:8]}",
             {
                 **self._shared("runs", await self.runs.workflows()),
                 "run": run,
@@ -191,7 +191,7 @@ class Screens:
 
 NOTES = {
     "started": "Started.",
-    "stop": "It will stop at its next step or sleep.",
+    "stop": "Asked to stop: it ends at once if it waits, or else at its next step or sleep.",
     "stop-late": "It had ended already.",
     "retry": "It goes on from its last finished step.",
     "restart": "It begins anew.",

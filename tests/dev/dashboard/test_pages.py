@@ -14,6 +14,7 @@ import pytest
 from kit.dev.dashboard.render import STATIC
 from kit.dev.dashboard.routes import HEADERS
 from kit.dev.runs import Capabilities, Source
+from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.errors import PayloadError
 
 if TYPE_CHECKING:
@@ -71,6 +72,19 @@ async def test_what_a_workflow_says_is_text_and_never_markup(
             tag == "img" and attributes.get("src") == "x" for tag, attributes in page.tags
         )
         assert not any(tag == "b" and "onerror" in str(attributes) for tag, attributes in page.tags)
+
+
+async def test_what_was_sent_or_cut_off_is_shown(
+    site: httpx.AsyncClient, runs: FakeRuns, fake: Any
+) -> None:
+    details = fake.completed()
+    sent = Checkpoint(f"kit:send:{fake.run_id(9)}", CheckpointKind.SEND, None, 1, 1)
+    cut = replace(sent, step_id="slow", kind="cut-off")
+    runs.keep(replace(details, checkpoints=(sent, cut)))
+    text = (await site.get(f"/_kit/runs/{details.run.id}")).text
+
+    assert f'<a href="/_kit/runs/{fake.run_id(9)}">The run it started</a>' in text
+    assert "cut off" in text
 
 
 async def test_a_failed_run_shows_its_error_and_traceback(

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from kit.dev.dashboard.views.timeline import ROWS, timeline_of, value_of
 from kit.dev.dashboard.views.values import shown, size_in_words
 from kit.dev.runs import Details
+from kit.model.delivery import CheckpointKind
 
 
 def told(timeline: Any) -> list[tuple[str, str, str]]:
@@ -60,6 +63,26 @@ def test_an_event_sent_goes_by_its_own_name(fake: Any) -> None:
     rows = timeline_of(fake.sleeping(), fake.NOW).rows
 
     assert [row.label for row in rows if row.kind == "send"] == ["notify-ops"]
+
+
+def test_an_event_known_by_its_id_leads_to_the_run_it_started(fake: Any) -> None:
+    details = fake.completed()
+    step_id = f"kit:send:{fake.run_id(9)}"
+    sent = replace(details.checkpoints[0], step_id=step_id, kind=CheckpointKind.SEND)
+    (row,) = timeline_of(Details(details.run, (sent,)), fake.NOW).rows
+
+    assert (row.kind, row.sent) == ("send", fake.run_id(9))
+    assert row.label == f"event {fake.run_id(9)[:8]}"
+
+
+@pytest.mark.parametrize(("kind", "drawn"), [("cut-off", "cut"), ("not-yet-invented", "step")])
+def test_kinds_of_checkpoints_that_are_new_are_drawn_all_the_same(
+    fake: Any, kind: Any, drawn: str
+) -> None:
+    details = fake.completed()
+    cut = replace(details.checkpoints[0], kind=kind, text=None)
+
+    assert timeline_of(Details(details.run, (cut,)), fake.NOW).rows[0].kind == drawn
 
 
 def test_a_step_whose_failure_was_caught_has_failed(fake: Any) -> None:

@@ -13,6 +13,8 @@ from playwright.sync_api import expect
 
 from kit.dev.runs import Source
 
+pytestmark = pytest.mark.timeout(180)  # a busy machine is given time
+
 if TYPE_CHECKING:
     from tests.real.browser.conftest import Window
 
@@ -129,6 +131,7 @@ def test_a_run_is_followed_to_its_end_with_its_rows_left_open(
     assert page.locator("#row-step-1 details").get_attribute("open") is not None
     assert "sent" in page.inner_text("[data-region=run-values]")
     assert page.inner_text("#announce") == "daily-report is completed"
+    assert page.title().startswith("completed: daily-report")
     assert page.evaluate("window.isTheSame")
     assert window.complaints == []
 

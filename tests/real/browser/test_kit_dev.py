@@ -22,6 +22,8 @@ pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 from playwright.sync_api import expect
 
+pytestmark = pytest.mark.timeout(180)  # a busy machine is given time
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -56,7 +58,11 @@ class KitDev:
     """A project made by `kit init`, served by `kit dev` in a process of its own."""
 
     def __init__(self, folder: Path) -> None:
-        environ = {k: v for k, v in os.environ.items() if not k.startswith(("WORKFLOW_", "AWL_"))}
+        environ = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("WORKFLOW_", "AWL_", "NETLIFY"))
+        }
         kit = [sys.executable, "-m", "kit.cli"]
         subprocess.run(
             [*kit, "init", "x"],

@@ -17,6 +17,8 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
+pytestmark = pytest.mark.timeout(180)  # a busy machine is given time
+
 if TYPE_CHECKING:
     from tests.real.browser.conftest import Window
 

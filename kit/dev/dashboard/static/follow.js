@@ -57,8 +57,10 @@ export function follow(address, { changed }) {
 
   // only what has become of the run is said aloud: a list that changes would never be silent
   const tell = () => {
-    const text = document.querySelector("[data-announce]")?.textContent ?? "";
-    if (text !== said) announce.textContent = said = text;
+    const told = document.querySelector("[data-announce]");
+    if (!told || told.textContent === said) return;
+    announce.textContent = said = told.textContent;
+    document.title = document.title.replace(/^.*? · /, () => `${told.dataset.title} · `);
   };
 
   document.addEventListener("visibilitychange", open);

@@ -88,6 +88,8 @@ class Axis:
 
     def _has_room(self, place: float, found: Sequence[Tick]) -> bool:
         """Tell whether there is room for a label between the last one and the next fold."""
+        if not place:
+            return True  # "0" is narrow
         walls = [100.0, *(fold.x for fold in self.folds if fold.x > place)]
         return min(walls) - place >= _APART / 2 and (not found or place - found[-1].x >= _APART)
 

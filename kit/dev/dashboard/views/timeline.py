@@ -18,7 +18,7 @@ from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.failure import Failure
 from kit.model.run import Attempt, RunStatus
 
-Kind = Literal["step", "sleep", "send", "wait", "attempt"]
+Kind = Literal["step", "sleep", "send", "wait", "cut", "attempt"]
 State = Literal["done", "failed", "running", "sleeping", "past"]
 
 ROWS = 100
@@ -46,7 +46,7 @@ class Row:
 
     `state` is how it stands: `past` is a wait that is over. `ended` is None while it goes on; of a
     sleep it is when it ends. `number` counts rows from 1; of an attempt, attempts from 0. `text` is
-    a checkpoint's envelope.
+    a checkpoint's envelope. `sent` is the id of an event that was sent, which is that of its run.
     """
 
     kind: Kind
@@ -58,6 +58,7 @@ class Row:
     number: int = 0
     step_id: str | None = None
     text: str | None = None
+    sent: str | None = None
     failure: Failure | None = None
     logs: tuple[LogLine, ...] = ()
 
@@ -174,41 +175,45 @@ def _stored_row(checkpoint: Checkpoint, details: Details) -> Row:
     run, error = details.run, _error_in(checkpoint)
     started = checkpoint.started or checkpoint.ended or run.created
     waits = run.status in (RunStatus.SLEEPING, RunStatus.QUEUED)
-    state: State = "failed" if error else "done"
+    state: State = "failed" if error else "past" if kind == "cut" else "done"
     if kind in ("sleep", "wait"):
         state = "sleeping" if waits and checkpoint.ended >= run.due > 0 else "past"
     ended: int | None = checkpoint.ended or started
     if kind == "sleep" and run.ended is not None:
         ended = min(checkpoint.ended, run.ended)  # it was stopped in its sleep
+    label, sent = _names(checkpoint)
     return Row(
         kind,
         state,
-        _label(checkpoint),
+        label,
         started,
         ended,
         step_id=checkpoint.step_id if kind == "step" else None,
         text=checkpoint.text,
+        sent=sent,
         failure=error,
     )
 
 
-_KINDS: dict[CheckpointKind, Kind] = {
-    CheckpointKind.STEP: "step",
-    CheckpointKind.SLEEP: "sleep",
-    CheckpointKind.SEND: "send",
-    CheckpointKind.RETRY: "wait",
+_KINDS: dict[str, Kind] = {
+    "step": "step",
+    "sleep": "sleep",
+    "send": "send",
+    "retry": "wait",
+    "cut-off": "cut",  # cancelled from within, by a timeout or a sibling
 }
 
 
-def _label(checkpoint: Checkpoint) -> str:
+def _names(checkpoint: Checkpoint) -> tuple[str, str | None]:
+    """Return what a checkpoint goes by, and the id of the event that it says was sent."""
     name = checkpoint.step_id
-    if checkpoint.kind is CheckpointKind.SEND:
-        if checkpoint.text is not None:
-            return str(json.loads(checkpoint.text)["value"])
-        return name.removeprefix("kit:send:").rpartition(":")[0] or name
     if checkpoint.kind is CheckpointKind.RETRY:
-        return "wait before the next attempt"
-    return name
+        return "wait before the next attempt", None
+    if checkpoint.kind is not CheckpointKind.SEND:
+        return name, None
+    # a name and how many went before, or the event's id
+    sent, _, count = name.removeprefix("kit:send:").rpartition(":")
+    return (sent, None) if sent else (f"event {count[:8]}", count)
 
 
 def _error_in(checkpoint: Checkpoint) -> Failure | None:
