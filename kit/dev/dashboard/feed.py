@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from kit.dev.dashboard.render import Renderer
 from kit.dev.dashboard.screens import Screen, Screens
@@ -40,7 +40,7 @@ _NOT_FOUND = 404
 
 async def feed(screens: Screens, renderer: Renderer, address: str) -> AsyncIterator[str]:
     """
-    Yield the events that keep the page at *address*, a path and a query, up to date.
+    Yield the events that keep the page at *address*, a path and a query as in a URL, up to date.
 
     `hello` says which server this is, `region` brings a region's new text, `trouble` says why there
     is none. It ends when what the page shows is gone, or the source of changes ends.
@@ -72,12 +72,14 @@ def event(name: str, data: Any) -> str:
 
 
 async def _drawn(screens: Screens, address: str) -> Screen | WorkflowError:
-    parts = urlsplit(address)
+    path, _, query = address.partition("?")
     try:
-        screen = await screens.of(parts.path, dict(parse_qsl(parts.query)))
+        screen = await screens.of(unquote(path), dict(parse_qsl(query)))
     except WorkflowError as error:
         return error
-    return screen or WorkflowError(f"no page {parts.path!r}", http_status=_NOT_FOUND)
+    except ValueError:  # a cursor from elsewhere
+        screen = None
+    return screen or WorkflowError(f"no page {path!r}", http_status=_NOT_FOUND)
 
 
 def _changed(screen: Screen, renderer: Renderer, seen: dict[str, int]) -> Iterator[str]:

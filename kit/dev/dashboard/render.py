@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from kit.dev.dashboard.views.timeline import value_of
+from kit.dev.dashboard.views.rows import value_of
 from kit.dev.dashboard.views.values import shown, size_in_words
 from kit.model.duration import in_words
 from kit.version import __version__
@@ -81,11 +81,6 @@ def percent(number: float) -> str:
     return f"{number:.2f}%"
 
 
-def value_text(envelope: str | None) -> str | None:
-    """Return the JSON text of a checkpoint's value; None if it has none."""
-    return value_of(envelope)
-
-
 def as_json(value: Any) -> str:
     """Return *value* set in lines, as people read JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False)
@@ -97,7 +92,7 @@ _FILTERS = {
     "moment": moment,
     "clock": clock,
     "percent": percent,
-    "value_text": value_text,
+    "value_text": value_of,
     "shown": shown,
     "size": size_in_words,
     "as_json": as_json,

@@ -20,7 +20,7 @@ from kit.dev.dashboard.feed import feed
 from kit.dev.dashboard.render import STATIC, Renderer
 from kit.dev.dashboard.screens import Now, Screen, Screens
 from kit.dev.dashboard.starting import start
-from kit.dev.dashboard.views.timeline import value_of
+from kit.dev.dashboard.views.rows import value_of
 from kit.dev.runs import Details, Runs
 from kit.model.errors import WorkflowError
 
@@ -41,7 +41,6 @@ HEADERS = {
 }
 
 _SEE_OTHER = 303
-_LARGEST_FORM = 20_000_000
 _MOST_FIELDS = 10_000
 
 
@@ -87,7 +86,10 @@ class _Pages:
 
     async def value(self, request: Request) -> Response:
         """Send a value whole, as text: what the page shows only the beginning of."""
-        details = await self._screens.runs.details(request.path_params["run_id"])
+        try:
+            details = await self._screens.runs.details(request.path_params["run_id"])
+        except WorkflowError as error:
+            return self._trouble(error)
         text = None if details is None else _value(details, request.query_params.get("of", ""))
         if text is None:
             return Response("there is no such value", 404, HEADERS, "text/plain")
@@ -112,17 +114,13 @@ class _Pages:
 
     async def start(self, request: Request) -> Response:
         """Start a workflow with what its form says, or show the form with what is wrong."""
-        entries = dict(
-            parse_qsl(
-                (await request.body()).decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS
-            )
-        )
         try:
+            entries = _entries(await request.body())
             found = await start(self._screens, request.path_params["name"], entries)
         except WorkflowError as error:
             return self._trouble(error)
         if isinstance(found, Screen):
-            return self._html(found, f"/workflows/{request.path_params['name']}")
+            return self._html(found, "/workflows/" + quote(request.path_params["name"]))
         return self._go(f"/runs/{quote(found)}")
 
     async def _answer(self, screen: Awaitable[Screen | None], request: Request) -> Response:
@@ -136,8 +134,8 @@ class _Pages:
             return self._trouble(
                 WorkflowError(f"there is no page {request.url.path!r}", http_status=404)
             )
-        query = request.url.query
-        return self._html(found, "/" + request.path_params["path"] + (f"?{query}" if query else ""))
+        query = f"?{request.url.query}" if request.url.query else ""
+        return self._html(found, "/" + quote(request.path_params["path"]) + query)
 
     def _html(self, screen: Screen, address: str) -> Response:
         values = {
@@ -156,6 +154,20 @@ class _Pages:
     def _go(self, path: str, **query: str) -> Response:
         found = f"?{urlencode(query)}" if query else ""
         return RedirectResponse(f"{self._prefix}{path}{found}", _SEE_OTHER, HEADERS)
+
+
+def _entries(body: bytes) -> dict[str, str]:
+    """
+    Return what a form has sent; of two fields with one name, the last counts.
+
+    Raises:
+        WorkflowError: If no form sends such a thing.
+    """
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError as error:
+        msg = f"this is no form: {error}"
+        raise WorkflowError(msg, http_status=400) from error
 
 
 def _value(details: Details, of: str) -> str | None:

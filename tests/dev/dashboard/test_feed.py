@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -104,8 +105,11 @@ async def test_a_run_that_was_deleted_ends_its_feed(runs: FakeRuns, fake: Any) -
         assert [each async for each in found] == []
 
 
-async def test_a_page_that_does_not_exist_has_no_feed(runs: FakeRuns, fake: Any) -> None:
-    found = [said(each) async for each in events(runs, fake, "/nowhere?x=1")]
+@pytest.mark.parametrize("address", ["/nowhere?x=1", "/?from=elsewhere", "//[", ""])
+async def test_a_page_that_does_not_exist_has_no_feed(
+    runs: FakeRuns, fake: Any, address: str
+) -> None:
+    found = [said(each) async for each in events(runs, fake, address)]
 
     assert [name for name, _ in found] == ["hello", "trouble"]
 
@@ -148,3 +152,13 @@ async def test_who_leaves_leaves_nothing_behind(runs: FakeRuns, fake: Any) -> No
         await first(found, 3)
 
     assert asyncio.all_tasks() == before
+
+
+async def test_a_page_whose_name_has_a_question_mark_has_a_feed_as_well(
+    runs: FakeRuns, fake: Any
+) -> None:
+    runs.infos = (replace(fake.BROKEN, name="really? yes"),)
+    async with aclosing(events(runs, fake, "/workflows/really%3F%20yes?as=json")) as found:
+        seen = await first(found, 2)
+
+    assert [name for name, _ in seen] == ["hello", "region"]

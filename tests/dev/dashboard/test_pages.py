@@ -327,6 +327,14 @@ async def test_run_again_fills_the_form_with_the_runs_own_input(
     assert values["input:/title"] == "Ship weekly digest"
 
 
+async def test_what_is_no_form_is_refused(site: httpx.AsyncClient, runs: FakeRuns) -> None:
+    flood = "&".join(f"a{number}=" for number in range(20_000))
+    for body in (b"input:/title=%ff\xff", flood.encode()):
+        assert (await site.post("/_kit/workflows/publish-draft", content=body)).status_code == 400
+
+    assert runs.asked == []
+
+
 async def test_every_form_that_changes_something_brings_the_token(
     site: httpx.AsyncClient, runs: FakeRuns, read: Read
 ) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from kit.dev.dashboard.views.timeline import ROWS, timeline_of, value_of
+from kit.dev.dashboard.views.rows import value_of
+from kit.dev.dashboard.views.timeline import ROWS, timeline_of
 from kit.dev.dashboard.views.values import shown, size_in_words
 from kit.dev.runs import Details
 from kit.model.delivery import CheckpointKind
