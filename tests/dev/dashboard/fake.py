@@ -436,7 +436,7 @@ class FakeRuns:
         """Keep these runs, and tell of it."""
         for each in details:
             self.kept[each.run.id] = each
-        self.feed.tell(*(each.run.id for each in details))
+        self.feed.tell_of(Change(frozenset(each.run.id for each in details)))
 
     async def page(
         self,

@@ -69,7 +69,10 @@ def test_an_event_sent_goes_by_its_own_name(fake: Any) -> None:
 def test_an_event_known_by_its_id_leads_to_the_run_it_started(fake: Any) -> None:
     details = fake.completed()
     step_id = f"kit:send:{fake.run_id(9)}"
-    sent = replace(details.checkpoints[0], step_id=step_id, kind=CheckpointKind.SEND)
+    named = replace(details.checkpoints[0], step_id=step_id, kind=CheckpointKind.SEND)
+    named = replace(named, text=fake.envelope("notify-ops"))
+    sent = replace(named, text=None)
+    assert timeline_of(Details(details.run, (named,)), fake.NOW).rows[0].label == "notify-ops"
     (row,) = timeline_of(Details(details.run, (sent,)), fake.NOW).rows
 
     assert (row.kind, row.sent) == ("send", fake.run_id(9))

@@ -127,9 +127,12 @@ def _names(checkpoint: Checkpoint) -> tuple[str, str | None]:
         return "wait before the next attempt", None
     if checkpoint.kind is not CheckpointKind.SEND:
         return name, None
-    # a name and how many went before, or the event's id
-    sent, _, count = name.removeprefix("kit:send:").rpartition(":")
-    return (sent, None) if sent else (f"event {count[:8]}", count)
+    # a name and how many went before, or the event's id; then its name is the value
+    sent, _, last = name.removeprefix("kit:send:").rpartition(":")
+    if sent:
+        return sent, None
+    text = value_of(checkpoint.text)
+    return (f"event {last[:8]}" if text is None else str(json.loads(text))), last
 
 
 def _error_in(checkpoint: Checkpoint) -> Failure | None:
