@@ -79,7 +79,7 @@ async def test_what_was_sent_or_cut_off_is_shown(
 ) -> None:
     details = fake.completed()
     sent = Checkpoint(f"kit:send:{fake.run_id(9)}", CheckpointKind.SEND, None, 1, 1)
-    cut = replace(sent, step_id="slow", kind="cut-off")
+    cut = sent._replace(step_id="slow", kind="cut-off")
     runs.keep(replace(details, checkpoints=(sent, cut)))
     text = (await site.get(f"/_kit/runs/{details.run.id}")).text
 

@@ -69,9 +69,9 @@ def test_an_event_sent_goes_by_its_own_name(fake: Any) -> None:
 def test_an_event_known_by_its_id_leads_to_the_run_it_started(fake: Any) -> None:
     details = fake.completed()
     step_id = f"kit:send:{fake.run_id(9)}"
-    named = replace(details.checkpoints[0], step_id=step_id, kind=CheckpointKind.SEND)
-    named = replace(named, text=fake.envelope("notify-ops"))
-    sent = replace(named, text=None)
+    named = details.checkpoints[0]._replace(step_id=step_id, kind=CheckpointKind.SEND)
+    named = named._replace(text=fake.envelope("notify-ops"))
+    sent = named._replace(text=None)
     assert timeline_of(Details(details.run, (named,)), fake.NOW).rows[0].label == "notify-ops"
     (row,) = timeline_of(Details(details.run, (sent,)), fake.NOW).rows
 
@@ -84,7 +84,7 @@ def test_kinds_of_checkpoints_that_are_new_are_drawn_all_the_same(
     fake: Any, kind: Any, drawn: str
 ) -> None:
     details = fake.completed()
-    cut = replace(details.checkpoints[0], kind=kind, text=None)
+    cut = details.checkpoints[0]._replace(kind=kind, text=None)
 
     assert timeline_of(Details(details.run, (cut,)), fake.NOW).rows[0].kind == drawn
 
