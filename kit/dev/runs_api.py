@@ -63,6 +63,7 @@ class RunsApi:
             "result": ("GET", self._result),
             "stop": ("POST", self._stop),
             "retry": ("POST", self._retry),
+            "signal": ("POST", self._signal),
         }
 
     def routes(self) -> list[BaseRoute]:
@@ -129,6 +130,9 @@ class RunsApi:
         if not await self._runs.retry(run_id, from_start=from_start):
             raise await self._unended(run_id, "only an ended one can begin again")
         return 202, await self._result_json(run_id)
+
+    async def _signal(self, request: Request, run_id: str) -> Answer:
+        raise Refusal(501, "NOT_SUPPORTED_SIGNAL", "signals are not supported yet")
 
     async def _delete(self, run_id: str) -> Answer:
         if not await self._runs.delete(run_id):
