@@ -102,7 +102,9 @@ async def test_a_failure_that_becomes_a_suspension_is_in_the_log(bundle: Path):
         said = await node.invoke("catches")
 
     assert [each["id"] for each in said["checkpoints"]] == ["good"]
-    assert said["sleeps"] == [{"id": "kit:retry:0", "ms": 5_000}]
+    [sleep] = said["sleeps"]
+    assert sleep["id"] == "kit:retry:0"
+    assert 0 < sleep["ms"] <= 5_000  # from the failure on, of which some has passed
     assert "ValueError: kept" in node.logs[-1]["text"]
 
 
