@@ -285,8 +285,8 @@ class Loop:
             )
             return self._ended(live)
         record, now = live.record, self._clock.now()
-        record.keep(to_store.checkpoints)
         record.forget(to_store.forgotten)
+        record.keep(to_store.checkpoints)
         asleep = None if to_store.sleeps is None else record.fall_asleep(to_store.sleeps, now)
         await self._store.wait(
             live.run, to_store.checkpoints, to_store.forgotten, attempt, asleep=asleep

@@ -167,7 +167,8 @@ def _missed(invocation: Invocation) -> ReplayError:
 
 def _suspended(invocation: Invocation) -> Outcome:
     goes_on = invocation.stopping or invocation.gate.held > 0
-    return Suspended(invocation.memory.take(), tuple(invocation.sleeps.values()), goes_on=goes_on)
+    memory, sleeps = invocation.memory, tuple(invocation.sleeps.values())
+    return Suspended(memory.take(), sleeps, None, tuple(memory.dropped), goes_on)
 
 
 def _failure(workflow: Workflow[..., Any], invocation: Invocation, error: BaseException) -> Outcome:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 from kit.execution.tasks import Leavable, Standing, Task, owner, place_of, standing_of, watch
@@ -36,15 +37,23 @@ _CANCELS = 5
 _CANCEL_SECONDS = 0.1
 
 
+class Stuck(Enum):
+    """How it is known that nobody can go on."""
+
+    SURELY = "surely"  # everybody waits with us, or for others that do
+    BUT_CUT_OFFS = "but cut-offs"  # … or to be cut off, as before
+    FOR_LONG = "for long"  # somebody is busy elsewhere, and time is up
+
+
 class Gate:
     """
     The tasks of one invocation.
 
     *go_on* lets the next one go on and tells whether there is one; *stuck* is called when nobody
-    can, and tells whether somebody can now; it is told whether that is certain, or time is up.
+    can, and tells whether somebody can now.
     """
 
-    def __init__(self, go_on: Callable[[], bool], stuck: Callable[[bool], bool]) -> None:
+    def __init__(self, go_on: Callable[[], bool], stuck: Callable[[Stuck], bool]) -> None:
         self.open = 0
         self.held = 0
         self.has_raised = False  # a failure was raised past what is held
@@ -59,6 +68,7 @@ class Gate:
         self._asked: set[Task] = set()  # those that have asked for anything
         self._waits: dict[Task, asyncio.Future[Any]] = {}
         self._elsewhere: set[Task] = set()  # those that do not wait with us
+        self.to_be_cut_off: set[Task] = set()  # … but to be cancelled, as before
         self._from_handler = 0
         self._quiet = 0
         self._looking = False
@@ -225,24 +235,30 @@ class Gate:
             self._stir()
         elif self.open or self.ended:
             return  # who closes what is open stirs again
-        elif self._all_wait():
-            if self._stuck(False):
-                self._stir()
-        elif self._timer is None:
+        elif (how := self._stands_still()) and self._stuck(how):
+            self._stir()
+        elif how is not Stuck.SURELY and self._timer is None:
             self._timer = self.loop.call_later(GRACE_SECONDS, self._late)
 
     def _late(self) -> None:
         self._timer = None
-        if not (self.open or self.ended or self.is_decided) and self._stuck(True):
+        if self.open or self.ended or self.is_decided or not self._waits:
+            return
+        if self._stuck(Stuck.FOR_LONG):
             self._stir()
+        else:
+            self._timer = self.loop.call_later(GRACE_SECONDS, self._late)
 
     def _is_moving(self) -> bool:
         if self._quiet > _MOVING_TURNS:
             return False  # whatever it is, it moves nothing
         return any(self._standing(each) is Standing.MOVING for each in self._elsewhere)
 
-    def _all_wait(self) -> bool:
-        return all(self._standing(each) is Standing.ON_TASKS for each in self._elsewhere)
+    def _stands_still(self) -> Stuck | None:
+        others = self._elsewhere - self.to_be_cut_off
+        if not all(self._standing(each) is Standing.ON_TASKS for each in others):
+            return None
+        return Stuck.BUT_CUT_OFFS if self._elsewhere & self.to_be_cut_off else Stuck.SURELY
 
     def _standing(self, task: Task) -> Standing:
         if self.is_plain and task is self.main:

@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 from kit.execution.calling import call
 from kit.execution.envelope import as_inner, error_envelope, portable, value_envelope, value_of
 from kit.execution.failures import Failures
-from kit.execution.gate import Gate
+from kit.execution.gate import Gate, Stuck
 from kit.execution.memory import CHANGED, Memory
 from kit.execution.promised import Promised
 from kit.execution.sends import Sends, checkpoint_of
@@ -75,6 +75,7 @@ class Invocation:
         self._turns: dict[str, asyncio.Future[None]] = {}  # who asked for what is recorded
         self._answers: deque[_Answer] = deque()  # … for what has just been
         self._begins: deque[tuple[str, asyncio.Future[None]]] = deque()  # … for what is new
+        self._uncut: dict[str, tuple[float, asyncio.Future[None]]] = {}
         self._is_ahead = False
         self._is_warned = False
 
@@ -92,8 +93,7 @@ class Invocation:
         if not callable(function):
             self.refuse(_no_function(step_id, function))
         known = self._ask(step_id, CheckpointKind.STEP)
-        if known is not None:
-            await self._turn(known)
+        if known is not None and await self._turn(known):
             return self._remember(known, function)
         if outer is None:
             await self._may_begin(step_id)
@@ -111,8 +111,8 @@ class Invocation:
         due_at(duration, 0)  # refuses what is none, before anything is asked for
         outer = await self._enter()
         known = self._ask(step_id, CheckpointKind.SLEEP)
-        if known is not None:
-            return await self._turn(known)
+        if known is not None and await self._turn(known):
+            return
         if outer is not None:
             msg = (
                 f"sleep {step_id!r} stands within step {outer!r}, which would have"
@@ -124,7 +124,7 @@ class Invocation:
             await self._may_begin(step_id)
             due = due_at(duration, self.now())
             self._tell(ProgressKind.SLEPT, stepId=step_id)
-        return await self._sleep_on(Sleep(step_id, due))
+        await self._sleep_on(Sleep(step_id, due))
 
     async def _sleep_on(self, sleep: Sleep) -> None:
         began = self.now()
@@ -157,8 +157,7 @@ class Invocation:
             event = replace(event, id=event_id)
         if outer is None:
             known = self.memory.ask_for_send(step_id)
-            if known is not None:
-                await self._turn(known)
+            if known is not None and await self._turn(known):
                 return event
             await self._may_begin(f"event {event.name}", is_send=True)
         try:
@@ -213,21 +212,26 @@ class Invocation:
         except StepUsageError as error:
             self.refuse(error)
 
-    async def _turn(self, known: Checkpoint) -> None:
-        """Wait until *known* stands first in the queue, and take it off."""
+    async def _turn(self, known: Checkpoint) -> bool:
+        """
+        Wait until *known* stands first in the queue, and take it off.
+
+        Tell whether it answers: a cut-off that nobody brings about any more does not.
+        """
         if known.kind is CheckpointKind.CUT_OFF:
-            await self._wait_to_be_cut_off(known)
+            return await self._wait_to_be_cut_off(known)
         if not self.memory.waits_its_turn(known):
-            return
+            return True
         if self.gate.is_alone and self.memory.first is known:
             self.memory.leave(known)
-            return
+            return True
         try:
             await self._wait_for(known)
         except asyncio.CancelledError:
             if not self.gate.over:
                 self.memory.cut(known)
             raise
+        return True
 
     async def _wait_for(self, known: Checkpoint) -> None:
         turn = self._turns[known.step_id] = _future()
@@ -236,11 +240,19 @@ class Invocation:
         finally:
             self._turns.pop(known.step_id, None)
 
-    async def _wait_to_be_cut_off(self, known: Checkpoint) -> NoReturn:
-        """Wait to be cancelled, as before; and then until all that was before that has been."""
+    async def _wait_to_be_cut_off(self, known: Checkpoint) -> bool:
+        """
+        Wait to be cancelled, as before; and then until all that was before that has been.
+
+        Return False if nobody does so any more: it is to be run, as if it never had been.
+        """
+        again, task = _future(), self.gate.enter()
+        self._uncut[known.step_id] = (self.loop.time(), again)
+        self.gate.to_be_cut_off.add(task)
         try:
-            await _future()
+            await again
         except asyncio.CancelledError as error:
+            self.gate.to_be_cut_off.discard(task)
             self.failures.note(error, known.step_id)
             while self.memory.waits_its_turn(known) and not self.gate.over:
                 if self.gate.is_alone and self.memory.first is known:
@@ -249,7 +261,10 @@ class Invocation:
                 with suppress(asyncio.CancelledError):  # it is being cancelled
                     await self._wait_for(known)
             raise
-        raise AssertionError
+        finally:
+            self.gate.to_be_cut_off.discard(task)
+            self._uncut.pop(known.step_id, None)
+        return False
 
     async def _have_turn(self, answer: _Answer) -> None:
         """Line up *answer*, and wait until it is its turn."""
@@ -437,12 +452,18 @@ class Invocation:
             return _settle(answer.turn)
         return False
 
-    def _stuck(self, is_late: bool) -> bool:
+    def _stuck(self, how: Stuck) -> bool:
         """See to it that nobody can go on; tell whether somebody can now."""
-        if self.memory.pass_over() or self._let_out_of_turn():
+        if how is Stuck.FOR_LONG and self._give_up_cut_off():
+            return True
+        if self.memory.pass_over():
+            return True
+        if how is Stuck.BUT_CUT_OFFS:
+            return False
+        if self._let_out_of_turn():
             return True
         if not self.memory.is_used_up:
-            self._find_changed(is_late)
+            self._find_changed(how is Stuck.FOR_LONG)
         elif self.sleeps or self.gate.held or self.stopping:
             self.gate.decide()
         return False
@@ -454,6 +475,23 @@ class Invocation:
             if known is not None and not turn.done():
                 self.memory.leave(known)
                 return _settle(turn)
+        return False
+
+    def _give_up_cut_off(self) -> bool:
+        """
+        Let one be run that waits to be cut off, longer than it took before; tell whether any is.
+
+        What cut it off was code outside of steps that goes another way now.
+        """
+        for step_id, (since, again) in self._uncut.items():
+            known = self.memory.find(step_id)
+            if known is None or again.done():
+                continue
+            took = (known.ended - known.started) / 1000
+            if self.loop.time() - since > took:
+                self.memory.cut(known)
+                self.memory.drop(known)
+                return _settle(again)
         return False
 
     def _find_changed(self, is_late: bool) -> None:

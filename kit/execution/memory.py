@@ -36,6 +36,7 @@ class Memory:
 
     def __init__(self, checkpoints: Iterable[Checkpoint] = ()) -> None:
         self.fresh: list[Checkpoint] = []
+        self.dropped: list[str] = []  # stored, and not to answer any more
         self._known: dict[str, Checkpoint] = {}
         self._asked: set[str] = set()
         self._left: set[str] = set()
@@ -155,6 +156,14 @@ class Memory:
             self._optional_after = min(self._optional_after, known.sequence)
         self.leave(known)
 
+    def drop(self, known: Checkpoint) -> None:
+        """Forget *known*, which has no value: what it is of is to be run again."""
+        del self._known[known.step_id]
+        if known in self.fresh:
+            self.fresh.remove(known)
+        else:
+            self.dropped.append(known.step_id)
+
     def pass_over(self) -> bool:
         """Take off what stands first, if nobody need ask for it and nobody has."""
         first = self.first
@@ -222,7 +231,7 @@ class Memory:
         self.fresh = [each for each in self.fresh if each.step_id not in gone]
         for each in gone:
             del self._known[each]
-        return tuple(each for each in gone if each not in fresh)
+        return (*self.dropped, *(each for each in gone if each not in fresh))
 
 
 def _number(checkpoint: Checkpoint) -> int:

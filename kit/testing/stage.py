@@ -215,16 +215,15 @@ class Stage:
 
     def _take(self, outcome: Outcome) -> None:
         """Store what an invocation has come to, as an engine does."""
+        self.record.forget(getattr(outcome, "forgotten", ()))
         self.record.keep(outcome.checkpoints)
         self.due = self.clock
         if isinstance(outcome, Completed):
             self.played.result = json.loads(outcome.result)
             self.has_ended = True
         elif isinstance(outcome, Failed):
-            self.record.forget(outcome.forgotten)
             self._failed(outcome)
         else:
-            self.record.forget(outcome.forgotten)
             self._suspended(outcome)
         self.played.elapsed = self.clock - START
 

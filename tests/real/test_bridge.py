@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -232,6 +233,22 @@ def test_the_siblings_of_a_failed_step_are_kept_and_the_backoff_too(
     assert sorted(noted) == [
         "bad", "bad", "better", "ended", "good", "invoked at 0", "invoked at 1", "invoked at 1"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("how", "done"),
+    [
+        ("dealt with", {"caught": 1, "between": 1, "last": 2, "ended": 1}),
+        ("compensated", {"charge": 3, "refund": 2, "after": 1, "ended": 1}),
+        ("beside", {"flaky": 2, "before": 1, "woken": 1, "ended": 1}),
+        ("cut off", {"slow": 1, "fallback": 1, "ended": 1}),
+    ],
+)
+def test_only_what_is_to_blame_is_tried_again(site: Site, how: str, done: dict[str, int]):
+    noted = site.run("amends", {"how": how}, waits=(12, 12, 12))
+
+    assert Counter(noted) == done
+    assert site.dead() == 0
 
 
 def test_events_sent_between_two_sleeps_are_sent_once(site: Site):
