@@ -58,15 +58,19 @@ class Feed:
         self._interval = interval
         # weakly: who drops the iterator need not say so
         self._watchers: WeakSet[_Watcher] = WeakSet()
+        self._is_watched = False  # looked at for every step, where the set would take longer
         self._closed = False
 
     @property
     def has_watchers(self) -> bool:
         """Whether anybody watches."""
-        return bool(self._watchers)
+        self._is_watched = bool(self._watchers)
+        return self._is_watched
 
     def tell(self, run_id: str) -> None:
         """Tell that a run has changed; called for every step, and quick where nobody watches."""
+        if not self._is_watched:
+            return
         for watcher in self._watchers:
             if run_id not in watcher.runs:
                 watcher.runs.add(run_id)
@@ -81,6 +85,7 @@ class Feed:
         """Yield what changes from this call on, until the feed is closed."""
         watcher = _Watcher()
         self._watchers.add(watcher)
+        self._is_watched = True
         if self._closed:
             watcher.woken.set()  # who comes too late is told so
         return self._changes(watcher)

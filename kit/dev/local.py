@@ -34,6 +34,7 @@ from kit.store.sqlite.listing import Listed, Listing, Wanted
 WATCH_SECONDS = 0.5
 """How often the file is looked at for what other processes have written: one number of SQLite's."""
 
+_STARTED = ProgressKind.STEP_STARTED
 _DONE = (ProgressKind.STEP_FINISHED, ProgressKind.STEP_FAILED)
 _AFRESH = (
     ProgressKind.RUN_STARTED,
@@ -209,7 +210,7 @@ class LocalRuns:
 
     def _progressed(self, progress: Progress) -> None:
         what, run_id = progress.what, progress.run_id
-        if what is ProgressKind.STEP_STARTED:
+        if what is _STARTED:
             self._begun.setdefault(run_id, {})[progress.data["stepId"]] = progress.at
         elif what in _DONE:
             self._begun.get(run_id, {}).pop(progress.data["stepId"], None)
