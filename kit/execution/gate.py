@@ -120,6 +120,11 @@ class Gate:
         """What the tasks of the invocation run."""
         return [task.get_coro() for task in self._tasks]
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether the running task is the handler's only one, and may go on at once."""
+        return len(self._tasks) == 1 and not (self.over or self.is_broken or self.is_plain)
+
     def _task_ended(self, task: Task) -> None:
         self._tasks.discard(task)
         self._elsewhere.discard(task)

@@ -89,6 +89,17 @@ class Invocation:
         kwargs: dict[str, Any],
     ) -> Any:
         """Answer a step from memory, or run it and record what it came to."""
+        if self.gate.is_quick and (known := self.memory.ask_first(step_id)) is not None:
+            return self._remember(known, function)
+        return await self._run_step(step_id, function, args, kwargs)
+
+    async def _run_step(
+        self,
+        step_id: str,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
         outer = await self._enter()
         if not callable(function):
             self.refuse(_no_function(step_id, function))

@@ -27,6 +27,7 @@ CHANGED = (
 )
 _QUEUED = (CheckpointKind.STEP, CheckpointKind.SLEEP, CheckpointKind.SEND, CheckpointKind.CUT_OFF)
 _ASKED_FOR = (CheckpointKind.STEP, CheckpointKind.SLEEP)
+_STEP = CheckpointKind.STEP
 _SOFT = (CheckpointKind.SEND, CheckpointKind.CUT_OFF)
 """What has no value that would be lost: it keeps its place as long as others can wait for it."""
 
@@ -48,22 +49,21 @@ class Memory:
 
     def _take_up(self, checkpoints: list[Checkpoint]) -> int:
         """Line up what was delivered, and return the next number."""
-        unnumbered = [each for each in checkpoints if each.sequence is None]
-        numbered = [each for each in checkpoints if each.sequence is not None]
-        numbered.sort(key=_number)
-        expected = 0
-        for each in numbered:
-            number = _number(each)
-            if number > expected + len(unnumbered):
-                self._optional_after = min(self._optional_after, number - 1)
-            expected = max(expected, number + 1)
-            self._known[each.step_id] = each
-            if each.kind in _QUEUED and not is_inner(each.text):
-                self._queue.append(each)
-        for each in unnumbered:
-            self._known[each.step_id] = each
-            if each.kind in _ASKED_FOR and not is_inner(each.text):
-                self._loose[each.step_id] = each
+        self._known = {each.step_id: each for each in checkpoints}
+        numbered = sorted((c for c in checkpoints if c.sequence is not None), key=_number)
+        self._queue = [c for c in numbered if c.kind in _QUEUED and not is_inner(c.text)]
+        self._loose = {
+            c.step_id: c
+            for c in checkpoints
+            if c.sequence is None and c.kind in _ASKED_FOR and not is_inner(c.text)
+        }
+        expected, unnumbered = 0, len(checkpoints) - len(numbered)
+        if numbered and _number(numbered[-1]) >= len(numbered):  # something is missing
+            for each in numbered:
+                number = _number(each)
+                if number > expected + unnumbered:
+                    self._optional_after = min(self._optional_after, number - 1)
+                expected = max(expected, number + 1)
         return max(expected, len(checkpoints))
 
     # asking
@@ -91,6 +91,18 @@ class Memory:
             raise ReplayError(msg)
         self._loose.pop(step_id, None)
         return known
+
+    def ask_first(self, step_id: str) -> Checkpoint | None:
+        """Return what is recorded of a step and let it leave, if it stands first: as is usual."""
+        if self._head == len(self._queue):
+            return None
+        first = self._queue[self._head]
+        if first.step_id != step_id or step_id in self._asked or first.kind is not _STEP:
+            return None
+        self._head += 1
+        self._asked.add(step_id)
+        self._left.add(step_id)
+        return first
 
     def find(self, step_id: str) -> Checkpoint | None:
         """Return what is recorded under an id, without asking for it."""

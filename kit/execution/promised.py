@@ -8,18 +8,22 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_MANY = 64
+
 
 class Promised:
     """The coroutines that a handler was given: each is to be awaited."""
 
     def __init__(self) -> None:
         self._noted: list[tuple[str, Coroutine[Any, Any, Any]]] = []
+        self._most = _MANY
 
     def note(self, what: str, coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
         """Note *coroutine*, which is *what* the handler has asked for, and return it."""
-        while self._noted and _has_begun(self._noted[-1][1]):
-            self._noted.pop()
         self._noted.append((what, coroutine))
+        if len(self._noted) > self._most:
+            self._noted = [each for each in self._noted if not _has_begun(each[1])]
+            self._most = _MANY + 2 * len(self._noted)
         return coroutine
 
     def forgotten(self) -> list[str]:
