@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kit.client.api import (
         defer_workflow,
         get_workflow_run,
+        list_runs,
         list_workflows,
         resume,
         run_workflow,
@@ -52,20 +53,21 @@ if TYPE_CHECKING:
         WorkflowImportError,
         WorkflowNotFoundError,
     )
-    from kit.model.run import RunDetails, RunStatus
+    from kit.model.run import Run, RunDetails, RunStatus
     from kit.model.signals import DoNotRetry, RetryAfter
     from kit.model.validation import read_validated_payload
     from kit.model.workflow import Workflow
 
 _HOMES = {
     "kit.client.api": (
-        "defer_workflow get_workflow_run list_workflows resume run_workflow send_event send_events"
+        "defer_workflow get_workflow_run list_runs list_workflows resume run_workflow send_event"
+        " send_events"
     ),
     "kit.client.site": "AsyncWorkflowClient WorkflowClient",
     "kit.client.definition": "define_workflow",
     "kit.client.handle": "WorkflowRun",
     "kit.client.sending": "Sent",
-    "kit.model.run": "RunDetails RunStatus",
+    "kit.model.run": "Run RunDetails RunStatus",
     "kit.execution.context": "Context PlainContext PlainStep Step",
     "kit.model.signals": "DoNotRetry RetryAfter",
     "kit.model.validation": "read_validated_payload",
@@ -90,6 +92,7 @@ __all__ = [
     "RejectedError",
     "ReplayError",
     "RetryAfter",
+    "Run",
     "RunCancelled",
     "RunDetails",
     "RunError",
@@ -115,6 +118,7 @@ __all__ = [
     "defer_workflow",
     "define_workflow",
     "get_workflow_run",
+    "list_runs",
     "list_workflows",
     "read_validated_payload",
     "resume",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from kit.model.workflow import Workflow
 
 if TYPE_CHECKING:
     from kit.execution.context import PlainContext as Context
+    from kit.model.run import Run
 
 __all__ = [
     "Context",
@@ -22,6 +23,7 @@ __all__ = [
     "WorkflowRun",
     "defer_workflow",
     "get_workflow_run",
+    "list_runs",
     "list_workflows",
     "read_validated_payload",
     "resume",
@@ -87,6 +89,16 @@ def get_workflow_run(id: str) -> WorkflowRun | None:
     """Return a handle on a run, or None; see `kit.get_workflow_run`."""
     found = wait(client.get_workflow_run(id))
     return None if found is None else WorkflowRun(found)
+
+
+def list_runs(
+    *,
+    workflow: str | Workflow[..., Any] | None = None,
+    status: str | Iterable[str] | None = None,
+    limit: int = 50,
+) -> list[Run]:
+    """Return the latest runs, newest first; see `kit.list_runs`."""
+    return wait(client.list_runs(workflow=workflow, status=status, limit=limit))
 
 
 def resume() -> None:

@@ -24,6 +24,7 @@ def test_sync_has_the_same_names_where_they_make_sense():
         "run_workflow",
         "defer_workflow",
         "get_workflow_run",
+        "list_runs",
         "list_workflows",
         "send_event",
         "send_events",

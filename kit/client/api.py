@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kit.model.running import current
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from concurrent.futures import Future
     from datetime import datetime
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kit.model.annotations import Encoded
     from kit.model.duration import Duration
     from kit.model.event import Event
+    from kit.model.run import Run
     from kit.model.workflow import AnyWorkflow
 
 # what sends is imported when something is sent: a file that defines a workflow names these
@@ -104,13 +105,40 @@ async def defer_workflow(
 
 
 async def get_workflow_run(id: str) -> WorkflowRun | None:
-    """Return a handle on a run; None if there is none, or the provider cannot tell."""
+    """
+    Return a handle on a run; None if there is none, or the provider cannot tell.
+
+    On Netlify a run is there from its first delivery on, if the site has the runs API.
+    """
     from kit.client.default import provider
     from kit.client.handle import WorkflowRun
 
     source = provider()
     run = await source.find(id)
     return None if run is None else WorkflowRun(run.id, run.workflow, source, native=run)
+
+
+async def list_runs(
+    *,
+    workflow: str | AnyWorkflow | None = None,
+    status: str | Iterable[str] | None = None,
+    limit: int = 50,
+) -> list[Run]:
+    """
+    Return the latest runs, newest first: of one *workflow*, in one *status* or several, if given.
+
+    On Netlify a run is there from its first delivery on, and its input, its result and the
+    traceback of its error are left out; `get_workflow_run` gives a handle, whose `details()` has
+    them.
+
+    Raises:
+        NotSupportedError: If the provider cannot tell: a site without the runs API.
+        ValueError: If there is no such status, or *limit* is no number from 1 up.
+    """
+    from kit.client.default import provider
+    from kit.client.listing import wanted
+
+    return await provider().latest(**wanted(workflow, status, limit))
 
 
 async def resume() -> None:

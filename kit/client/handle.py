@@ -21,8 +21,9 @@ class WorkflowRun:
     `existed` tells whether the id given had started the run before; None where the provider, or a
     start that is not through yet, cannot tell.
 
-    What a provider cannot tell or do raises `NotSupportedError`; on Netlify a run that was sent
-    is `queued`, and that is all it says.
+    What a provider cannot tell or do raises `NotSupportedError`. On Netlify a run is asked for over
+    the site's runs API, which it has with `store: blobs`; without it a run that was sent is
+    `queued`, and that is all it says.
     """
 
     def __init__(
@@ -50,9 +51,9 @@ class WorkflowRun:
     async def status(self) -> RunStatus:
         """Return where the run is; raises `SendError` if a deferred start did not get through."""
         await self._sent()
-        run = await self._source.find(self.id)
-        if run is not None:
-            return run.status
+        status = await self._source.status(self.id)
+        if status is not None:
+            return status
         from kit.model.run import RunStatus  # who only sends needs no runs
 
         return RunStatus.QUEUED
@@ -63,7 +64,8 @@ class WorkflowRun:
 
         Raises:
             NotSupportedError: If it is asked for within a handler or step.
-            TimeoutError: If it has not ended after *timeout* seconds; it goes on.
+            TimeoutError: If it has not ended after *timeout* seconds; it goes on. On Netlify it is
+                looked at after 0.2 s, then less and less often, up to every 5 s.
             RunFailed: If it gave up; `error` says with what.
             RunCancelled: If it was stopped.
             RunTimedOut: If it took longer than its workflow allows.

@@ -16,7 +16,7 @@ from kit.client.provider import Receipt
 from kit.engine.engine import Engine
 from kit.engine.retention import milliseconds
 from kit.model.event import Event
-from kit.model.run import Run, RunDetails
+from kit.model.run import Run, RunDetails, RunStatus
 from kit.project.catalog import Catalog
 from kit.project.config import Config
 from kit.store.sqlite.reader import Reader
@@ -55,6 +55,17 @@ class LocalProvider:
     async def find(self, run_id: str) -> Run | None:
         """Return the run, or None."""
         return await background.run(self._find(run_id))
+
+    async def status(self, run_id: str) -> RunStatus | None:
+        """Return where the run is, or None."""
+        run = await self.find(run_id)
+        return None if run is None else run.status
+
+    async def latest(
+        self, *, workflow: str | None, statuses: Sequence[RunStatus], limit: int
+    ) -> list[Run]:
+        """Return the latest runs, newest first."""
+        return await asyncio.to_thread(self._latest, workflow, statuses, limit)
 
     async def wait(self, run_id: str) -> Run:
         """Wait until the run has ended."""
@@ -119,6 +130,13 @@ class LocalProvider:
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.close()
+
+    def _latest(self, workflow: str | None, statuses: Sequence[RunStatus], limit: int) -> list[Run]:
+        reader = Reader(self._config.path)
+        try:
+            return reader.runs(workflow=workflow, statuses=statuses, limit=limit)
+        finally:
+            reader.close()
 
     def _details(self, run_id: str) -> RunDetails:
         reader = Reader(self._config.path)

@@ -2,19 +2,19 @@
 Runs on a Netlify site: events go to its Async Workloads router, over HTTP.
 
 All loops and threads send over the connections of the background loop, until the provider is
-closed. What Netlify cannot tell or do is said: there is no lookup, no result, no cancellation, and
-a workflow's `timeout` is not enforced.
+closed. Runs are asked for over the site's runs API, if it has one (`asking`); else what Netlify
+cannot tell or do is said: there is no lookup, no result, no cancellation.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Never, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kit.client import background
 from kit.client.provider import Receipt
-from kit.model.errors import ConfigError, NotSupportedError
+from kit.model.errors import ConfigError
 from kit.model.event import Event
 from kit.netlify.flow import Flow
 from kit.netlify.router import Acknowledgement
@@ -24,7 +24,8 @@ from kit.netlify.transport import AsyncTransport
 from kit.project.config import Config
 
 if TYPE_CHECKING:
-    from kit.model.run import Run, RunDetails
+    from kit.client.asking import CarryOut, SiteRuns
+    from kit.model.run import Run, RunDetails, RunStatus
 
 T = TypeVar("T")
 
@@ -49,16 +50,26 @@ def site_of(config: Config) -> Site:
 
 
 class NetlifyProvider:
-    """The provider `netlify`: one sender, on the background loop."""
+    """
+    The provider `netlify`: one sender, on the background loop.
+
+    Runs are asked for with *carry_out*, if it is given, instead of the sender's connections.
+    """
 
     name = "netlify"
     needs_definition = False
     tells_existing = False
 
     def __init__(
-        self, config: Config, transport: Callable[[], AsyncTransport] = AsyncTransport
+        self,
+        config: Config,
+        transport: Callable[[], AsyncTransport] = AsyncTransport,
+        *,
+        carry_out: CarryOut | None = None,
     ) -> None:
         self._site = site_of(config)
+        self._asked_with = carry_out
+        self._asked: SiteRuns | None = None
         self._transport = transport
         self._sender: Sender | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # the sender's
@@ -87,20 +98,30 @@ class NetlifyProvider:
         return await background.run(self._carry_out(flow))
 
     async def find(self, run_id: str) -> Run | None:
-        """Return None: Netlify cannot be asked for a run."""
-        return None
+        """Return the run; None if there is none yet, or the site cannot tell."""
+        return await self._runs().find(run_id)
+
+    async def status(self, run_id: str) -> RunStatus | None:
+        """Return where the run is; None if there is none yet, or the site cannot tell."""
+        return await self._runs().status(run_id)
+
+    async def latest(
+        self, *, workflow: str | None, statuses: Sequence[RunStatus], limit: int
+    ) -> list[Run]:
+        """Return the latest runs, newest first."""
+        return await self._runs().latest(workflow=workflow, statuses=statuses, limit=limit)
 
     async def wait(self, run_id: str) -> Run:
-        """Raise `NotSupportedError`."""
-        return self._cannot("result")
+        """Wait until the run has ended."""
+        return await self._runs().wait(run_id)
 
     async def stop(self, run_id: str) -> bool:
-        """Raise `NotSupportedError`."""
-        return self._cannot("stop")
+        """End the run: at once if it waits, else at its next step."""
+        return await self._runs().stop(run_id)
 
     async def details(self, run_id: str) -> RunDetails:
-        """Raise `NotSupportedError`."""
-        return self._cannot("details")
+        """Return the run with its steps and failed attempts."""
+        return await self._runs().details(run_id)
 
     async def close(self) -> None:
         """Finish what is under way, and close the connections."""
@@ -110,12 +131,12 @@ class NetlifyProvider:
     async def resume(self) -> None:
         """Do nothing: there, unfinished runs go on by themselves."""
 
-    def _cannot(self, what: str) -> Never:
-        remedy = (
-            "Async Workloads keeps no record of a run that could be asked. For that, run the"
-            " workflow with provider: local"
-        )
-        raise NotSupportedError(what, self.name, remedy)
+    def _runs(self) -> SiteRuns:
+        if self._asked is None:
+            from kit.client.asking import SiteRuns  # who only sends asks for no runs
+
+            self._asked = SiteRuns(self._site, self._asked_with or self.carry_out)
+        return self._asked
 
     async def _send(self, event: Event) -> Acknowledgement:
         return await self._open().send(event)

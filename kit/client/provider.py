@@ -14,7 +14,7 @@ from kit.model.errors import ConfigError
 from kit.model.event import Event
 
 if TYPE_CHECKING:
-    from kit.model.run import Run, RunDetails
+    from kit.model.run import Run, RunDetails, RunStatus
     from kit.project.catalog import Catalog
     from kit.project.config import Config
 
@@ -59,6 +59,19 @@ class Provider(Protocol):
 
     async def find(self, run_id: str) -> Run | None:
         """Return what is known of a run; None if nothing is, or can be."""
+
+    async def status(self, run_id: str) -> RunStatus | None:
+        """Return where a run is; None if there is none, or it cannot be told."""
+
+    async def latest(
+        self, *, workflow: str | None, statuses: Sequence[RunStatus], limit: int
+    ) -> list[Run]:
+        """
+        Return the latest runs, newest first: of one workflow, and in *statuses*, if given.
+
+        Raises:
+            NotSupportedError: If the provider cannot tell.
+        """
 
     async def wait(self, run_id: str) -> Run:
         """

@@ -12,7 +12,7 @@ import functools
 import os
 from collections.abc import Collection, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from kit.client import blocking, handle
 from kit.client.netlify import NetlifyProvider
@@ -36,7 +36,14 @@ from kit.project.config import load
 from kit.project.settings import hidden
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kit.client.asking import CarryOut
+    from kit.model.run import Run
+    from kit.netlify.flow import Flow
     from kit.netlify.transport import httpx
+
+T = TypeVar("T")
 
 __all__ = ["AsyncWorkflowClient", "WorkflowClient"]
 
@@ -44,9 +51,9 @@ __all__ = ["AsyncWorkflowClient", "WorkflowClient"]
 class _Client:
     """What both clients do before anything is sent."""
 
-    def __init__(self, base_url: str | None, api_key: str | None) -> None:
+    def __init__(self, base_url: str | None, api_key: str | None, carry_out: CarryOut) -> None:
         config = load(base_url=base_url, api_key=api_key, provider="netlify")
-        self._source = NetlifyProvider(config)  # for what a handle is asked
+        self._source = NetlifyProvider(config, carry_out=carry_out)  # for what a handle is asked
         self._site = self._source.site
         self._catalog = Catalog.of(config)
 
@@ -85,7 +92,7 @@ class AsyncWorkflowClient(_Client):
         timeout: float = TIMEOUT,
     ) -> None:
         api_key = hidden(api_key)  # no frame of an error shows it
-        super().__init__(base_url, api_key)
+        super().__init__(base_url, api_key, self._carry_out)
         self._transport = functools.partial(
             AsyncTransport, client, transport=transport, timeout=timeout
         )
@@ -127,6 +134,25 @@ class AsyncWorkflowClient(_Client):
         flow = retry_flow(self._site, ids=ids, names=names, everything=everything)
         return await self._open().carry_out(flow)
 
+    async def get_workflow_run(self, id: str) -> handle.WorkflowRun | None:
+        """Return a handle on a run of the site, or None. See `kit.get_workflow_run`."""
+        run = await self._source.find(id)
+        if run is None:
+            return None
+        return handle.WorkflowRun(run.id, run.workflow, self._source, native=run)
+
+    async def list_runs(
+        self,
+        *,
+        workflow: str | AnyWorkflow | None = None,
+        status: str | Iterable[str] | None = None,
+        limit: int = 50,
+    ) -> list[Run]:
+        """Return the site's latest runs, newest first. See `kit.list_runs`."""
+        from kit.client.listing import wanted
+
+        return await self._source.latest(**wanted(workflow, status, limit))
+
     async def aclose(self) -> None:
         """Finish what is under way, and close the connections."""
         self._closed = True
@@ -145,6 +171,9 @@ class AsyncWorkflowClient(_Client):
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    async def _carry_out(self, flow: Flow[T]) -> T:
+        return await self._open().carry_out(flow)
 
     def _open(self) -> Sender:
         if self._closed:
@@ -184,7 +213,7 @@ class WorkflowClient(_Client):
         timeout: float = TIMEOUT,
     ) -> None:
         api_key = hidden(api_key)  # no frame of an error shows it
-        super().__init__(base_url, api_key)
+        super().__init__(base_url, api_key, self._carry_out)
         self._transport = Transport(client, transport=transport, timeout=timeout)
 
     def run_workflow(
@@ -226,6 +255,27 @@ class WorkflowClient(_Client):
             retry_flow(self._site, ids=ids, names=names, everything=everything)
         )
 
+    def get_workflow_run(self, id: str) -> blocking.WorkflowRun | None:
+        """Return a handle on a run of the site, or None. See `kit.get_workflow_run`."""
+        run = blocking.wait(self._source.find(id))
+        if run is None:
+            return None
+        return blocking.WorkflowRun(
+            handle.WorkflowRun(run.id, run.workflow, self._source, native=run)
+        )
+
+    def list_runs(
+        self,
+        *,
+        workflow: str | AnyWorkflow | None = None,
+        status: str | Iterable[str] | None = None,
+        limit: int = 50,
+    ) -> list[Run]:
+        """Return the site's latest runs, newest first. See `kit.list_runs`."""
+        from kit.client.listing import wanted
+
+        return blocking.wait(self._source.latest(**wanted(workflow, status, limit)))
+
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
@@ -240,6 +290,9 @@ class WorkflowClient(_Client):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    async def _carry_out(self, flow: Flow[T]) -> T:
+        return await asyncio.to_thread(self._transport.carry_out, flow)
 
     def _send(self, event: Event) -> Acknowledgement:
         [outcome] = self._transport.carry_out(events_flow([event], self._site, now=now()))

@@ -8,7 +8,7 @@ one does, unless another did before; then it asks that one, and takes over when 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -16,7 +16,7 @@ from kit.engine.engine import Engine
 from kit.model.errors import RunNotFoundError, WorkflowNotFoundError
 from kit.model.event import Event
 from kit.model.progress import Progress
-from kit.model.run import Run, RunDetails
+from kit.model.run import Run, RunDetails, RunStatus
 from kit.project.catalog import Catalog
 from kit.project.settings import WorkflowConfig
 from kit.store.sqlite.lease import holder
@@ -115,6 +115,19 @@ class Driving:
             msg = f"no run has the id {run_id!r}"
             raise RunNotFoundError(msg, run_id=run_id)
         return found
+
+    async def latest(
+        self, *, workflow: str | None, statuses: Sequence[RunStatus], limit: int
+    ) -> list[Run]:
+        """Return the latest *limit* runs, newest first."""
+        return await asyncio.to_thread(self._latest, workflow, statuses, limit)
+
+    def _latest(self, workflow: str | None, statuses: Sequence[RunStatus], limit: int) -> list[Run]:
+        reader = Reader(self.path)
+        try:
+            return reader.runs(workflow=workflow, statuses=statuses, limit=limit)
+        finally:
+            reader.close()
 
     def _read(self, run_id: str) -> RunDetails | None:
         reader = Reader(self.path)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from kit.client.provider import Receipt
 from kit.dev.local import LocalRuns
 from kit.model.event import Event
-from kit.model.run import Run, RunDetails
+from kit.model.run import Run, RunDetails, RunStatus
 
 T = TypeVar("T")
 
@@ -44,6 +44,19 @@ class DevProvider:
         """Return the run, or None."""
         found = await self._there(self._runs.driving.details(run_id))
         return None if found is None else found.run
+
+    async def status(self, run_id: str) -> RunStatus | None:
+        """Return where the run is, or None."""
+        run = await self.find(run_id)
+        return None if run is None else run.status
+
+    async def latest(
+        self, *, workflow: str | None, statuses: Sequence[RunStatus], limit: int
+    ) -> list[Run]:
+        """Return the latest runs, newest first."""
+        return await self._there(
+            self._runs.driving.latest(workflow=workflow, statuses=statuses, limit=limit)
+        )
 
     async def wait(self, run_id: str) -> Run:
         """Wait until the run has ended."""

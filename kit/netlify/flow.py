@@ -31,7 +31,11 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to make: what it is about, in words, and which answers mean that it was taken."""
+    """
+    A request to make: what it is about, in words, and which answers mean that it was taken.
+
+    Of an answer the beginning is read, as far as it comes at once; all of it if *is_whole*.
+    """
 
     method: Literal["POST", "DELETE", "GET"]
     url: str
@@ -39,6 +43,7 @@ class Request:
     content: bytes = b""
     what: str = "the request"
     is_taken: Callable[[Response], bool] = field(default=lambda response: response.status < 300)
+    is_whole: bool = False
 
 
 class Pause(NamedTuple):

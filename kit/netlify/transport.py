@@ -5,13 +5,15 @@ A connection that fails is told to the flow as `NoResponse`, in words; nothing o
 further. Redirects are not followed, since that would hand the key to another place.
 
 The head of an answer is what counts: a router acknowledges at once, and keeps its body open while
-it hands the events on. So the rest is read for `LINGER` seconds, to keep the connection, no longer.
+it hands the events on. So the rest is read for `LINGER` seconds, to keep the connection, no longer;
+all of it only where a request says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import os
 import ssl
 import time
@@ -33,6 +35,7 @@ TIMEOUT = 30.0
 CONNECT_TIMEOUT = 10.0
 LINGER = 1.0
 _LONGEST_BODY = 16_000
+_LONGEST_WHOLE_BODY = 20_000_000
 _HEADERS = {"user-agent": f"netlify-workflow-kit/{__version__}", "accept": "*/*"}
 
 T = TypeVar("T")
@@ -104,13 +107,15 @@ class Transport:
                 response = self._response(built)
         except httpx.RequestError as error:
             return no_response(error, _limit(built))
-        body = _Body(built)
+        body = _Body(built, is_whole=request.is_whole)
         try:
             for part in response.stream:  # type: ignore[union-attr] # of a plain transport
                 if body.is_enough(part):
                     break
-        except httpx.RequestError:
-            pass  # the head is what counts
+        except httpx.RequestError as error:
+            if request.is_whole:
+                return no_response(error, _limit(built))
+            # else the head is what counts
         finally:
             response.close()
         return _response(response, body)
@@ -177,13 +182,15 @@ class AsyncTransport:
             return no_response(error, _limit(built))
         except TimeoutError:
             return no_response(httpx.ReadTimeout(""), _limit(built))
-        body = _Body(built)
+        body = _Body(built, is_whole=request.is_whole)
         try:
             async for part in response.stream:  # type: ignore[union-attr] # of an async transport
                 if body.is_enough(part):
                     break
-        except httpx.RequestError:
-            pass  # the head is what counts
+        except httpx.RequestError as error:
+            if request.is_whole:
+                return no_response(error, _limit(built))
+            # else the head is what counts
         finally:
             await response.aclose()
         return _response(response, body)
@@ -227,17 +234,27 @@ class _Stream(httpx.SyncByteStream):
 
 
 class _Body:
-    """What comes of a body within the time and size there is for it."""
+    """What comes of a body within the time and size there is for it; or, if *is_whole*, all."""
 
-    def __init__(self, request: httpx.Request) -> None:
-        self.content = b""
+    def __init__(self, request: httpx.Request, *, is_whole: bool) -> None:
+        self._parts: list[bytes] = []
+        self._left = _LONGEST_WHOLE_BODY if is_whole else _LONGEST_BODY
+        self._until = math.inf
+        if is_whole:
+            return
         # httpcore looks at this again before it reads the body
         request.extensions["timeout"]["read"] = LINGER
         self._until = time.monotonic() + LINGER
 
     def is_enough(self, part: bytes) -> bool:
-        self.content += part
-        return len(self.content) > _LONGEST_BODY or time.monotonic() > self._until
+        self._parts.append(part)
+        self._left -= len(part)
+        return self._left < 0 or time.monotonic() > self._until
+
+    @property
+    def content(self) -> bytes:
+        """What has come."""
+        return b"".join(self._parts)
 
 
 def _check_open(closed: bool) -> None:

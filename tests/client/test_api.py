@@ -17,6 +17,7 @@ from kit import (
     defer_workflow,
     define_workflow,
     get_workflow_run,
+    list_runs,
     list_workflows,
     run_workflow,
     send_event,
@@ -177,6 +178,20 @@ async def test_a_run_is_found_by_its_id(project):
     assert found.name == "echo"
     assert await found.result(10) == await run.result(10)
     assert await get_workflow_run("00000000-0000-4000-8000-000000000000") is None
+
+
+async def test_runs_are_listed_newest_first_by_workflow_and_status(project):
+    done = [await run_workflow(echo, {"n": number}) for number in range(3)]
+    for each in done:
+        await each.result(10)
+    other = await run_workflow("shout-it", "x")
+    await other.result(10)
+
+    assert {run.id for run in await list_runs()} == {each.id for each in (*done, other)}
+    assert {run.id for run in await list_runs(workflow=echo)} == {each.id for each in done}
+    assert [run.workflow for run in await list_runs(workflow="Shout-It", limit=1)] == ["shout-it"]
+    assert len(await list_runs(status="completed", limit=2)) == 2
+    assert await list_runs(status=["failed", "running"]) == []
 
 
 async def test_workflows_are_listed_by_name(project):

@@ -45,6 +45,8 @@ ENVIRON = {"WORKFLOW_BASE_URL": "https://site.example/some/path", "WORKFLOW_API_
 
 @pytest.fixture
 def router(network):
+    network.get(path__startswith="/.netlify/functions/kit-runs").respond(404, text="Not Found")
+    network.post(path__startswith="/.netlify/functions/kit-runs").respond(404, text="Not Found")
     return network.post(url__startswith=ROUTER).respond(200, headers={"x-awl-ack": "ack"})
 
 

@@ -63,6 +63,8 @@ def make(request):
 
 @pytest.fixture
 def router(network):
+    network.get(path__startswith="/.netlify/functions/kit-runs").respond(404, text="Not Found")
+    network.post(path__startswith="/.netlify/functions/kit-runs").respond(404, text="Not Found")
     return network.post(url__startswith=ROUTER).respond(200, headers=ACK)
 
 

@@ -132,7 +132,7 @@ async def test_the_site_is_asked_only_while_somebody_looks(
             ),
             "Set WORKFLOW_API_KEY",
         ),
-        (httpx.ConnectError(f"refused {KEY}"), "did not answer: refused (the key)"),
+        (httpx.ConnectError(f"refused {KEY}"), "did not answer: no connection could be made"),
     ],
 )
 async def test_what_goes_wrong_says_what_to_do_and_never_the_key(

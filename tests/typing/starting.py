@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from kit import (
     Context,
+    Run,
     RunDetails,
     RunStatus,
     Sent,
@@ -15,6 +16,7 @@ from kit import (
     defer_workflow,
     define_workflow,
     get_workflow_run,
+    list_runs,
     list_workflows,
     read_validated_payload,
     run_workflow,
@@ -68,6 +70,7 @@ async def starting() -> None:
     kept = await run_workflow("x", id="k", on_conflict="error")
     assert_type(kept.existed, bool | None)
     await run_workflow("x", on_conflict="never")  # type: ignore[arg-type]
+    assert_type(await list_runs(workflow="x", status="failed", limit=3), list[Run])
     assert_type(await list_workflows(), list[Workflow[..., Any]])
     assert_type(await send_event("x"), str)
     assert_type(await send_events([("x", 1), {"name": "y", "data": 2}]), list[Sent])
@@ -78,6 +81,7 @@ def starting_plainly() -> None:
     run = sync.run_workflow("publish-draft", {"title": "x"}, delay="30 seconds")
     assert_type(run, sync.WorkflowRun)
     assert_type(run.status(), RunStatus)
+    assert_type(sync.list_runs(status=["failed"]), list[Run])
     assert_type(sync.get_workflow_run("x"), sync.WorkflowRun | None)
     assert_type(sync.send_event("x"), str)
     sync.run_workflow("x", prio=3)  # type: ignore[call-arg]

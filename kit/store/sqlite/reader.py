@@ -80,11 +80,24 @@ class Reader:
         msg = f"{what} in {self.path}; `kit runs` lists them"
         raise RunNotFoundError(msg, run_id=run_id)
 
-    def runs(self, *, statuses: Sequence[RunStatus] = (), limit: int = 1000) -> list[Run]:
-        """Return the latest *limit* runs, newest first; only those in *statuses*, if given."""
-        where = f"WHERE status IN ({','.join('?' * len(statuses))})" if statuses else ""
-        sql = f"SELECT {RUN_COLUMNS} FROM runs {where} ORDER BY created DESC, id LIMIT ?"  # noqa: S608
-        return [row_to_run(row) for row in self._rows(sql, (*statuses, limit))]
+    def runs(
+        self,
+        *,
+        workflow: str | None = None,
+        statuses: Sequence[RunStatus] = (),
+        limit: int = 1000,
+    ) -> list[Run]:
+        """Return the latest *limit* runs, newest first: of *workflow*, in *statuses*, if given."""
+        parts, given = ["1"], list[object]()
+        if workflow is not None:
+            parts.append("lower(workflow) = ?")
+            given.append(workflow.lower())
+        if statuses:
+            parts.append(f"status IN ({','.join('?' * len(statuses))})")
+            given += statuses
+        where = " AND ".join(parts)
+        sql = f"SELECT {RUN_COLUMNS} FROM runs WHERE {where} ORDER BY created DESC, id LIMIT ?"  # noqa: S608
+        return [row_to_run(row) for row in self._rows(sql, (*given, limit))]
 
     def unfinished(self) -> list[Run]:
         """Return every run that has not ended, in the order in which they go on."""

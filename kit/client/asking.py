@@ -1,0 +1,121 @@
+"""
+Asking a site for its runs, over its runs API (docs/runs-api.md).
+
+A site without that API cannot be asked: lookups then give nothing, all else raises
+`NotSupportedError`, as it is with Async Workloads alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+from kit.model.errors import NotSupportedError, RunNotFoundError, WorkflowError
+from kit.model.run import Run, RunDetails, RunStatus
+from kit.netlify.flow import Flow
+from kit.netlify.runs import RunsApi, checked, details_of, run_of, status_of
+from kit.netlify.site import Site
+
+T = TypeVar("T")
+
+FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.2, 5.0, 1.5
+"""Seconds between two looks at a run that is waited for, and by what they grow."""
+
+PATIENCE = 10
+"""So many looks in a row may fail before whoever waits is told."""
+
+_PASSING = (429, 502, 503, 504)
+
+
+class CarryOut(Protocol):
+    """Carries out flows, as a transport does."""
+
+    def __call__(self, flow: Flow[T], /) -> Awaitable[T]:
+        """Carry out *flow*; raises what it raises."""
+
+
+def pauses() -> Iterator[float]:
+    """Yield the seconds to wait before each next look: from 0.2 up to 5."""
+    pause = FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(pause * GROWTH, LONGEST_PAUSE)
+
+
+class SiteRuns:
+    """The runs of *site*; *sleep* is for tests."""
+
+    def __init__(
+        self,
+        site: Site,
+        carry_out: CarryOut,
+        *,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    ) -> None:
+        self._api = RunsApi(site)
+        self._carry_out = carry_out
+        self._sleep = sleep
+
+    async def find(self, run_id: str) -> Run | None:
+        """Return the run; None if there is none yet, or the site cannot tell."""
+        try:
+            return run_of(await self._carry_out(self._api.show(run_id)))
+        except (RunNotFoundError, NotSupportedError):
+            return None
+
+    async def status(self, run_id: str) -> RunStatus | None:
+        """Return where the run is; None if there is none yet, or the site cannot tell."""
+        try:
+            return status_of(await self._carry_out(self._api.result(run_id)))
+        except (RunNotFoundError, NotSupportedError):
+            return None
+
+    async def wait(self, run_id: str) -> Run:
+        """
+        Look at the run, less and less often, until it has ended.
+
+        One that is not there yet is waited for: it begins with its first delivery.
+
+        Raises:
+            NotSupportedError: If the site has no runs API.
+            RunNotFoundError: If the run has been deleted meanwhile.
+            WorkflowError: If the site refuses, or cannot be reached for a while.
+        """
+        checked(run_id)
+        is_there, failures = False, 0
+        for pause in pauses():
+            try:
+                found = await self._carry_out(self._api.result(run_id))
+                is_there, failures = True, 0
+                if status_of(found).is_final:
+                    return await self._ended(run_id, found)
+            except RunNotFoundError:
+                if is_there:
+                    raise
+            except WorkflowError as error:
+                failures += 1
+                if failures > PATIENCE or error.http_status not in _PASSING:
+                    raise
+            await self._sleep(pause)
+        raise AssertionError  # the pauses do not end
+
+    async def stop(self, run_id: str) -> bool:
+        """End the run; False if it had ended."""
+        return await self._carry_out(self._api.stop(run_id))
+
+    async def details(self, run_id: str) -> RunDetails:
+        """Return all that is known of the run."""
+        return details_of(await self._carry_out(self._api.show(run_id)))
+
+    async def latest(
+        self, *, workflow: str | None, statuses: Sequence[RunStatus], limit: int
+    ) -> list[Run]:
+        """Return the latest *limit* runs, newest first."""
+        flow = self._api.latest(workflow=workflow, statuses=statuses, limit=limit)
+        return list(map(run_of, await self._carry_out(flow)))
+
+    async def _ended(self, run_id: str, found: dict[str, Any]) -> Run:
+        if status_of(found) is RunStatus.COMPLETED:
+            return run_of(found)
+        return run_of(await self._carry_out(self._api.show(run_id)))  # an error names its workflow

@@ -1,0 +1,267 @@
+"""
+The runs API of a site: what can be asked of its runs and done with them, as flows.
+
+A site has it if one of its workflows is deployed with `store: blobs` (docs/runs-api.md). Each of
+its answers has the header `x-kit-runs`; an answer without it is Netlify's, or a page's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from kit.model.delivery import Checkpoint, CheckpointKind
+from kit.model.errors import NotSupportedError, RunNotFoundError, WorkflowError
+from kit.model.event import check_id
+from kit.model.failure import Failure
+from kit.model.run import Attempt, Run, RunDetails, RunStatus
+from kit.netlify.flow import Flow, Pause, Request, probe_flow
+from kit.netlify.responses import WORTH_ANOTHER_TRY, NoResponse, Response, meaning_of
+from kit.netlify.site import Site
+
+RUNS_PATH = "/.netlify/functions/kit-runs"
+VERSION_HEADER = "x-kit-runs"
+VERSION = "1"
+"""The version of the API that this client was made for."""
+
+MOST = 100
+"""Runs on a page at most."""
+
+RETRIES = 2
+"""How often a question is asked again when a connection fails or the site is busy."""
+
+_REFUSED = (401, 403, 429)
+_Method = Literal["GET", "POST", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunsApi:
+    """
+    The runs API of *site*, as flows; each returns the JSON that was answered.
+
+    Only questions are asked again, *retries* times: an order may have arrived.
+
+    All raise `NotSupportedError` if the site has no runs API, `RunNotFoundError` if there is no
+    such run, and `WorkflowError` with the API's own code, or `SITE_UNREACHABLE`, for all else.
+    """
+
+    site: Site
+    retries: int = RETRIES
+
+    def page(
+        self,
+        *,
+        workflow: str | None = None,
+        statuses: Sequence[RunStatus] = (),
+        before: str | None = None,
+        limit: int = 50,
+    ) -> Flow[dict[str, Any]]:
+        """Return a page of runs, newest first, as in `schemas/runs.schema.json`."""
+        query: dict[str, Any] = {"limit": min(limit, MOST)}
+        query |= {"workflow": workflow} if workflow else {}
+        query |= {"status": ",".join(statuses)} if statuses else {}
+        query |= {"before": before} if before else {}
+        return self._ask("GET", f"?{urlencode(query)}", "listing runs")
+
+    def latest(
+        self, *, workflow: str | None = None, statuses: Sequence[RunStatus] = (), limit: int = 50
+    ) -> Flow[list[dict[str, Any]]]:
+        """Return the latest *limit* runs, from as many pages as that takes."""
+        found: list[dict[str, Any]] = []
+        before: str | None = None
+        while len(found) < limit:
+            page = yield from self.page(
+                workflow=workflow, statuses=statuses, before=before, limit=limit - len(found)
+            )
+            found += page["runs"]
+            if page["next"] is None:
+                break
+            before = str(page["next"])
+        return found[:limit]
+
+    def show(self, run_id: str) -> Flow[dict[str, Any]]:
+        """Return a run with its steps and attempts, as in `schemas/run.schema.json`."""
+        return self._ask("GET", f"/{checked(run_id)}", "details")
+
+    def result(self, run_id: str) -> Flow[dict[str, Any]]:
+        """Return a run's `id`, `status`, `result` and `error`."""
+        return self._ask("GET", f"/{checked(run_id)}/result", "result")
+
+    def stop(self, run_id: str) -> Flow[bool]:
+        """End a run: at once if it waits, else at its next step; False if it had ended."""
+        known = yield from self._ask("GET", f"/{checked(run_id)}/result", "stop")
+        if status_of(known).is_final:
+            return False
+        yield from self._ask("POST", f"/{checked(run_id)}/stop", "stop")
+        return True
+
+    def retry(self, run_id: str, *, from_start: bool = False) -> Flow[bool]:
+        """Run an ended run again; False if it has not ended."""
+        content = json.dumps({"fromStart": from_start}).encode()
+        return _unless_unended(self._ask("POST", f"/{checked(run_id)}/retry", "retry", content))
+
+    def delete(self, run_id: str) -> Flow[bool]:
+        """Delete an ended run; False if it has not ended."""
+        return _unless_unended(self._ask("DELETE", f"/{checked(run_id)}", "delete"))
+
+    def probe(self) -> Request:
+        """Return a request that asks for one run, to see what answers it."""
+        return self._request("GET", "?limit=1", b"")
+
+    def _ask(
+        self, method: _Method, path: str, capability: str, content: bytes = b""
+    ) -> Flow[dict[str, Any]]:
+        request, tries = self._request(method, path, content), 0
+        while True:
+            response = yield from probe_flow(request)
+            if method != "GET" or tries == self.retries or not _is_busy(response):
+                return understood(response, self.site, capability)
+            tries += 1
+            yield Pause(0.1 * 2.0**tries)
+
+    def _request(self, method: _Method, path: str, content: bytes) -> Request:
+        headers = {**self.site.key_header(), "accept-encoding": "identity"}
+        if content:
+            headers["content-type"] = "application/json"
+        url = f"{self.site.origin}{RUNS_PATH}{path}"
+        return Request(method, url, headers, content, is_whole=True)
+
+
+def understood(response: Response | NoResponse, site: Site, capability: str) -> dict[str, Any]:
+    """Return the JSON the runs API answered; raises as `RunsApi` says."""
+    if isinstance(response, NoResponse):
+        msg = f"{site.origin} did not answer: {site.clean(response.why)}"
+        raise WorkflowError(msg, code="SITE_UNREACHABLE", http_status=502)
+    body = _json_of(response)
+    if VERSION_HEADER not in response.headers:
+        raise _not_the_api(response, site, capability)
+    if 200 <= response.status < 300 and isinstance(body, dict):
+        return body
+    raise _told(response, body, site)
+
+
+def _told(response: Response, body: Any, site: Site) -> WorkflowError:
+    error = body.get("error") if isinstance(body, dict) else None
+    error = error if isinstance(error, dict) else {}
+    code = str(error.get("code", "SITE_ANSWER"))
+    message = site.clean(str(error.get("message", f"the runs API answered {response.status}")))
+    if code == "RUN_NOT_FOUND":
+        return RunNotFoundError(f"{message} at {site.origin}", run_id="")
+    if response.status == 401:
+        message += ". Set WORKFLOW_API_KEY to one of the site's AWL_API_KEY values"
+    status = response.status if response.status >= 400 else 502
+    return WorkflowError(message, code=code, http_status=status)
+
+
+def _not_the_api(response: Response, site: Site, capability: str) -> WorkflowError:
+    status = response.status
+    if status in _REFUSED or status >= 500:
+        msg = f"{site.origin} did not tell of its runs: {meaning_of(response, site)}"
+        return WorkflowError(msg, code="SITE_REFUSED", http_status=status)
+    remedy = (
+        f"{site.origin} has no runs API (it answered {status}), and Async Workloads keeps no record"
+        " of a run that could be asked. Set `store: blobs` in kit.yaml, run `kit build` and deploy"
+        " again; or run the workflow with provider: local"
+    )
+    return NotSupportedError(capability, "netlify", remedy)
+
+
+def _json_of(response: Response) -> Any:
+    try:
+        return json.loads(response.text)
+    except ValueError:
+        return None
+
+
+def _is_busy(response: Response | NoResponse) -> bool:
+    if isinstance(response, NoResponse):
+        return not response.timed_out
+    return response.status in WORTH_ANOTHER_TRY
+
+
+def _unless_unended(flow: Flow[dict[str, Any]]) -> Flow[bool]:
+    try:
+        yield from flow
+    except WorkflowError as error:
+        if error.code == "RUN_NOT_ENDED":
+            return False
+        raise
+    return True
+
+
+def checked(run_id: str) -> str:
+    """
+    Return *run_id* as the API has it.
+
+    Raises:
+        RunNotFoundError: If it is none that a run could have.
+    """
+    try:
+        return check_id(run_id).lower()
+    except ValueError:
+        msg = f"no run has the id {run_id[:100]!r}"
+        raise RunNotFoundError(msg, run_id=run_id[:100]) from None
+
+
+def run_of(run: Mapping[str, Any]) -> Run:
+    """
+    Return a run of the API's JSON: of a page, of `show`, or of `result`.
+
+    What that JSON does not have stays empty: a page has no input and no result.
+    """
+    status = status_of(run)
+    return Run(
+        id=run["id"],
+        workflow=run.get("workflow", ""),
+        status=status,
+        data=json.dumps(run.get("data")),
+        attempt=run.get("attempt", 0),
+        due=run.get("dueAt") or 0,
+        priority=run.get("priority", 0),
+        created=run.get("createdAt", 0),
+        started=run.get("startedAt"),
+        ended=run.get("endedAt"),
+        result=json.dumps(run.get("result")) if status is RunStatus.COMPLETED else None,
+        failure=failure_of(run["error"]) if run.get("error") else None,
+    )
+
+
+def details_of(run: Mapping[str, Any]) -> RunDetails:
+    """Return the run in the JSON of `schemas/run.schema.json`."""
+    attempts = tuple(
+        Attempt(each["number"], each["endedAt"], failure_of(each["error"]), each["retryIn"])
+        for each in run["attempts"]
+    )
+    return RunDetails(run_of(run), tuple(map(_checkpoint, run["steps"])), attempts)
+
+
+def _checkpoint(step: Mapping[str, Any]) -> Checkpoint:
+    part = next((name for name in ("value", "error") if name in step), None)
+    return Checkpoint(
+        step["id"],
+        CheckpointKind(step["kind"]),
+        None if part is None else json.dumps({part: step[part]}),
+        step.get("startedAt") or 0,
+        step.get("endedAt") or 0,
+    )
+
+
+def failure_of(error: Mapping[str, Any]) -> Failure:
+    """Return the error in that JSON."""
+    return Failure(
+        error["type"],
+        error["message"],
+        error.get("traceback", ""),
+        error.get("stepId"),
+        error.get("code"),
+    )
+
+
+def status_of(run: Mapping[str, Any]) -> RunStatus:
+    """Return the status in that JSON; `unknown` for one that this client does not know."""
+    text = run["status"]
+    known = text in RunStatus.__members__.values()
+    return RunStatus(text) if known else RunStatus.UNKNOWN
