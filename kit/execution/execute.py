@@ -14,8 +14,9 @@ from typing import Any
 
 from kit.execution.calling import call, is_async
 from kit.execution.context import Context, PlainContext, PlainStep, Step
-from kit.execution.invocation import Invocation, Observe, Send, current
+from kit.execution.invocation import Invocation, Send
 from kit.execution.memory import CHANGED
+from kit.execution.runner import Observe
 from kit.execution.tasks import Leavable, owner
 from kit.model.annotations import dump_result, validate_input
 from kit.model.delivery import (
@@ -33,6 +34,7 @@ from kit.model.delivery import (
 from kit.model.duration import to_milliseconds
 from kit.model.errors import PayloadError, ReplayError, StepUsageError, WorkflowError
 from kit.model.failure import failure_of
+from kit.model.running import current
 from kit.model.workflow import Workflow, takes
 
 CLEAN_UP_SECONDS = 5.0

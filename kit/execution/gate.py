@@ -18,31 +18,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from enum import Enum
 from typing import Any
 
-from kit.execution.tasks import Leavable, Standing, Task, owner, place_of, standing_of, watch
+from kit.execution.tasks import Leavable, Standing, Stuck, Task, owner, place_of, standing_of, watch
+from kit.execution.unwinding import QUIET_TURNS, unwind
 from kit.model.signals import Suspend
 
 GRACE_SECONDS = 1.0
 """How long an invocation that has nothing else to do waits for a task that is busy elsewhere."""
 
-_QUIET_TURNS = 4
-"""Turns of the loop in which nothing happens, before anything is made of it: a task that has ended
-is known to who waits for it after two, and each task that ends begins the count again."""
-
 _MOVING_TURNS = 100
 _SWALLOWS_ALLOWED = 20
-_CANCELS = 5
-_CANCEL_SECONDS = 0.1
-
-
-class Stuck(Enum):
-    """How it is known that nobody can go on."""
-
-    SURELY = "surely"  # everybody waits with us, or for others that do
-    BUT_CUT_OFFS = "but cut-offs"  # … or to be cut off, as before
-    FOR_LONG = "for long"  # somebody is busy elsewhere, and time is up
 
 
 class Gate:
@@ -226,7 +212,7 @@ class Gate:
         if self.is_decided:
             return
         self._quiet += 1
-        if self._quiet > _QUIET_TURNS and not self._is_moving():
+        if self._quiet > QUIET_TURNS and not self._is_moving():
             self._act()
         else:
             self._looking = True
@@ -276,54 +262,39 @@ class Gate:
     # the end
 
     async def close(self, grace: float) -> None:
-        """
-        Unwind all that is left of the handler.
-
-        Clean-up in user code gets *grace* seconds, then it is cancelled. A handler that swallows
-        that too is left where it is, never to be resumed.
-        """
+        """Let nobody go on, and unwind what is left of the handler; see `unwinding`."""
         self.over = True
         self.decide()
         if self._timer:
             self._timer.cancel()
-        if self._unfinished():
-            await self._reach()
-            await self._ended_within(grace)
-            for _ in range(_CANCELS):
-                for task in self._unfinished():
-                    task.cancel()
-                await self._ended_within(_CANCEL_SECONDS)
-            if not self.main.done():
-                self._handler.leave()
-                self.main.cancel()
-                await self._ended_within(_CANCEL_SECONDS)
+        if self.unfinished:
+            await unwind(self, grace)
         for task in self._asked:
             if task.done() and not task.cancelled():
                 task.exception()  # it is known; asyncio need not warn that nobody looked
 
-    def _unfinished(self) -> list[Task]:
+    @property
+    def unfinished(self) -> list[Task]:
+        """The tasks that have asked for something and have not ended; the handler's is one."""
         return [task for task in self._asked if not task.done()]
 
-    async def _reach(self) -> None:
-        """Raise `Suspend` in what waits with us, and cancel what that does not move."""
-        before = {each: place_of(self._coroutine_of(each)) for each in self._unfinished()}
+    @property
+    def is_listened_to(self) -> bool:
+        """Whether `Suspend` has not been swallowed so often that there is no point in waiting."""
+        return self._swallowed < _SWALLOWS_ALLOWED
+
+    def raise_suspend(self) -> None:
+        """Raise `Suspend` in all that waits with us."""
         for future in self._waits.values():
             if not future.done():
                 future.set_exception(Suspend())
-        for _ in range(_QUIET_TURNS * 3):
-            await asyncio.sleep(0)
-        for task, place in before.items():
-            in_thread = self.is_plain and task is self.main  # nobody sees it move there
-            if task.done() or in_thread:
-                continue
-            if place_of(self._coroutine_of(task)) is place:
-                task.cancel()
 
-    async def _ended_within(self, seconds: float) -> None:
-        """Wait for all tasks, at most *seconds*, and not where there is no point."""
-        until = self.loop.time() + seconds
-        while self.loop.time() < until and self._swallowed < _SWALLOWS_ALLOWED:
-            left = self._unfinished()
-            if not left:
-                return
-            await asyncio.wait(left, timeout=min(seconds, 0.05))
+    def place_of(self, task: Task) -> object:
+        """Return where *task* is, to see whether it moves; nothing if it is in a thread."""
+        in_thread = self.is_plain and task is self.main
+        return None if in_thread else place_of(self._coroutine_of(task))
+
+    def leave_handler(self) -> None:
+        """Leave the handler where it is, never to be resumed."""
+        self._handler.leave()
+        self.main.cancel()

@@ -29,6 +29,14 @@ class Standing(Enum):
     ON_TASKS = "on-tasks"  # it waits for other tasks of its invocation
 
 
+class Stuck(Enum):
+    """How it is known that nobody can go on."""
+
+    SURELY = "surely"  # everybody waits with us, or for others that do
+    BUT_CUT_OFFS = "but cut-offs"  # … or to be cut off, as before
+    FOR_LONG = "for long"  # somebody is busy elsewhere, and time is up
+
+
 class Owner(Protocol):
     """Whom the tasks of an invocation belong to."""
 
@@ -62,7 +70,8 @@ class _Factory:
             task: Any = asyncio.Task(coroutine, loop=loop, **options)
         else:
             task = self._then(loop, coroutine, **options)
-        whose = owner.get()
+        context = options.get("context")
+        whose = owner.get() if context is None else context.get(owner)
         if whose is not None and whose.loop is loop and not task.done():
             whose.begins(task)
         return task

@@ -1,0 +1,249 @@
+"""
+Whose turn it is: who waits for what is recorded, for what has just been, or to begin something new.
+
+* What is recorded answers in its order, one at a time: the next when all that follows from the last
+  has happened.
+* What has just been recorded answers in that order, too; so the first time is as any other.
+* Something new begins when all that is recorded has answered.
+* A cut-off step waits, at a replay, to be cut off again. It does not wait with us: whoever cuts it
+  off is about to. When that has happened, it has its turn like the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from kit.execution.failures import Failures
+from kit.execution.gate import Gate
+from kit.execution.memory import Memory
+from kit.execution.tasks import Stuck
+from kit.model.delivery import Checkpoint, CheckpointKind
+
+
+class Answer:
+    """What was recorded in this invocation, until whoever asked for it goes on with it."""
+
+    __slots__ = ("is_failure", "is_gone", "turn")
+
+    def __init__(self, *, is_failure: bool = False) -> None:
+        self.is_failure = is_failure
+        self.turn: asyncio.Future[None] | None = None  # set when all is stored
+        self.is_gone = False
+
+
+class Turns:
+    """
+    Those who wait in one invocation.
+
+    *changed* is called when nobody can ask for what is recorded, with the id that is asked for
+    instead, if one is, and whether that may still change. *rests* tells whether the invocation may
+    end when nobody can go on.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        failures: Failures,
+        *,
+        changed: Callable[[str | None, bool], None],
+        rests: Callable[[], bool],
+    ) -> None:
+        self.gate = Gate(self._go_on, self._stuck)
+        self.is_ahead = False
+        self._memory, self._failures = memory, failures
+        self._changed, self._rests = changed, rests
+        self._turns: dict[str, asyncio.Future[None]] = {}  # who asked for what is recorded
+        self._answers: deque[Answer] = deque()  # … for what has just been
+        self._begins: deque[tuple[str, asyncio.Future[None]]] = deque()  # … for what is new
+        self._uncut: dict[str, tuple[float, asyncio.Future[None]]] = {}
+
+    # what is recorded
+
+    async def of(self, known: Checkpoint) -> bool:
+        """
+        Wait until *known* stands first in the queue, and take it off.
+
+        Tell whether it answers: a cut-off that nobody brings about any more does not.
+        """
+        if known.kind is CheckpointKind.CUT_OFF:
+            return await self._to_be_cut_off(known)
+        if not self._memory.waits_its_turn(known) or self._takes_at_once(known):
+            return True
+        try:
+            await self._wait_for(known)
+        except asyncio.CancelledError:
+            if not self.gate.over:
+                self._memory.cut(known)
+            raise
+        return True
+
+    def _takes_at_once(self, known: Checkpoint) -> bool:
+        if self.gate.is_alone and self._memory.first is known:
+            self._memory.leave(known)
+            return True
+        return False
+
+    async def _wait_for(self, known: Checkpoint) -> None:
+        turn = self._turns[known.step_id] = _future()
+        try:
+            await self.gate.wait(turn)
+        finally:
+            self._turns.pop(known.step_id, None)
+
+    async def _to_be_cut_off(self, known: Checkpoint) -> bool:
+        """
+        Wait to be cancelled, as before; and then until all that was before that has been.
+
+        Return False if nobody does so any more: it is to be run, as if it never had been.
+        """
+        again, task = _future(), self.gate.enter()
+        self._uncut[known.step_id] = (self.gate.loop.time(), again)
+        self.gate.to_be_cut_off.add(task)
+        try:
+            await again
+        except asyncio.CancelledError as error:
+            self.gate.to_be_cut_off.discard(task)
+            self._failures.note(error, known.step_id)
+            while self._memory.waits_its_turn(known) and not self.gate.over:
+                if self._takes_at_once(known):
+                    break
+                with suppress(asyncio.CancelledError):  # it is being cancelled
+                    await self._wait_for(known)
+            raise
+        finally:
+            self.gate.to_be_cut_off.discard(task)
+            self._uncut.pop(known.step_id, None)
+        return False
+
+    # what has just been recorded
+
+    def line_up(self, *, is_failure: bool = False) -> Answer:
+        """Return the place of what has just been recorded, among what is to answer."""
+        answer = Answer(is_failure=is_failure)
+        self._answers.append(answer)
+        return answer
+
+    async def answer(self, answer: Answer) -> None:
+        """Wait until what was recorded before has answered, and that has had its effects."""
+        if self.gate.is_alone and self._answers[0] is answer:
+            self._answers.popleft()
+            return
+        answer.turn = _future()
+        try:
+            await self.gate.wait(answer.turn)
+        finally:
+            answer.is_gone = True
+
+    async def answer_cut_off(self) -> None:
+        """Wait, while being cancelled, until what was recorded before has had its effects."""
+        while not self.gate.over:
+            with suppress(asyncio.CancelledError):
+                return await self.answer(self.line_up())
+        return None
+
+    def gets_ahead(self) -> bool:
+        """
+        Note that somebody goes on past what is held, if anything is.
+
+        At a replay that will have had its effects first. So whatever is done now about a failure,
+        or about being cut off, nothing new begins in this invocation.
+        """
+        self.is_ahead = self.is_ahead or self.gate.held > 0
+        return self.is_ahead
+
+    # what is new
+
+    async def begin(self, step_id: str) -> None:
+        """Wait for a moment in which something new might begin."""
+        begin = _future()
+        self._begins.append((step_id, begin))
+        await self.gate.wait(begin)
+
+    def refuse(self, error: Exception) -> None:
+        """Raise *error* where something new was to begin."""
+        for _, begin in self._begins:
+            if not begin.done():
+                begin.set_exception(error)
+
+    # who goes on
+
+    def _go_on(self) -> bool:
+        """Let the next one go on, and tell whether there is one."""
+        first = self._memory.first
+        turn = self._turns.get(first.step_id) if first else None
+        if first and turn and not turn.done():
+            self._memory.leave(first)
+            return _settle(turn)
+        if self._answers and self._answer_next():
+            return True
+        if self._memory.is_used_up and self._begins:
+            begins, self._begins = self._begins, deque()
+            return sum(_settle(begin) for _, begin in begins) > 0  # each of them, not the first
+        return False
+
+    def _answer_next(self) -> bool:
+        while self._answers and self._answers[0].is_gone:
+            self._answers.popleft()
+        if self._answers and self._answers[0].turn is not None:
+            answer = self._answers.popleft()
+            self.gate.has_raised |= self.gets_ahead() and answer.is_failure
+            return _settle(answer.turn)
+        return False
+
+    def _stuck(self, how: Stuck) -> bool:
+        """See to it that nobody can go on; tell whether somebody can now."""
+        if how is Stuck.FOR_LONG and self._give_up_cut_off():
+            return True
+        if self._memory.pass_over():
+            return True
+        if how is Stuck.BUT_CUT_OFFS:
+            return False
+        if self._let_out_of_turn():
+            return True
+        if not self._memory.is_used_up:
+            asked = next((step_id for step_id, begin in self._begins if not begin.done()), None)
+            self._changed(asked, how is Stuck.FOR_LONG)
+        elif self.gate.held or self._rests():
+            self.gate.decide()
+        return False
+
+    def _let_out_of_turn(self) -> bool:
+        """Let go of one that has no value to wait for; tell whether there is one."""
+        for step_id, turn in self._turns.items():
+            known = self._memory.lets_go(step_id)
+            if known is not None and not turn.done():
+                self._memory.leave(known)
+                return _settle(turn)
+        return False
+
+    def _give_up_cut_off(self) -> bool:
+        """
+        Let one be run that waits to be cut off, longer than it took before; tell whether any is.
+
+        What cut it off was code outside of steps that goes another way now.
+        """
+        for step_id, (since, again) in self._uncut.items():
+            known = self._memory.find(step_id)
+            if known is None or again.done():
+                continue
+            took = (known.ended - known.started) / 1000
+            if self.gate.loop.time() - since > took:
+                self._memory.cut(known)
+                self._memory.drop(known)
+                return _settle(again)
+        return False
+
+
+def _future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
+
+
+def _settle(future: asyncio.Future[None] | None) -> bool:
+    if future is not None and not future.done():
+        future.set_result(None)
+        return True
+    return False

@@ -1,0 +1,155 @@
+"""Which tasks an invocation has, and whether they could go on by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kit.execution.context import Context
+from kit.execution.tasks import Standing, apart, owner, standing_of, watch
+from kit.model.delivery import AfterStep, Completed
+
+if TYPE_CHECKING:
+    from conftest import Deliver
+
+
+async def forever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def in_gather() -> None:
+    await asyncio.gather(forever(), forever())
+
+
+async def in_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(forever())
+
+
+async def in_wait() -> None:
+    await asyncio.wait([asyncio.ensure_future(forever())])
+
+
+async def as_completed() -> None:
+    for each in asyncio.as_completed([forever(), forever()]):
+        await each
+
+
+async def on_a_task() -> None:
+    await asyncio.ensure_future(forever())
+
+
+async def with_a_limit() -> None:
+    await asyncio.wait([asyncio.ensure_future(forever())], timeout=3600)
+
+
+async def asleep() -> None:
+    await asyncio.sleep(3600)
+
+
+async def beside_something_else() -> None:
+    await asyncio.gather(forever(), asyncio.get_running_loop().create_future())
+
+
+async def letting_go() -> None:
+    while True:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("function", "standing"),
+    [
+        (in_gather, Standing.ON_TASKS),
+        (in_group, Standing.ON_TASKS),
+        (in_wait, Standing.ON_TASKS),
+        (as_completed, Standing.ON_TASKS),
+        (on_a_task, Standing.ON_TASKS),
+        (with_a_limit, Standing.BUSY),
+        (asleep, Standing.BUSY),
+        (forever, Standing.BUSY),
+        (beside_something_else, Standing.BUSY),
+        (letting_go, Standing.MOVING),
+    ],
+)
+async def test_what_a_task_is_at_is_seen(function: Any, standing: Standing) -> None:
+    task = asyncio.create_task(function())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    others = asyncio.all_tasks() - {task, asyncio.current_task()}
+
+    assert standing_of(task.get_coro(), others) is standing
+
+    for each in (task, *others):
+        each.cancel()
+    await asyncio.gather(task, *others, return_exceptions=True)
+
+
+async def test_a_task_whose_wait_is_over_is_about_to_go_on() -> None:
+    future = asyncio.get_running_loop().create_future()
+
+    async def waits() -> None:
+        await future
+
+    task = asyncio.create_task(waits())
+    assert standing_of(task.get_coro(), ()) is Standing.MOVING  # it has not begun
+    await asyncio.sleep(0)
+    future.set_result(None)
+    assert standing_of(task.get_coro(), ()) is Standing.MOVING
+    await task
+
+
+async def two_branches(input: Any, context: Context) -> list[int]:
+    async def branch(number: int) -> int:
+        return int(await context.step.run(f"s{number}", lambda: number))
+
+    return await asyncio.gather(branch(1), branch(2))
+
+
+async def test_a_factory_that_is_set_already_goes_on_making_tasks(deliver: Deliver) -> None:
+    made: list[str] = []
+
+    def factory(loop: Any, coroutine: Any, **options: Any) -> Any:
+        made.append(coroutine.__qualname__)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    asyncio.get_running_loop().set_task_factory(factory)
+    stage = await deliver(two_branches, after=AfterStep.COMMIT)
+
+    assert stage.outcome == Completed("[1,2]")
+    assert sum("branch" in each for each in made) == 2
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no eager tasks before 3.12")
+async def test_eager_tasks_are_branches_like_others(deliver: Deliver) -> None:
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
+    for after in AfterStep:
+        stage = await deliver(two_branches, after=after)
+        while stage.outcome != Completed("[1,2]"):
+            stage = await deliver(two_branches, stage.checkpoints, after=after)
+
+
+async def test_tasks_belong_to_whoever_begins_them_unless_they_are_apart() -> None:
+    class Owner:
+        loop = asyncio.get_running_loop()
+        told: list[Any] = []  # noqa: RUF012
+
+        def begins(self, task: Any) -> None:
+            self.told.append(task)
+
+    async def nothing() -> None:
+        pass
+
+    watch(asyncio.get_running_loop())
+    mine = Owner()
+    owner.set(mine)
+    task, other = (
+        asyncio.create_task(nothing()),
+        asyncio.create_task(nothing(), context=apart()),
+    )
+    await asyncio.gather(task, other)
+    owner.set(None)
+
+    assert mine.told == [task]
