@@ -20,6 +20,7 @@ from kit.netlify.flow import Request, probe_flow
 from kit.netlify.management import management_probe
 from kit.netlify.responses import NoResponse, Response, meaning_of
 from kit.netlify.router import router_request
+from kit.netlify.runs import VERSION, VERSION_HEADER, RunsApi, understood
 from kit.netlify.site import Site
 from kit.netlify.transport import Transport
 from kit.project.catalog import Catalog
@@ -130,6 +131,33 @@ def check_management(response: Response | NoResponse, site: Site) -> Check:
     return Check("management API", False, *_halves(meaning_of(response, site)))
 
 
+def check_runs(response: Response | NoResponse, site: Site, *, is_needed: bool) -> Check:
+    """
+    Tell whether the runs API is there, which version, and whether it takes the key.
+
+    It is needed where a workflow is to live in a record; else it is no mistake that there is none.
+    """
+    name = "runs API"
+    if isinstance(response, NoResponse):
+        return Check(name, False, site.clean(response.why), "see above")
+    if VERSION_HEADER not in response.headers:
+        why = f"none (it answered {response.status}): runs can be started, but not looked at"
+        todo = "set `store: blobs` in kit.yaml, run `kit build`, and deploy again"
+        return Check(name, False if is_needed else None, why, todo)
+    version = site.clean(response.headers[VERSION_HEADER])
+    if version != VERSION:
+        todo = f"deploy the site with this version of the kit, which speaks version {VERSION}"
+        return Check(name, False, f"version {version}", todo)
+    try:
+        understood(response, site, "listing runs")
+    except WorkflowError as error:
+        return Check(name, False, f"version {version}, but: {error.message}", _RUNS_TODO)
+    return Check(name, True, f"version {version}")
+
+
+_RUNS_TODO = "correct that, then ask again; docs/runs-api.md lists what it answers"
+
+
 def _check_site(config: Config, timeout: float) -> Iterator[Check]:
     if config.provider == "local" or config.base_url is None:
         yield Check("site", None, "runs live on this machine; no site is needed")
@@ -146,6 +174,8 @@ def _check_site(config: Config, timeout: float) -> Iterator[Check]:
         yield from check_router(response, site)
         response = transport.carry_out(probe_flow(management_probe(site)))
         yield check_management(response, site)
+        response = transport.carry_out(probe_flow(RunsApi(site).probe()))
+        yield check_runs(response, site, is_needed=config.get_workflow().store == "blobs")
     finally:
         transport.close()
 

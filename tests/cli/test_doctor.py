@@ -6,6 +6,7 @@ KEY = "s3cret-key"
 
 def site(network, status, reason):
     network.get(f"{SITE}/").respond(200)
+    network.get(f"{SITE}/.netlify/functions/kit-runs").respond(404)
     network.post(url__startswith=f"{SITE}/.netlify/functions/async-workloads-router").respond(
         status, headers={"x-awl-reason": reason}
     )
@@ -42,4 +43,7 @@ def test_json_says_the_same(kit, network):
 
     assert said.status == 0
     assert said.json["ok"] is True
+    [runs] = [each for each in said.json["checks"] if each["name"] == "runs API"]
+    assert runs["ok"] is None  # nothing here needs it
+    assert "store: blobs" in runs["todo"]
     assert {"name": "router", "ok": True, "why": "present", "todo": ""} in said.json["checks"]

@@ -6,7 +6,14 @@ import stat
 import httpx
 import pytest
 
-from kit.client.doctor import Check, check_building, check_management, check_router, examine
+from kit.client.doctor import (
+    Check,
+    check_building,
+    check_management,
+    check_router,
+    check_runs,
+    examine,
+)
 from kit.netlify.responses import NoResponse, Response
 from kit.netlify.site import Site
 from kit.project.config import load
@@ -35,6 +42,8 @@ def site(network):
     router.respond(400, headers=EMPTY.headers)
     management = network.post(f"{FUNCTIONS}/async-workloads-api/failed-events")
     management.respond(400, headers=BODYLESS.headers)
+    runs = network.get(url__startswith=f"{FUNCTIONS}/kit-runs")
+    runs.respond(200, headers={"x-kit-runs": "1"}, json={"runs": [], "next": None})
     return router, management
 
 
@@ -66,6 +75,7 @@ def test_a_site_as_it_should_be_is_well_and_no_event_is_sent(root, site):
         "router": True,
         "key accepted": True,
         "management API": True,
+        "runs API": True,
     }
     assert checks["base URL"].why == f"{SITE} (environment WORKFLOW_BASE_URL)"
     assert checks["API key"].why == "set (environment WORKFLOW_API_KEY)"
@@ -221,3 +231,25 @@ def test_settings_files_are_named(root):
     (root / "kit.yaml").write_text("workflow: {provider: local}\n")
 
     assert found(root, {})["settings"].why == str(load(root, environ={}).file)
+
+
+UNAUTHORIZED = '{"error": {"code": "UNAUTHORIZED", "message": "the key is missing or wrong"}}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_needed", "ok", "said"),
+    [
+        (Response(404, {}), False, None, "none (it answered 404)"),
+        (Response(404, {}), True, False, "none (it answered 404)"),
+        (Response(200, {"x-kit-runs": "9"}, "{}"), False, False, "version 9"),
+        (Response(200, {"x-kit-runs": "1"}, "{}"), True, True, "version 1"),
+        (Response(401, {"x-kit-runs": "1"}, UNAUTHORIZED), True, False, "Set WORKFLOW_API_KEY"),
+        (NoResponse("the connection broke", False), True, False, "the connection broke"),
+    ],
+)
+def test_the_runs_api_is_looked_for_and_its_version(answer, is_needed, ok, said):
+    check = check_runs(answer, TARGET, is_needed=is_needed)
+
+    assert check.ok is ok
+    assert said in check.why
+    assert ok or check.todo

@@ -1,4 +1,4 @@
-"""`kit runs`: what has been run here, and what can be done about it."""
+"""`kit runs`: what has been run here or on a site, and what can be done about it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from kit.cli.reading import open_reader
 from kit.cli.screen.terminal import print_json, say
+from kit.cli.site_runs import site_runs
 from kit.model.run import RunStatus
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from kit.model.run import Run
     from kit.store.sqlite.reader import Reader
 
-app = typer.Typer(help="List the runs kept here; show, stop, retry, delete or resume them.")
+app = typer.Typer(
+    help="List runs, kept here or on a site; show, stop, retry, delete or resume them."
+)
 
 RunId = Annotated[
     str, typer.Argument(metavar="ID", help="The run's id, or its beginning.", show_default=False)
@@ -24,6 +27,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Statuses = Annotated[
     list[RunStatus] | None,
     typer.Option("--status", help="Only runs in this status; may be repeated. failed: gave up."),
+]
+Local = Annotated[
+    bool, typer.Option("--local", help="The runs kept here, though the provider is netlify.")
 ]
 Fast = Annotated[bool, typer.Option("--fast", help="Skip sleeps and waits.")]
 
@@ -35,10 +41,14 @@ def runs(
     limit: Annotated[
         int, typer.Option("--limit", min=1, max=1_000_000, help="How many at most.")
     ] = 50,
+    local: Local = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs kept here, newest first; or show, stop, retry, delete, resume them."""
+    """List runs, newest first: those kept here, or with the provider netlify those of the site."""
     if context.invoked_subcommand is not None:
+        return
+    if there := site_runs(local=local):
+        there.print_list(status or (), limit, as_json=as_json)
         return
     from kit.cli.screen.ending import run_json
     from kit.cli.screen.runs_table import note_undriven, print_runs
@@ -59,8 +69,11 @@ def runs(
 
 
 @app.command()
-def show(run_id: RunId, as_json: AsJson = False) -> None:
+def show(run_id: RunId, local: Local = False, as_json: AsJson = False) -> None:
     """Show all that is known of a run: times, input, result, steps, failed attempts."""
+    if there := site_runs(local=local):
+        there.show(run_id, as_json=as_json)
+        return
     from kit.cli.screen.ending import run_json
     from kit.cli.screen.run_page import print_run
 
@@ -73,16 +86,22 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def result(run_id: RunId, as_json: AsJson = False) -> None:
+def result(run_id: RunId, local: Local = False, as_json: AsJson = False) -> None:
     """Print what a run returned; exit with 1 if it failed or has not ended."""
+    if there := site_runs(local=local):
+        there.finish(run_id, as_json=as_json)
+        return
     from kit.cli.screen.ending import finish
 
     finish(_reader(), run_id, as_json=as_json)
 
 
 @app.command()
-def stop(run_id: RunId, as_json: AsJson = False) -> None:
+def stop(run_id: RunId, local: Local = False, as_json: AsJson = False) -> None:
     """End a run: at once if it waits, at its next step or sleep if it is running."""
+    if there := site_runs(local=local):
+        there.stop(run_id, as_json=as_json)
+        return
     from kit.cli.screen.times import now
     from kit.model.errors import StoreInUseError
     from kit.store.sqlite.lease import Lease
@@ -115,9 +134,16 @@ def retry(
         bool, typer.Option("--from-start", help="Forget what its steps came to.")
     ] = False,
     fast: Fast = False,
+    local: Local = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run an ended run again, here and to its end, from its last finished step."""
+    """Run an ended run again from its last finished step: here to its end, or on the site."""
+    if there := site_runs(local=local):
+        if fast:
+            msg = "--fast is for runs kept here: a site sleeps as long as it says"
+            raise typer.BadParameter(msg)
+        there.retry(run_id, from_start=from_start, as_json=as_json)
+        return
     from kit.cli.project import Project
     from kit.cli.screen.ending import finish
 
@@ -143,7 +169,7 @@ def resume(
     fast: Fast = False,
     as_json: AsJson = False,
 ) -> None:
-    """Continue what an ended process left unfinished, to the end, sleeps included."""
+    """Continue here what an ended process left unfinished, to the end, sleeps included."""
     from kit.cli import resuming
     from kit.cli.project import Project
     from kit.cli.screen.ending import finish
@@ -172,6 +198,7 @@ def delete(
         typer.Option("--older-than", help="Only what ended longer ago than that: 30d, 12 hours."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    local: Local = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete ended runs and all that is kept of them."""
@@ -179,11 +206,16 @@ def delete(
     if (run_ids is not None) + chosen + every != 1:
         msg = "name the runs, or give --all, or --status and --older-than"
         raise typer.BadParameter(msg)
-    reader = _reader()
-    if run_ids is None:
-        deleted = _delete_many(reader, status or [], older_than, yes=yes)
+    if there := site_runs(local=local):
+        deleted = (
+            there.delete_many(status or [], _moment(older_than), yes=yes)
+            if run_ids is None
+            else there.delete_named(run_ids, yes=yes)
+        )
+    elif run_ids is None:
+        deleted = _delete_many(_reader(), status or [], older_than, yes=yes)
     else:
-        deleted = _delete_named(reader, run_ids)
+        deleted = _delete_named(_reader(), run_ids)
     if as_json:
         print_json({"deleted": deleted})
     else:

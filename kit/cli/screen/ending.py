@@ -47,12 +47,13 @@ def finish(reader: Reader, run_id: str, *, as_json: bool) -> None:
 
         print_json(load(run.result))
     else:
-        _say_why(run, len(reader.attempts(run.id)))
+        say_why(run, len(reader.attempts(run.id)))
     if run.status is not RunStatus.COMPLETED:
         raise typer.Exit(1)
 
 
-def _say_why(run: Run, attempts: int) -> None:
+def say_why(run: Run, attempts: int) -> None:
+    """Say why a run has no result, on standard error."""
     which = f"run {run.id} of {run.workflow!r}"
     if run.failure is not None:
         if run.failure.traceback:

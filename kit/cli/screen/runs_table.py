@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from kit.cli.screen.table import print_table, status_style
 from kit.cli.screen.terminal import say
@@ -17,15 +17,34 @@ if TYPE_CHECKING:
     from kit.store.sqlite.reader import Reader
 
 _HEAD = ("ID", "WORKFLOW", "STATUS", "AGE", "FAILED", "STEPS")
+_LISTED = ("ID", "WORKFLOW", "STATUS", "AGE", "ERROR")
 _SHORT = 8
+_LONGEST = 100
 
 
 def print_runs(reader: Reader, runs: Sequence[Run]) -> None:
     """Print *runs*: with short ids on a terminal, with whole ones in a pipe."""
-    rows = [_row(reader, run) for run in runs]
-    if sys.stdout.isatty() and len({run_id[:_SHORT] for run_id, *_ in rows}) == len(rows):
-        rows = [(run_id[:_SHORT], *rest) for run_id, *rest in rows]
+    rows = _shortened([_row(reader, run) for run in runs])
     print_table(_HEAD, rows, ("", "", status_style, "dim", "dim", "dim"))
+
+
+def print_listed(runs: Sequence[Mapping[str, Any]]) -> None:
+    """Print *runs* as a site's runs API lists them, which is without steps and attempts."""
+    rows = _shortened([_listed(run) for run in runs])
+    print_table(_LISTED, rows, ("", "", status_style, "dim", "red"))
+
+
+def _listed(run: Mapping[str, Any]) -> tuple[str, ...]:
+    error = run["error"]
+    why = f"{error['type']}: {error['message']}".partition("\n")[0][:_LONGEST] if error else ""
+    standing = _standing(run["status"], run["dueAt"])
+    return (run["id"], run["workflow"], standing, age(now() - run["createdAt"]), why)
+
+
+def _shortened(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    if sys.stdout.isatty() and len({run_id[:_SHORT] for run_id, *_ in rows}) == len(rows):
+        return [(run_id[:_SHORT], *rest) for run_id, *rest in rows]
+    return rows
 
 
 def _row(reader: Reader, run: Run) -> tuple[str, ...]:
@@ -43,7 +62,7 @@ def _row(reader: Reader, run: Run) -> tuple[str, ...]:
     )
 
 
-def _standing(status: RunStatus, due: int | None) -> str:
+def _standing(status: str, due: int | None) -> str:
     """Say a status, and when the run goes on."""
     left = (due or 0) - now()
     if status in (RunStatus.QUEUED, RunStatus.SLEEPING) and left > 0:
