@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kit.client.netlify import site_of
 from kit.model.errors import ConfigError, WorkflowError
@@ -49,8 +50,14 @@ def examine(
     api_key: str | None = None,
     environ: Mapping[str, str] | None = None,
     timeout: float = _PATIENCE,
+    try_store: bool = False,
 ) -> Iterator[Check]:
-    """Look at everything in turn, and yield each finding as it is made."""
+    """
+    Look at everything in turn, and yield each finding as it is made.
+
+    With *try_store* the site also tries whether Netlify Blobs keeps to its conditional writes: with
+    keys of its own, which it removes.
+    """
     api_key = hidden(api_key)  # no frame of an error shows it
     try:
         config = load(root, environ=environ, base_url=base_url, api_key=api_key)
@@ -65,7 +72,7 @@ def examine(
     yield from check_settings(config)
     yield check_workflows(config)
     yield from check_building(config.root)
-    yield from _check_site(config, timeout)
+    yield from _check_site(config, timeout, try_store=try_store)
 
 
 def check_settings(config: Config) -> Iterator[Check]:
@@ -158,9 +165,41 @@ def check_runs(response: Response | NoResponse, site: Site, *, is_needed: bool) 
 _RUNS_TODO = "correct that, then ask again; docs/runs-api.md lists what it answers"
 
 
-def _check_site(config: Config, timeout: float) -> Iterator[Check]:
+def check_store(found: Mapping[str, Any]) -> Iterator[Check]:
+    """Tell what a trial of the store has shown, by what the runs API says of it."""
+    for each in found["checks"]:
+        todo = "" if each["ok"] else _STORE_TODO[each["ok"]]
+        yield Check(f"store: {each['name']}", each["ok"], each["why"], todo)
+    took = f"tried by {found['writers']} writers, in {found['took']} ms"
+    verdict = found["verdict"]
+    ok = {"kept": True, "broken": False}.get(verdict)
+    todo = "" if ok else _STORE_TODO[ok]
+    yield Check("store: conditional writes", ok, f"{verdict} ({took})", todo)
+
+
+_STORE_TODO = {
+    False: "do not use `store: blobs` there; tell us, and Netlify, what was found",
+    None: "try again: the store was too slow for a verdict",
+}
+
+
+def _try_store(site: Site, transport: Transport) -> Iterator[Check]:
+    try:
+        found = transport.carry_out(RunsApi(site).try_store())
+    except WorkflowError as error:
+        is_old = error.code in ("INVALID_ID", "NOT_FOUND", "METHOD_NOT_ALLOWED")
+        todo = "deploy the site with this version of the kit" if is_old else "see above"
+        yield Check("store: conditional writes", False, f"not tried: {error.message}", todo)
+    else:
+        yield from check_store(found)
+
+
+def _check_site(config: Config, timeout: float, *, try_store: bool) -> Iterator[Check]:
     if config.provider == "local" or config.base_url is None:
         yield Check("site", None, "runs live on this machine; no site is needed")
+        if try_store:
+            todo = "set WORKFLOW_BASE_URL, or give --base-url"
+            yield Check("store: conditional writes", False, "no site is named to try it on", todo)
         return
     site = site_of(config)
     transport = Transport(timeout=timeout)
@@ -176,6 +215,8 @@ def _check_site(config: Config, timeout: float) -> Iterator[Check]:
         yield check_management(response, site)
         response = transport.carry_out(probe_flow(RunsApi(site).probe()))
         yield check_runs(response, site, is_needed=config.get_workflow().store == "blobs")
+        if try_store:
+            yield from _try_store(site, transport)
     finally:
         transport.close()
 

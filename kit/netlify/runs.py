@@ -107,6 +107,15 @@ class RunsApi:
         """Delete an ended run; False if it has not ended."""
         return _unless_unended(self._ask("DELETE", f"/{checked(run_id)}", "delete"))
 
+    def try_store(self) -> Flow[dict[str, Any]]:
+        """
+        Have the site try whether its store keeps to conditional writes, on keys of its own.
+
+        Returns `verdict` (`kept`, `broken`, `undecided`), `checks` with `name`, `ok` and `why`,
+        `writers`, and `took` in milliseconds.
+        """
+        return self._ask("POST", "/try-store", "trying the store")
+
     def probe(self) -> Request:
         """Return a request that asks for one run, to see what answers it."""
         return self._request("GET", "?limit=1", b"")

@@ -253,3 +253,38 @@ def test_the_runs_api_is_looked_for_and_its_version(answer, is_needed, ok, said)
     assert check.ok is ok
     assert said in check.why
     assert ok or check.todo
+
+
+def trial(verdict, *oks):
+    checks = [{"name": f"check {n}", "ok": ok, "why": "so"} for n, ok in enumerate(oks)]
+    return {"verdict": verdict, "checks": checks, "writers": 8, "took": 900}
+
+
+@pytest.mark.parametrize(
+    ("answer", "oks", "said"),
+    [
+        (trial("kept", True, True), [True, True, True], "kept (tried by 8 writers, in 900 ms)"),
+        (trial("broken", True, False), [True, False, False], "broken"),
+        (trial("undecided", True, None), [True, None, None], "undecided"),
+    ],
+)
+def test_the_store_is_tried_where_that_is_asked_for(root, site, network, answer, oks, said):
+    url = f"{FUNCTIONS}/kit-runs/try-store"
+    route = network.post(url).respond(200, headers={"x-kit-runs": "1"}, json=answer)
+
+    assert not any(name.startswith("store") for name in found(root))
+    assert route.call_count == 0
+    checks = found(root, try_store=True)
+    tried = [each for name, each in checks.items() if name.startswith("store: ")]
+    assert [each.ok for each in tried] == oks
+    assert said in tried[-1].why
+
+
+def test_a_site_that_cannot_try_it_is_to_be_deployed_again(root, site, network):
+    error = {"error": {"code": "INVALID_ID", "message": "the id of a run is a version-4 UUID"}}
+    url = f"{FUNCTIONS}/kit-runs/try-store"
+    network.post(url).respond(400, headers={"x-kit-runs": "1"}, json=error)
+
+    check = found(root, try_store=True)["store: conditional writes"]
+    assert (check.ok, "deploy the site" in check.todo) == (False, True)
+    assert found(root, {}, try_store=True)["store: conditional writes"].ok is False

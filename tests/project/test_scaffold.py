@@ -56,7 +56,9 @@ def test_its_files_say_what_netlify_and_editors_need(tmp_path: Path) -> None:
     assert tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]["name"] == "my-site"
     settings = (tmp_path / "kit.yaml").read_text()
     assert settings.startswith("# yaml-language-server: $schema=./schemas/kit.schema.json\n")
-    assert yaml.safe_load(settings) == {"workflow": {"folder": "functions/workflows"}}
+    assert yaml.safe_load(settings) == {
+        "workflow": {"folder": "functions/workflows", "store": "blobs"}
+    }
     schema = json.loads((tmp_path / "schemas/kit.schema.json").read_text())
     assert schema == config_schema()
 
@@ -66,6 +68,7 @@ def test_its_settings_load(tmp_path: Path) -> None:
     config = load(tmp_path, environ={})
     assert (config.root, config.provider) == (tmp_path, "local")
     assert config.folder == tmp_path / "functions/workflows"
+    assert config.get_workflow().store == "blobs"
 
 
 def test_its_workflow_is_discovered(tmp_path: Path) -> None:

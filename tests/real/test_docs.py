@@ -124,14 +124,37 @@ def of(*languages: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("block", found, ids=str)
 
 
-class _Router(BaseHTTPRequestHandler):
-    """Acknowledges whatever comes, as Async Workloads does."""
+SEEN = {
+    "id": "5f0c0000-0000-4000-8000-000000000000",
+    "workflow": "publish-draft",
+    "status": "completed",
+    "attempt": 0,
+    "createdAt": 1_764_154_800_000,
+    "startedAt": 1_764_154_800_000,
+    "endedAt": 1_764_154_801_000,
+    "dueAt": None,
+    "priority": 0,
+    "error": None,
+}
+
+
+class _Site(BaseHTTPRequestHandler):
+    """Acknowledges whatever comes, as Async Workloads does; its runs API knows one run."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"] or 0))
-        answer = b'{"workloadResult":{"sendStatus":"succeeded","eventId":"e"}}'
+        self._answer({"workloadResult": {"sendStatus": "succeeded", "eventId": "e"}})
+
+    def do_GET(self) -> None:
+        page = {"runs": [SEEN], "next": None}
+        run = {**SEEN, "data": {}, "result": {}, "steps": [], "attempts": []}
+        self._answer(page if self.path.partition("?")[0].endswith("/kit-runs") else run)
+
+    def _answer(self, body: object) -> None:
+        answer = json.dumps(body).encode()
         self.send_response(200)
         self.send_header("x-awl-ack", "ack")
+        self.send_header("x-kit-runs", "1")
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
@@ -143,7 +166,7 @@ class _Router(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module", name="site")
 def _site() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Router) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Site) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

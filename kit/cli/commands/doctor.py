@@ -20,7 +20,14 @@ _MARKS = {True: "ok", False: "not ok", None: "-"}
 def doctor(
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
-    timeout: Timeout = 10.0,
+    timeout: Timeout = 30.0,
+    try_store: Annotated[
+        bool,
+        typer.Option(
+            "--try-store",
+            help="Have the site try Netlify Blobs' conditional writes, on keys it then removes.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """Check settings, workflows, what building needs, and the site; no event is sent."""
@@ -30,18 +37,19 @@ def doctor(
     out = sys.stdout
     # what a workflow file prints while it is imported is no result of ours
     with contextlib.redirect_stdout(sys.stderr):
-        for check in examine(base_url=base_url, api_key=api_key, timeout=timeout):
+        found = examine(base_url=base_url, api_key=api_key, timeout=timeout, try_store=try_store)
+        for check in found:
             checks.append(check)
             if not as_json:
                 out.write(_line(check))
                 out.flush()
     ok = all(check.ok is not False for check in checks)
     if as_json:
-        found = [
+        listed = [
             {"name": each.name, "ok": each.ok, "why": each.why, "todo": each.todo}
             for each in checks
         ]
-        print_json({"ok": ok, "checks": found})
+        print_json({"ok": ok, "checks": listed})
     if not ok:
         raise typer.Exit(1)
 

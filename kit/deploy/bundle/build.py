@@ -24,6 +24,7 @@ from kit.deploy.bundle.prerequisites import Prerequisites, judge, look
 from kit.deploy.bundle.report import Report
 from kit.deploy.bundle.stage import Facts, StageResult
 from kit.deploy.bundle.tree import Size, files_in
+from kit.model.duration import parse_duration, to_milliseconds
 from kit.model.errors import BuildError
 from kit.project.discovery import workflow_files
 
@@ -121,7 +122,9 @@ def _bundled(
     raise_errors(_lacking(options, workflows), strict=options.check)
     settings = options.config.get_workflow()
     settled = [replace(each, store=each.store or settings.store) for each in workflows]
-    planned = plan(settled, modules, settings.bundle)
+    kept = settings.retention
+    retention = None if kept is None else to_milliseconds(parse_duration(kept))
+    planned = plan(settled, modules, settings.bundle, retention=retention)
     _write_manifest(bundler, workflows, modules)
     return Report(
         python=bundler.python.version,

@@ -17,9 +17,6 @@ from kit.model.retry import RetryPolicy
 BUNDLE = ".kit/bundle"
 """Where the bundle is, relative to the project's folder."""
 
-RETENTION_DAYS = 30
-"""How long ended runs are kept: as long as Netlify keeps dead letters."""
-
 WORKLOAD = re.compile(r"export\sconst\sasyncWorkloadConfig")
 """What the Async Workloads extension looks for in the text of every file."""
 
@@ -51,7 +48,7 @@ def _template_of(entry: Entry) -> tuple[str, dict[str, str]]:
         return "entry-http.mjs.txt", given
     if isinstance(entry, RecordsEntry):
         kind = entry.name.removeprefix("kit-")
-        return f"entry-{kind}.mjs.txt", {"DAYS": _literal(RETENTION_DAYS)}
+        return f"entry-{kind}.mjs.txt", {"DAYS": _literal(entry.days)}
     if entry.settings.store == "blobs":
         return "entry-recorded.mjs.txt", _of_recorded(entry)
     return "entry-workflow.mjs.txt", _of_workflows(entry)

@@ -28,10 +28,14 @@ BACKGROUND = "-background"
 MAX_NAME = 60
 """Characters of a function's name: Lambda takes 64, and Netlify says nothing of its own limit."""
 
+RETENTION_DAYS = 30
+"""How long ended runs are kept if no setting says it: as long as Netlify keeps dead letters."""
+
 API_PATH = "/api"
 _PLAIN = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _MISLEADING = re.compile(rf"({BACKGROUND}|-[0-9a-f]{{8}}|^[0-9a-f]{{8}})$")
 _DIGEST = 8
+_DAY = 86_400_000  # milliseconds
 _PART = re.compile(r"[A-Za-z0-9_.~-]+")
 _PARAMETER = re.compile(r"\[([A-Za-z_][A-Za-z0-9_]*)\]")
 
@@ -106,9 +110,10 @@ class HttpEntry:
 
 @dataclass(frozen=True, slots=True)
 class RecordsEntry:
-    """A function that sees to the records of runs, all of JavaScript."""
+    """A function that sees to the records of runs, all of JavaScript; *days* is their retention."""
 
     name: Literal["kit-runs", "kit-retention"]
+    days: float = RETENTION_DAYS
 
     @property
     def file(self) -> str:
@@ -125,10 +130,15 @@ Entry = WorkflowEntry | HttpEntry | RecordsEntry
 
 
 def plan(
-    workflows: Iterable[WorkflowFacts], modules: Iterable[HttpModule], grouping: Grouping
+    workflows: Iterable[WorkflowFacts],
+    modules: Iterable[HttpModule],
+    grouping: Grouping,
+    *,
+    retention: int | None = None,
 ) -> tuple[Entry, ...]:
     """
-    Return the entries to be written, sorted by name.
+    Return the entries to be written, sorted by name. *retention*, in milliseconds, is how long runs
+    that have ended are kept where they have a record.
 
     Raises:
         BuildError: If two of them would have one name, or two modules one URL path.
@@ -148,7 +158,8 @@ def plan(
         _claim(owners, entry.name, module.path)
         entries.append(entry)
     if any(workflow.store == "blobs" for same in by_name.values() for workflow in same):
-        entries += [RecordsEntry("kit-runs"), RecordsEntry("kit-retention")]
+        days = RETENTION_DAYS if retention is None else retention / _DAY
+        entries += [RecordsEntry("kit-runs"), RecordsEntry("kit-retention", days)]
     return tuple(sorted(entries, key=lambda entry: entry.name))
 
 

@@ -11,6 +11,7 @@ from kit.deploy.bundle.plan import (
     RecordsEntry,
     WorkflowEntry,
     WorkflowFacts,
+    plan,
 )
 from kit.model.errors import BuildError
 
@@ -99,3 +100,14 @@ def test_ended_runs_are_kept_for_as_long_as_netlify_keeps_dead_letters() -> None
 
     assert "retention({ days: 30 })" in text
     assert 'schedule: "@hourly"' in text
+
+
+@pytest.mark.parametrize(
+    ("retention", "days"), [(None, "30"), (7 * 86_400_000, "7.0"), (43_200_000, "0.5")]
+)
+def test_the_setting_says_how_long_ended_runs_are_kept(retention: int | None, days: str) -> None:
+    facts = WorkflowFacts("w", "functions/workflows/w.py", store="blobs")
+    planned = {each.name: each for each in plan([facts], [], "shared", retention=retention)}
+
+    text = text_of(planned["kit-retention"], "functions")
+    assert f"retention({{ days: {days} }})" in text

@@ -54,8 +54,14 @@ def cpython_downloads(folder: Path) -> dict[str, str]:
 
 
 def init(project: Path) -> Path:
-    """Make a project with `kit init`, and give it the JavaScript packages that are deployed."""
+    """
+    Make a project with `kit init`, and give it the JavaScript packages that are deployed.
+
+    Its runs travel with their events, as without the setting: so what is stored can be looked at.
+    """
     _kit("init", str(project), cwd=project.parent)
+    settings = project / "kit.yaml"
+    settings.write_text(settings.read_text().replace("store: blobs", "store: awl"))
     give_packages(project)
     return project
 

@@ -129,6 +129,8 @@ def site(demo: Project, tmp_path: Path) -> Project:
 
 def _new(root: Path, builder: Builder) -> Project:
     init(root, name="demo")
+    settings = root / "kit.yaml"
+    settings.write_text(settings.read_text().replace("store: blobs", "store: awl"))
     write(root, "functions/api/publish.py", "def get(request):\n    return {}\n")
     package, own = root / "node_modules" / LIBRARY, REPOSITORY / "node_modules" / LIBRARY
     if own.is_dir():

@@ -142,6 +142,11 @@ export class Records {
   }
 
   /** The days on which runs began, oldest first. */
+  /** What keeps the records. */
+  get blobs() {
+    return this.#blobs;
+  }
+
   days = () => this.#blobs.folders("index/");
 
   /** What the index has of a day, oldest first: `{id, createdAt}`; some of it may be of no run. */

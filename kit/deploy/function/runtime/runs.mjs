@@ -7,6 +7,7 @@
 //   POST   /.netlify/functions/kit-runs/<id>/retry  begins an ended one again: {"fromStart": true}?
 //   POST   /.netlify/functions/kit-runs/<id>/signal is yet to come
 //   DELETE /.netlify/functions/kit-runs/<id>        deletes an ended one
+//   POST   /.netlify/functions/kit-runs/try-store   tries whether the store keeps to its conditional writes
 //
 // What is wrong is JSON as well: {"error": {"code", "message"}}.
 
@@ -17,9 +18,11 @@ import { idOf, isFinal, isLive, isTombstone, retried, stopped } from "./record.m
 import { Records } from "./records.mjs";
 import { originOf, wake } from "./router.mjs";
 import { pageJson, resultJson, runJson } from "./shown.mjs";
+import { trial } from "./trial.mjs";
 
 export const API_VERSION = "1";
 const PATH = "/.netlify/functions/kit-runs";
+const TRIAL = "try-store";
 const LARGEST_BODY = 10_000;
 const [LIMIT, MOST] = [50, 100]; // runs on a page, if nobody says, and at all
 const LOOKED_AT = 1_000; // records that are read for one page
@@ -86,6 +89,7 @@ async function answer(request, surroundings) {
   const url = new URL(request.url);
   const [id, action, ...more] = partsOf(url.pathname);
   if (id === undefined) return list(only(request, "GET"), url.searchParams, surroundings);
+  if (id === TRIAL && action === undefined) return [200, await trial(only(request, "POST") && surroundings.records().blobs)];
   const known = idOf(id);
   if (known === null) throw new Refusal(400, "INVALID_ID", "the id of a run is a version-4 UUID");
   const does = ACTIONS[action ?? ""];
