@@ -127,7 +127,8 @@ class RunsApi:
         while True:
             response = yield from probe_flow(request)
             if method != "GET" or tries == self.retries or not _is_busy(response):
-                return understood(response, self.site, capability)
+                run_id = path[1:].partition("/")[0] if path.startswith("/") else ""
+                return understood(response, self.site, capability, run_id=run_id)
             tries += 1
             yield Pause(0.1 * 2.0**tries)
 
@@ -139,7 +140,9 @@ class RunsApi:
         return Request(method, url, headers, content, is_whole=True)
 
 
-def understood(response: Response | NoResponse, site: Site, capability: str) -> dict[str, Any]:
+def understood(
+    response: Response | NoResponse, site: Site, capability: str, *, run_id: str = ""
+) -> dict[str, Any]:
     """Return the JSON the runs API answered; raises as `RunsApi` says."""
     if isinstance(response, NoResponse):
         msg = f"{site.origin} did not answer: {site.clean(response.why)}"
@@ -149,16 +152,17 @@ def understood(response: Response | NoResponse, site: Site, capability: str) -> 
         raise _not_the_api(response, site, capability)
     if 200 <= response.status < 300 and isinstance(body, dict):
         return body
-    raise _told(response, body, site)
+    raise _told(response, body, site, run_id)
 
 
-def _told(response: Response, body: Any, site: Site) -> WorkflowError:
+def _told(response: Response, body: Any, site: Site, run_id: str) -> WorkflowError:
     error = body.get("error") if isinstance(body, dict) else None
     error = error if isinstance(error, dict) else {}
     code = str(error.get("code", "SITE_ANSWER"))
     message = site.clean(str(error.get("message", f"the runs API answered {response.status}")))
     if code == "RUN_NOT_FOUND":
-        return RunNotFoundError(f"{message} at {site.origin}", run_id="")
+        advice = "One that was just sent is there from its first delivery on"
+        return RunNotFoundError(f"{message} at {site.origin}. {advice}", run_id=run_id)
     if response.status == 401:
         message += ". Set WORKFLOW_API_KEY to one of the site's AWL_API_KEY values"
     status = response.status if response.status >= 400 else 502

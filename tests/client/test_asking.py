@@ -197,6 +197,13 @@ async def test_a_run_that_is_deleted_meanwhile_is_no_longer_waited_for(asked, ne
         await asked.wait("nonsense")
 
 
+async def test_a_run_that_is_not_there_yet_cannot_be_stopped_and_says_when_it_can(asked, network):
+    network.get(f"{RUNS}/{ID}/result").mock(return_value=refusal(404, "RUN_NOT_FOUND"))
+    with pytest.raises(RunNotFoundError, match="from its first delivery on") as caught:
+        await asked.stop(ID)
+    assert caught.value.run_id == ID
+
+
 async def test_a_run_is_stopped_once(asked, network):
     known = network.get(f"{RUNS}/{ID}/result")
     stop = network.post(f"{RUNS}/{ID}/stop").mock(return_value=told("cancelled"))
