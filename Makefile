@@ -30,8 +30,9 @@ test: .venv/.ready node_modules/.ready ## every test, two parts at a time, with 
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+NEWER := 3.13
 # The parts share nothing but the machine; the longest come first.
-PARTS := test-deployed test-real test-fast test-$(NEWER) test-javascript
+PARTS := test-real test-deployed test-fast test-$(NEWER) test-javascript
 DEPLOYED := tests/real/bundle tests/real/test_deployed.py tests/real/test_wheel.py
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
@@ -45,10 +46,9 @@ test-fast: .venv/.ready
 	$(BIN)/coverage run -m pytest --ignore=tests/real
 
 test-javascript: .venv/.ready node_modules/.ready
-	PYTHON=$(BIN)/python node --test tests/deploy/function/js/*.test.mjs
+	PYTHON=$(CURDIR)/$(BIN)/python node --test tests/deploy/function/js/*.test.mjs
 
 # The fast part on a newer Python as well, where there is an archive of one beside the repository.
-NEWER := 3.13
 KIT_SHARED ?= ../shared
 ARCHIVE := $(firstword $(wildcard $(KIT_SHARED)/cpython/cpython-$(NEWER).*$(shell uname -m)*-linux-*.tar.gz))
 

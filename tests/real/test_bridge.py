@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import string
-import subprocess
 import sys
 import time
 import uuid
@@ -386,19 +384,6 @@ def test_output_arrives_in_order_with_the_event_id(site: Site):
     ]
     assert "from below" in lines
     assert any("KeyError: 'the last word'" in line for line in lines)
-
-
-@pytest.mark.parametrize(
-    "file", sorted(PROJECT.with_name("js").glob("*.test.mjs")), ids=lambda file: file.name
-)
-def test_the_javascript_passes_its_own_tests(file: Path):
-    environ = {**os.environ, "PYTHON": sys.executable}
-
-    done = subprocess.run(
-        ["node", "--test", str(file)], env=environ, capture_output=True, text=True, timeout=120
-    )
-
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
 def _status(pid: int) -> tuple[int, int]:
