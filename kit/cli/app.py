@@ -96,7 +96,7 @@ _USED_WRONGLY = (WorkflowNotFoundError, RunNotFoundError)
 
 def run() -> None:
     """Run `kit`; an error becomes its message, or its JSON form, and exit status 1 or 2."""
-    as_json = "--json" in sys.argv
+    as_json = any(argument.partition("=")[0] == "--json" for argument in sys.argv)
     try:
         _check_arguments(sys.argv[1:])
         with readers:
@@ -111,7 +111,10 @@ def run() -> None:
             error.show()
         sys.exit(error.exit_code)
     except typer.Abort:
-        say("aborted")
+        if as_json:
+            print_json({"error": {"code": "ABORTED", "message": "aborted; nothing was done"}})
+        else:
+            say("aborted")
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)  # the reader of our output has gone; there is nobody to tell

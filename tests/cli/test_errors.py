@@ -59,6 +59,25 @@ def test_an_error_is_told_as_json_with_its_code(kit, root, arguments, status, co
     assert (said.status, said.json["error"]["code"]) == (status, code)
 
 
+def test_an_option_that_takes_no_value_is_told_as_json_when_it_is_json_itself(kit):
+    said = kit("runs", "--json=yes")
+
+    assert said.status == 2
+    assert said.json["error"]["code"] == "USED_WRONGLY"
+    assert said.err == ""
+
+
+def test_a_question_that_nobody_answers_is_told_as_json(kit, root):
+    (root / "functions/workflows/w.py").write_text(
+        "from kit import define_workflow\n@define_workflow\ndef w():\n    pass\n"
+    )
+    assert kit("run", "w").status == 0
+    said = kit("runs", "delete", "--all", "--json")
+
+    assert (said.status, said.json["error"]["code"]) == (1, "ABORTED")
+    assert len(kit("runs", "--json").json) == 1
+
+
 def test_zero_is_a_delay_in_any_form(kit, network):
     network.post(url__startswith="https://site.example").respond(200, headers={"x-awl-ack": "a"})
     for delay in ("0", "0s", "0 seconds"):
