@@ -16,12 +16,13 @@ class Failures:
     """The exceptions that steps have raised in the handler, each with the step's id."""
 
     def __init__(self) -> None:
-        self._noted: dict[int, tuple[BaseException, str]] = {}  # an id lives as long as its object
+        # an id lives as long as its object; what leaves a step within a step is of both
+        self._noted: dict[int, tuple[BaseException, list[str]]] = {}
         self._hopeless: dict[int, BaseException] = {}
 
     def note(self, error: BaseException, step_id: str) -> None:
         """Note that a step has failed with *error*."""
-        self._noted[id(error)] = (error, step_id)
+        self._noted.setdefault(id(error), (error, []))[1].insert(0, step_id)
 
     def give_up(self, error: BaseException) -> None:
         """Note that trying again could not help: JSON cannot carry what it is about, say."""
@@ -30,7 +31,7 @@ class Failures:
     def to_blame(self, error: BaseException) -> tuple[str, ...]:
         """Return the ids of the steps that are to blame for *error*, each once."""
         found = (self._noted.get(id(part)) for part in parts_of(error))
-        return tuple(dict.fromkeys(noted[1] for noted in found if noted))
+        return tuple(dict.fromkeys(step_id for noted in found if noted for step_id in noted[1]))
 
     def is_hopeless(self, error: BaseException) -> bool:
         """Tell whether something in *error* cannot succeed however often it is tried."""

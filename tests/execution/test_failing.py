@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kit import define_workflow
 from kit.execution.context import Context, PlainContext
 from kit.model.delivery import AfterStep, CheckpointKind, Completed, Failed, Sleep, Suspended
 from kit.model.errors import StepError, StoreError
 from kit.model.failure import Failure
 from kit.model.signals import DoNotRetry, RetryAfter
+from kit.testing import play
 
 if TYPE_CHECKING:
     from conftest import Deliver, Delivered
@@ -500,3 +502,24 @@ async def test_a_store_that_fails_fails_the_attempt_whatever_the_handler_does(
     assert stage.outcome.failure.message == "disk full"
     assert stage.outcome.retry_in == timedelta(seconds=5)
     assert stage.started == ["a"]
+
+
+def test_a_step_within_a_step_that_failed_is_run_again_with_it() -> None:
+    tries: list[int] = []
+
+    def flaky() -> int:
+        tries.append(1)
+        if len(tries) < 3:
+            raise OSError
+        return 7
+
+    @define_workflow(name="nested")
+    async def nested(input: Any, context: Context) -> int:
+        async def outer() -> int:
+            return await context.step.run("inner", flaky)
+
+        return await context.step.run("outer", outer)
+
+    played = play(nested)
+    assert played.result == 7
+    assert played.steps == ["outer", "inner"] * 3
