@@ -226,7 +226,9 @@ class Gate:
             self._stir()
         elif self.open or self.ended:
             return  # who closes what is open stirs again
-        elif (how := self._stands_still()) and self._stuck(how):
+        elif (how := self._stands_still()) is Stuck.IT_SEEMS and self.held:
+            self.decide()  # there is something to store, and all goes on with it at once
+        elif how is not None and self._stuck(how):
             self._stir()
         elif how is not Stuck.SURELY and self._timer is None:
             self._timer = self.loop.call_later(GRACE_SECONDS, self._late)
@@ -246,9 +248,11 @@ class Gate:
         return any(self._standing(each) is Standing.MOVING for each in self._elsewhere)
 
     def _stands_still(self) -> Stuck | None:
-        others = self._elsewhere - self.to_be_cut_off
-        if not all(self._standing(each) is Standing.ON_TASKS for each in others):
+        others = {self._standing(each) for each in self._elsewhere - self.to_be_cut_off}
+        if not others <= {Standing.ON_TASKS, Standing.ON_OTHERS}:
             return None
+        if Standing.ON_OTHERS in others:
+            return Stuck.IT_SEEMS
         return Stuck.BUT_CUT_OFFS if self._elsewhere & self.to_be_cut_off else Stuck.SURELY
 
     def _standing(self, task: Task) -> Standing:

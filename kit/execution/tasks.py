@@ -12,7 +12,7 @@ import asyncio
 import gc
 import threading
 import types
-from asyncio import taskgroups, tasks
+from asyncio import locks, queues, taskgroups, tasks
 from collections.abc import Callable, Collection, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
 from enum import Enum
@@ -27,6 +27,7 @@ class Standing(Enum):
     MOVING = "moving"  # it is about to go on
     BUSY = "busy"  # it waits for something from outside, or nobody can tell
     ON_TASKS = "on-tasks"  # it waits for other tasks of its invocation
+    ON_OTHERS = "on-others"  # … for a lock, an event or a queue, so most likely for one of them
 
 
 class Stuck(Enum):
@@ -34,6 +35,7 @@ class Stuck(Enum):
 
     SURELY = "surely"  # everybody waits with us, or for others that do
     BUT_CUT_OFFS = "but cut-offs"  # … or to be cut off, as before
+    IT_SEEMS = "it seems"  # … or for a lock, a queue or the like, which may be others' as well
     FOR_LONG = "for long"  # somebody is busy elsewhere, and time is up
 
 
@@ -95,8 +97,11 @@ def standing_of(coroutine: Any, others: Collection[Task]) -> Standing:
         return Standing.BUSY
     if futures[0].done():
         return Standing.MOVING
-    if _waits_for_tasks(chain) or _are_tasks(_parts_of(futures[0]), others):
+    called = _called_of_asyncio(chain)
+    if _waits_for_tasks(called) or _are_tasks(_parts_of(futures[0]), others):
         return Standing.ON_TASKS
+    if called is not None and called.cr_code.co_filename in (locks.__file__, queues.__file__):
+        return Standing.ON_OTHERS
     return Standing.BUSY
 
 
@@ -156,14 +161,19 @@ def _awaited_in(coroutine: Any) -> list[Any]:
         chain.append(inner)
 
 
-def _waits_for_tasks(chain: list[Any]) -> bool:
-    """Tell whether the code called last waits for tasks, by a function of asyncio's for that."""
+def _called_of_asyncio(chain: list[Any]) -> Any:
+    """Return the coroutine of asyncio's that the user's code awaits, or None."""
     called = None
     for each in reversed(chain[:-1]):
         file = each.cr_code.co_filename if isinstance(each, types.CoroutineType) else ""
         if not file.startswith(_ASYNCIO):
             break
         called = each
+    return called
+
+
+def _waits_for_tasks(called: Any) -> bool:
+    """Tell whether the code called last waits for tasks, by a function of asyncio's for that."""
     if called is None or called.cr_code.co_filename not in (tasks.__file__, taskgroups.__file__):
         return False
     if called.cr_code is asyncio.sleep.__code__:

@@ -200,7 +200,7 @@ class Turns:
             return True
         if self._memory.pass_over():
             return True
-        if how is Stuck.BUT_CUT_OFFS:
+        if how in (Stuck.BUT_CUT_OFFS, Stuck.IT_SEEMS):
             return False
         if self._let_out_of_turn():
             return True

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kit import define_workflow
 from kit.execution.context import Context, PlainContext
 from kit.model.delivery import AfterStep, Completed, Failed, Sleep, Suspended
+from kit.testing import play
 
 if TYPE_CHECKING:
     from conftest import Deliver, Delivered
@@ -311,3 +313,74 @@ async def test_threads_of_a_plain_handler_are_branches(deliver: Deliver) -> None
         rounds += 1
     assert stage.outcome == Completed("3")
     assert rounds <= 4
+
+
+async def with_a_lock(input: Any, context: Context) -> list[int]:
+    lock = asyncio.Lock()
+
+    async def branch(number: int) -> int:
+        async with lock:
+            return await context.step.run(f"step-{number}", answer, number)
+
+    return await asyncio.gather(*(branch(number) for number in range(3)))
+
+
+async def with_a_queue(input: Any, context: Context) -> list[int]:
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    done: list[int] = []
+
+    async def worker() -> None:
+        while True:
+            number = await queue.get()
+            done.append(await context.step.run(f"step-{number}", answer, number))
+            queue.task_done()
+
+    for number in range(3):
+        queue.put_nowait(number)
+    workers = [asyncio.create_task(worker()) for _ in range(2)]
+    await queue.join()
+    for each in workers:
+        each.cancel()
+    return done
+
+
+@pytest.mark.parametrize("handler", [with_a_lock, with_a_queue])
+def test_who_waits_for_a_lock_or_a_queue_is_not_waited_for(
+    handler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.execution.gate.GRACE_SECONDS", 3600)
+    played = play(define_workflow(name="locked")(handler))
+    assert played.result == [0, 1, 2]
+    assert played.steps == ["step-0", "step-1", "step-2"]
+
+
+def test_what_a_lock_keeps_from_being_asked_for_does_not_hold_up_a_retry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kit.execution.gate.GRACE_SECONDS", 3600)
+    tries: list[int] = []
+
+    async def work(number: int) -> int:
+        tries.append(number)
+        if tries == [0]:
+            raise OSError(number)
+        return number
+
+    @define_workflow(name="limited")
+    async def limited(input: Any, context: Context) -> list[int]:
+        limit = asyncio.Semaphore(1)
+
+        async def branch(number: int) -> int:
+            async with limit:
+                return await context.step.run(f"step-{number}", work, number)
+
+        found = await asyncio.gather(*(branch(n) for n in range(4)), return_exceptions=True)
+        for each in found:
+            if isinstance(each, BaseException):
+                raise each
+        return [each for each in found if isinstance(each, int)]
+
+    played = play(limited, replay="pauses")
+    assert played.result == [0, 1, 2, 3]
+    assert tries == [0, 1, 2, 3, 0]
+    assert len(played.failures) == 1
