@@ -72,7 +72,7 @@ class Invoking:
         try:
             return await self._decided
         finally:
-            self._checkpointer.closed = True
+            self._checkpointer.close()
             if self._timer:
                 self._timer.cancel()
             if not self.execution.done():

@@ -138,6 +138,11 @@ class StoreCheckpointer:
         self._store = store
         self._break_off = break_off
 
+    def close(self) -> None:
+        """Store nothing any more, and hold on to nobody."""
+        self.closed = True
+        self._break_off = _nobody
+
     @property
     def stopped(self) -> bool:
         """Whether the invocation is to end at its next step or sleep."""
@@ -164,3 +169,7 @@ class StoreCheckpointer:
         except StoreError as error:
             self._break_off(error)
             await asyncio.get_running_loop().create_future()
+
+
+def _nobody(_error: StoreError) -> None:
+    """Stand for an invocation that has been decided."""

@@ -93,6 +93,8 @@ async def execute(
     finally:
         invocation.promised.close(gate.coroutines)
         await gate.close(CLEAN_UP_SECONDS if clean_up is None else clean_up)
+        if not gate.unfinished:
+            invocation.let_go()
 
 
 def attempt_of(delivery: Delivery) -> int:

@@ -277,6 +277,11 @@ class Gate:
             if task.done() and not task.cancelled():
                 task.exception()  # it is known; asyncio need not warn that nobody looked
 
+    def let_go(self) -> None:
+        """Hold on to nobody, since all have ended; who comes late gets no further than `stay`."""
+        self._asked.clear()
+        del self.main, self._go_on, self._stuck
+
     @property
     def unfinished(self) -> list[Task]:
         """The tasks that have asked for something and have not ended; the handler's is one."""

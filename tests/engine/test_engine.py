@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import threading
 from typing import Any
 
@@ -6,6 +7,7 @@ import pytest
 
 from kit.engine.clock import SystemClock
 from kit.engine.engine import Engine
+from kit.engine.live import ActiveRun
 from kit.model.delivery import CheckpointKind
 from kit.model.errors import PayloadError, RunNotFoundError, WorkflowNotFoundError
 from kit.model.progress import Progress
@@ -400,3 +402,22 @@ async def test_runs_that_wait_for_others_hold_no_place(start: Open) -> None:
     ended = [await asyncio.wait_for(engines[0].wait(run.id), 10) for run in runs]
     assert [run.result for run in ended] == [f'"{n}"' for n in range(6)]
     assert engines[0]._loop._lent == 0
+
+
+async def test_a_run_that_has_ended_needs_no_garbage_collector(start: Open) -> None:
+    def held() -> int:
+        return sum(isinstance(each, ActiveRun) for each in gc.get_objects())
+
+    async def handler(input: Any, context: Any) -> Any:
+        return await context.step.run("wait", asyncio.sleep, 0)
+
+    engine = await start(flow(handler))
+    gc.collect()
+    gc.disable()
+    try:
+        before = held()
+        await finished(engine)
+        await turns()  # the loop lets go of the task that has just ended
+        assert held() <= before
+    finally:
+        gc.enable()

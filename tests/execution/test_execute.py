@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 from datetime import UTC, date, datetime, timedelta
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 from kit.execution.context import Context, PlainContext
 from kit.execution.execute import Suspending, execute
+from kit.execution.invocation import Invocation
 from kit.model.delivery import (
     AfterStep,
     CheckpointKind,
@@ -413,3 +415,22 @@ async def test_a_plain_handler_does_the_same_without_await(deliver: Deliver) -> 
     assert isinstance(stage.outcome, Completed)
     assert json.loads(stage.outcome.result) == [1, 2, sent[0].id, 0]
     assert (len(sent), rounds) == (1, 3)
+
+
+async def test_a_completed_invocation_needs_no_garbage_collector(deliver: Deliver) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        await asyncio.gather(*(context.step.run(f"s{i}", asyncio.sleep, 0) for i in range(2)))
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = _invocations()
+        stage = await deliver(handler, after=AfterStep.COMMIT)
+        assert isinstance(stage.outcome, Completed)
+        assert _invocations() <= before
+    finally:
+        gc.enable()
+
+
+def _invocations() -> set[int]:
+    return {id(each) for each in gc.get_objects() if isinstance(each, Invocation)}
