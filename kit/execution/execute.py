@@ -17,7 +17,7 @@ from kit.execution.context import Context, PlainContext, PlainStep, Step
 from kit.execution.invocation import Invocation, Send
 from kit.execution.memory import CHANGED
 from kit.execution.runner import Observe
-from kit.execution.tasks import Leavable, owner
+from kit.execution.tasks import Leavable
 from kit.model.annotations import dump_result, validate_input
 from kit.model.delivery import (
     AfterStep,
@@ -84,8 +84,7 @@ async def execute(
     handler = Leavable(_run_handler(workflow, input, invocation))
     gate.begin(handler, is_plain=not is_async(workflow.handler))
     try:
-        async with asyncio.timeout(time_left):
-            await gate.decided
+        await _within(time_left, gate.decided)
     except TimeoutError:
         return _out_of_time(workflow, invocation, time_left or 0)
     else:
@@ -97,6 +96,14 @@ async def execute(
             invocation.let_go()
 
 
+async def _within(seconds: float | None, decided: asyncio.Future[None]) -> None:
+    if seconds is None:  # as it is locally, where a time-out costs more than it is worth
+        await decided
+        return
+    async with asyncio.timeout(seconds):
+        await decided
+
+
 def attempt_of(delivery: Delivery) -> int:
     """Return the attempt a handler sees: the platform's, plus failures that became suspensions."""
     kinds = (checkpoint.kind for checkpoint in delivery.checkpoints.values())
@@ -105,7 +112,6 @@ def attempt_of(delivery: Delivery) -> int:
 
 async def _run_handler(workflow: Workflow[..., Any], input: Any, invocation: Invocation) -> str:
     current.set((invocation, None))
-    owner.set(invocation.gate)
     taken = takes(workflow)
     arguments = (input, _context(workflow, invocation))[:taken] if taken else ()
     result = await call(workflow.handler, arguments, {})
