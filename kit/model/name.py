@@ -22,7 +22,9 @@ def check_name(name: str) -> str:
     if len(name) > MAX_NAME_LENGTH:
         msg = f"an event name of {len(name)} characters is too long: at most {MAX_NAME_LENGTH}"
         raise ValueError(msg)
-    if not name.isprintable() or any(ord(character) > 0xFF for character in name):
+    if not name.isprintable() or (
+        not name.isascii() and any(ord(character) > 0xFF for character in name)
+    ):
         msg = f"{name!r} is no event name: Netlify stores printable Latin-1 characters only"
         raise ValueError(msg)
     return name
