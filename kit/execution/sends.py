@@ -8,6 +8,7 @@ branches that send in another order at a replay send the same events.
 from __future__ import annotations
 
 import json
+from functools import cached_property
 
 from kit.model.delivery import CheckpointKind, Delivery
 from kit.model.event import Event, derived_id
@@ -19,16 +20,20 @@ class Sends:
     """The events one invocation of a run has sent so far."""
 
     def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
         self._run_id = delivery.event.id
         self._counts: dict[tuple[str, str], int] = {}
         self._unsent: dict[tuple[str, str], list[str]] = {}
-        # runs that a first edition began have numbered their events by name alone
-        self._by_name = {
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    @cached_property
+    def _by_name(self) -> set[str]:
+        """Checkpoints of a first edition of the kit, which numbered events by name alone."""
+        return {
             step_id
-            for step_id, each in delivery.checkpoints.items()
+            for step_id, each in self._delivery.checkpoints.items()
             if each.kind is CheckpointKind.SEND and step_id.rpartition(":")[2].isdigit()
         }
-        self._numbers: dict[tuple[str, str], int] = {}
 
     def place(self, event: Event, when: str, outer: str) -> tuple[str, str]:
         """
