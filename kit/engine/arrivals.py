@@ -41,12 +41,25 @@ class Arrivals:
         Returns 0 if storing it has changed nothing.
         """
         self._arriving[live.run.id] = stored
-        stored.add_done_callback(partial(self._stored, live, ask))
-        return await asyncio.shield(stored)
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        stored.add_done_callback(partial(self._stored, live, ask, answer))
+        return await answer
 
-    def _stored(self, live: ActiveRun, ask: Ask | None, stored: asyncio.Future[int]) -> None:
+    def _stored(
+        self,
+        live: ActiveRun,
+        ask: Ask | None,
+        answer: asyncio.Future[int],
+        stored: asyncio.Future[int],
+    ) -> None:
         del self._arriving[live.run.id]
-        if stored.exception() is None and stored.result():
+        error = stored.exception()
+        if not answer.done():  # else whoever brought it has gone
+            if error is None:
+                answer.set_result(stored.result())
+            else:
+                answer.set_exception(error)
+        if error is None and stored.result():
             if ask is None:
                 self._loop.admit(live)
             else:
