@@ -225,7 +225,7 @@ class Engine:
             with self._loop.lends(waits):
                 return await ended
         finally:
-            ended.cancel()
+            self._waiting.forget(run_id, ended)
 
     async def idle(self) -> None:
         """

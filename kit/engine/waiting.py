@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from kit.model.run import Run
@@ -29,13 +28,14 @@ class Waiting:
         return set(self._for_run)
 
     def for_run(self, run_id: str) -> asyncio.Future[Run]:
-        """Return a future that is done when `ended` is told of the run."""
+        """Return a future that is done when `ended` is told of the run; `forget` it then."""
         waiter: asyncio.Future[Run] = self._future()
         self._for_run.setdefault(run_id, []).append(waiter)
-        waiter.add_done_callback(partial(self._forget, run_id))
         return waiter
 
-    def _forget(self, run_id: str, waiter: asyncio.Future[Run]) -> None:
+    def forget(self, run_id: str, waiter: asyncio.Future[Run]) -> None:
+        """Let go of a future that `for_run` has returned, whether or not it is done."""
+        waiter.cancel()
         waiters = self._for_run.get(run_id, [])
         if waiter in waiters:
             waiters.remove(waiter)
