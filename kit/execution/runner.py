@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from kit.execution.calling import call
 from kit.execution.envelope import as_inner, error_envelope, portable, value_envelope
@@ -21,8 +20,7 @@ Observe = Callable[[ProgressKind, Mapping[str, Any]], None]
 Commit = Callable[[Sequence[Checkpoint]], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class NewStep:
+class NewStep(NamedTuple):
     """A step that is to run: its function, and the step around it, if any."""
 
     step_id: str
