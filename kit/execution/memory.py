@@ -49,6 +49,8 @@ class Memory:
 
     def _take_up(self, checkpoints: list[Checkpoint]) -> int:
         """Line up what was delivered, and return the next number."""
+        if not checkpoints:
+            return 0
         self._known = {each.step_id: each for each in checkpoints}
         numbered = sorted((c for c in checkpoints if c.sequence is not None), key=_number)
         self._queue = [c for c in numbered if c.kind in _QUEUED and not is_inner(c.text)]

@@ -56,7 +56,9 @@ class Record:
 
         With *fast* the first ones to be due are over, whenever that is.
         """
-        if fast and self.asleep:
+        if not self.asleep:
+            return ()
+        if fast:
             now = max(now, min(self.asleep.values()))
         over = sorted((due, step_id) for step_id, due in self.asleep.items() if due <= now)
         number = self._next_number() if over else 0
