@@ -108,7 +108,7 @@ class Invoking:
             self._decided.set_exception(error)
 
     async def _send(self, event: Event) -> None:
-        await self._checkpointer.stored(lambda: self._send_on(event, self._live))
+        await self._checkpointer.stored(self._send_on, event, self._live)
 
     def _set_limit(self) -> None:
         if self._live.deadline is not None:

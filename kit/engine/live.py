@@ -150,13 +150,12 @@ class StoreCheckpointer:
 
     async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Store *checkpoints*, and return once they are on disk; see `stored`."""
-        live = self._live
-        live.record.keep(checkpoints)
-        await self.stored(lambda: self._store.commit(live.run.id, checkpoints))
+        self._live.record.keep(checkpoints)
+        await self.stored(self._store.commit, self._live.run.id, checkpoints)
 
-    async def stored(self, storing: Callable[[], Awaitable[object]]) -> None:
+    async def stored(self, storing: Callable[..., Awaitable[object]], *given: Any) -> None:
         """
-        Await what *storing* begins.
+        Await what *storing*, which is given the rest, begins.
 
         A store that fails is nobody's failed step: the invocation is broken off, the run stays as
         it is on disk, and this never returns. Nothing is stored once the invocation has been
@@ -165,7 +164,7 @@ class StoreCheckpointer:
         if self.closed:
             raise Suspend
         try:
-            await storing()
+            await storing(*given)
         except StoreError as error:
             self._break_off(error)
             await asyncio.get_running_loop().create_future()
