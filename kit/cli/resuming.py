@@ -30,7 +30,10 @@ def resume_all(reader: Reader, *, fast: bool, as_json: bool) -> None:
     if not before:
         if as_json:
             print_json([])
-        say("nothing is unfinished")
+        damaged = reader.count_unfinished()
+        count = "1 run is" if damaged == 1 else f"{damaged} runs are"
+        left = f"{count} damaged and left as before; `kit runs` shows that as unknown"
+        say(left if damaged else "nothing is unfinished")
         return
     project, story = Project(), Story(fast=fast)
     project.note_errors()

@@ -402,6 +402,16 @@ def test_a_damaged_run_is_named_and_shown_and_can_be_forgotten(
     assert shown.status == 0
     assert "DamagedRun" in shown.out
     assert kit("runs", "show", run_id, "--json").json["status"] == "unknown"
+    if "chain" in statement:
+        for command in ("retry", "result"):
+            said = kit("runs", command, run_id)
+            assert (said.status, f"what is stored of run {run_id} is damaged" in said.err) == (
+                1,
+                True,
+            )
+            assert "kit runs retry" not in said.err
+            assert "kit runs resume" not in said.err
+        assert "1 run is damaged and left as before" in kit("runs", "resume").err
     assert kit("runs", "stop", run_id).status == 0
     assert kit("runs", "delete", run_id).status == 0
     assert run_id not in kit("runs").out

@@ -55,7 +55,9 @@ def finish(reader: Reader, run_id: str, *, as_json: bool) -> None:
 def say_why(run: Run, attempts: int) -> None:
     """Say why a run has no result, on standard error."""
     which = f"run {run.id} of {run.workflow!r}"
-    if run.failure is not None:
+    if run.failure is not None and run.status is RunStatus.UNKNOWN:
+        say(f"error: {run.failure.message}")  # damaged: trying again does not help
+    elif run.failure is not None:
         if run.failure.traceback:
             say(run.failure.traceback.rstrip())
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
