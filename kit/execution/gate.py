@@ -164,17 +164,17 @@ class Gate:
 
     # looking
 
-    def opens(self) -> None:
-        """Note that the running task is in something that is waited for."""
+    def opens(self) -> Task | None:
+        """Note that the running task, which is returned, is in something that is waited for."""
         self.open += 1
         task = asyncio.current_task()
         if task is not None:
             self._elsewhere.discard(task)
+        return task
 
-    def closes(self) -> None:
-        """Note that it is in that no more."""
+    def closes(self, task: Task | None) -> None:
+        """Note that *task* is in that no more."""
         self.open -= 1
-        task = asyncio.current_task()
         if task in self._tasks:
             self._elsewhere.add(task)
         if self._waits:

@@ -184,11 +184,11 @@ class Invocation:
         if self._send is None:
             msg = f"event {event.name!r} cannot be sent: nothing here sends events"
             raise RuntimeError(msg)
-        self.gate.opens()
+        task = self.gate.opens()
         try:
             await self._send(event)
         finally:
-            self.gate.closes()
+            self.gate.closes(task)
 
     def refuse(self, error: Exception) -> NoReturn:
         """Raise *error*, and make it the outcome whatever the handler does with it."""

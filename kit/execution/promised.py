@@ -28,7 +28,8 @@ class Promised:
 
     def forgotten(self) -> list[str]:
         """Return what was never awaited, in the order in which it was asked for."""
-        return [what for what, coroutine in self._noted if not _has_begun(coroutine)]
+        self._noted = [each for each in self._noted if not _has_begun(each[1])]
+        return [what for what, _ in self._noted]
 
     def close(self, owned: Container[object]) -> None:
         """Let go of what was never awaited, without a word from Python; tasks *own* theirs."""

@@ -84,7 +84,7 @@ class Runner:
         gate, started, step_id = self._turns.gate, self._now(), step.step_id
         if self._observe:
             self.tell(ProgressKind.STEP_STARTED, stepId=step_id)
-        gate.opens()
+        task = gate.opens()
         whose, where = owner.set(None), current.set((self._running, step_id))
         failure: Exception | None = None
         is_cut_off = has_ended = False
@@ -107,7 +107,7 @@ class Runner:
         finally:
             owner.reset(whose)
             current.reset(where)
-            gate.closes()
+            gate.closes(task)
             if is_cut_off:
                 await self._turns.answer_cut_off()
         if gate.over or gate.ended or gate.is_broken:
