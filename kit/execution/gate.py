@@ -20,7 +20,17 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from kit.execution.tasks import Leavable, Standing, Stuck, Task, owner, place_of, standing_of, watch
+from kit.execution.tasks import (
+    Leavable,
+    Standing,
+    Stuck,
+    Task,
+    awaited_by,
+    owner,
+    place_of,
+    standing_of,
+    watch,
+)
 from kit.execution.unwinding import QUIET_TURNS, unwind
 from kit.model.signals import Suspend
 
@@ -54,6 +64,7 @@ class Gate:
         self._asked: set[Task] = set()  # those that have asked for anything
         self._waits: dict[Task, asyncio.Future[Any]] = {}
         self._elsewhere: set[Task] = set()  # those that do not wait with us
+        self._awaited: dict[Task, asyncio.Future[Any] | None] = {}  # … and what they were found at
         self.to_be_cut_off: set[Task] = set()  # … but to be cancelled, as before
         self._from_handler = 0
         self._quiet = 0
@@ -114,6 +125,7 @@ class Gate:
     def _task_ended(self, task: Task) -> None:
         self._tasks.discard(task)
         self._elsewhere.discard(task)
+        self._awaited.pop(task, None)
         if self._waits:
             self._stir()
 
@@ -245,7 +257,15 @@ class Gate:
     def _is_moving(self) -> bool:
         if self._quiet > _MOVING_TURNS:
             return False  # whatever it is, it moves nothing
-        return any(self._standing(each) is Standing.MOVING for each in self._elsewhere)
+        return any(self._moves(each) for each in self._elsewhere)
+
+    def _moves(self, task: Task) -> bool:
+        """Tell whether *task* is about to go on; looked at once for each future it waits for."""
+        awaited = self._awaited.get(task)
+        if awaited is not None and not awaited.done():
+            return False
+        self._awaited[task] = awaited_by(self._coroutine_of(task))
+        return self._standing(task) is Standing.MOVING
 
     def _stands_still(self) -> Stuck | None:
         others = {self._standing(each) for each in self._elsewhere - self.to_be_cut_off}

@@ -92,17 +92,22 @@ def standing_of(coroutine: Any, others: Collection[Task]) -> Standing:
     leaf = chain[-1]
     if isinstance(leaf, types.CoroutineType | types.GeneratorType):
         return Standing.MOVING  # it runs, or has not begun, or lets others go first
-    futures = [each for each in gc.get_referents(leaf) if asyncio.isfuture(each)]
-    if len(futures) != 1:
+    future = _future_in(leaf)
+    if future is None:
         return Standing.BUSY
-    if futures[0].done():
+    if future.done():
         return Standing.MOVING
     called = _called_of_asyncio(chain)
-    if _waits_for_tasks(called) or _are_tasks(_parts_of(futures[0]), others):
+    if _waits_for_tasks(called) or _are_tasks(_parts_of(future), others):
         return Standing.ON_TASKS
     if called is not None and called.cr_code.co_filename in (locks.__file__, queues.__file__):
         return Standing.ON_OTHERS
     return Standing.BUSY
+
+
+def awaited_by(coroutine: Any) -> Any:
+    """Return the one future that *coroutine* goes on with, which may take no look to find again."""
+    return _future_in(_awaited_in(coroutine)[-1])
 
 
 def place_of(coroutine: Any) -> object:
@@ -149,6 +154,11 @@ class Leavable:
                 if self._is_left:
                     raise
                 resume, given = self.coroutine.throw, error
+
+
+def _future_in(leaf: Any) -> Any:
+    futures = [each for each in gc.get_referents(leaf) if asyncio.isfuture(each)]
+    return futures[0] if len(futures) == 1 else None
 
 
 def _awaited_in(coroutine: Any) -> list[Any]:

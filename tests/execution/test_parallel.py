@@ -9,6 +9,7 @@ import pytest
 
 from kit import define_workflow
 from kit.execution.context import Context, PlainContext
+from kit.execution.tasks import standing_of
 from kit.model.delivery import AfterStep, Completed, Failed, Sleep, Suspended
 from kit.testing import play
 
@@ -384,3 +385,28 @@ def test_what_a_lock_keeps_from_being_asked_for_does_not_hold_up_a_retry(
     assert played.result == [0, 1, 2, 3]
     assert tries == [0, 1, 2, 3, 0]
     assert len(played.failures) == 1
+
+
+def test_branches_that_wait_for_a_semaphore_are_not_looked_at_for_each_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[object] = []
+
+    def counted(coroutine: Any, others: Any) -> Any:
+        looks.append(coroutine)
+        return standing_of(coroutine, others)
+
+    monkeypatch.setattr("kit.execution.gate.standing_of", counted)
+
+    @define_workflow(name="many")
+    async def many(input: Any, context: Context) -> int:
+        limit = asyncio.Semaphore(5)
+
+        async def branch(number: int) -> int:
+            async with limit:
+                return await context.step.run(f"step-{number}", answer, number)
+
+        return sum(await asyncio.gather(*(branch(number) for number in range(200))))
+
+    assert play(many, replay="pauses").result == 199 * 100
+    assert len(looks) < 200 * 10
