@@ -260,9 +260,6 @@ async def test_tearing_the_loop_down_begins_nothing(path: Any) -> None:
     assert begun == [1]
 
 
-# ---------------------------------------------------------------- a store that fails
-
-
 async def test_a_checkpoint_that_cannot_be_stored_fails_no_attempt(start: Open) -> None:
     gate, ran = Gate(), []
 
@@ -419,9 +416,6 @@ async def test_an_invocation_that_cannot_be_carried_out_is_told(start: Open) -> 
     with pytest.raises(Broken):
         await engine.wait(run.id)
     assert engine._store.reader.attempts(run.id) == []
-
-
-# ---------------------------------------------------------------- requests
 
 
 async def told(engine: Engine, path: Any, run_id: str) -> None:

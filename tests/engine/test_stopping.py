@@ -148,9 +148,6 @@ async def test_a_run_of_a_workflow_nobody_defines_can_be_stopped(start: Open) ->
     assert (await engine.wait(run.id)).status is RunStatus.CANCELLED
 
 
-# ---------------------------------------------------------------- retry
-
-
 async def test_a_dead_letter_is_retried_from_its_last_finished_step(start: Open) -> None:
     ran: list[str] = []
     healed = False

@@ -124,9 +124,6 @@ def _project(tmp_path: Path) -> Iterator[Project]:
         process.communicate()
 
 
-# ---------------------------------------------------------------- kill -9
-
-
 THREE = """
 async def second():
     note("second")
@@ -267,9 +264,6 @@ def finished_steps(path: Path) -> list[str]:
         ]
 
 
-# ---------------------------------------------------------------- two processes
-
-
 STAYS = """
 @define_workflow
 async def stays(input, context):
@@ -309,9 +303,6 @@ def test_ctrl_c_ends_a_sleeping_run_at_once_and_keeps_it(project: Project) -> No
     assert f"Continue: kit runs resume {project.run().id}" in err
     assert "Traceback" not in err
     assert not project.run().status.is_final
-
-
-# ---------------------------------------------------------------- wrong input, wrong files
 
 
 ECHO = "@define_workflow\ndef echo(input): return len(input)\n"
@@ -428,9 +419,6 @@ def test_a_disk_that_cannot_be_written_says_so_and_can_be_read(project: Project)
         assert "Traceback" not in done.stderr
         assert project.kit("runs").returncode == 0
         assert project.kit("runs", "result", project.run().id).stdout == "0\n"
-
-
-# ---------------------------------------------------------------- handlers that go wrong
 
 
 def test_a_step_id_that_is_too_long_is_not_tried_twice(project: Project) -> None:

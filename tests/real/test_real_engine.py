@@ -48,9 +48,6 @@ def received(rig: Rig) -> dict[str, Any]:
     return {each["eventId"]: json.loads(each["data"]) for each in rig.seen(workload="recorder")}
 
 
-# ---------------------------------------------------------------- arriving
-
-
 async def test_a_run_arrives_under_its_id(site: Rig):
     run = await run_workflow("publish-draft", {"title": "Ship"})
 
@@ -141,8 +138,6 @@ def test_two_variables_are_all_a_script_needs(rig: Rig, tmp_path: Path):
     assert received(rig) == {done.stdout.strip(): {"title": "x"}}
 
 
-# ---------------------------------------------------------------- data
-
 VALUES = [
     None,
     True,
@@ -217,9 +212,6 @@ async def test_twenty_events_go_in_two_calls(site: Rig):
     assert [len(each["body"]) for each in site.log(ROUTER)] == [10, 10]
 
 
-# ---------------------------------------------------------------- later
-
-
 async def test_a_delayed_event_waits_for_its_time(site: Rig):
     run = await run_workflow("publish-draft", {"x": 1}, delay="3 hours", priority=7)
     site.settle()
@@ -284,9 +276,6 @@ async def test_an_event_that_keeps_failing_ends_as_a_dead_letter(site: Rig):
     assert not any(events.values())
 
 
-# ---------------------------------------------------------------- management
-
-
 async def test_chosen_events_are_deleted(site: Rig, manager: AsyncWorkflowClient):
     gone, kept = [await send_event("rig.record", delay="1 hour") for _ in range(2)]
 
@@ -345,9 +334,6 @@ async def test_management_needs_the_key(site: Rig, tmp_path: Path, monkeypatch: 
     assert len(site.events()["pending"]) == 1
 
 
-# ---------------------------------------------------------------- refusals
-
-
 async def test_a_wrong_key_is_refused_with_what_to_do(
     rig: Rig, make_provider: Callable[..., NetlifyProvider], monkeypatch: pytest.MonkeyPatch
 ):
@@ -390,8 +376,6 @@ async def test_a_router_that_stays_busy_is_given_up(site: Rig):
     assert (caught.value.status_code, caught.value.may_have_arrived) == (502, True)
     assert site.seen() == []
 
-
-# ---------------------------------------------------------------- the rig itself
 
 FIRST, NAP, SECOND = "first", "awl:sleep:nap", "second"
 IN_TURN = [[], [FIRST], [FIRST, NAP], [FIRST, NAP, SECOND]]

@@ -310,9 +310,6 @@ def test_a_mac_without_that_python_is_told_what_to_install(
         new.build(machine=Machine("Darwin", "arm64"))
 
 
-# ---------------------------------------------------------------- what is found before deploying
-
-
 def failure(project: Any, environ: dict[str, str] | None = None, **options: Any) -> BuildError:
     with pytest.raises(BuildError) as caught:
         project.build(environ or {}, **options)

@@ -57,8 +57,6 @@ class Rig:
         self.pid = 0
         self.functions: list[str] = []
 
-    # -------------------------------------------------------- life
-
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rig-")))
@@ -124,8 +122,6 @@ class Rig:
     def output(self) -> str:
         """Return what the engine and the functions have printed."""
         return self._output.read_text(errors="replace")
-
-    # -------------------------------------------------------- control
 
     def tick(self, times: int = 1) -> list[dict[str, Any]]:
         """Run the scheduler, and wait until all it started is over; return the requests made."""
@@ -217,8 +213,6 @@ class Rig:
     def reset(self) -> None:
         """Make it as it was at the start: stores and lists empty, no workers, the clock right."""
         self._control("POST", "reset")
-
-    # -------------------------------------------------------- requests
 
     def ask(
         self, method: str, path: str, body: Any = None, *, key: str | None = None
