@@ -37,7 +37,7 @@ def default() -> Default:
     global _default
     with _lock:
         if _default is None:
-            from kit.client.provider import resolve
+            from kit.client.choice import resolve
             from kit.project.config import load
 
             config = load()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kit.client.choice import resolve
 from kit.client.default import Default, use
-from kit.client.provider import Provider, resolve
+from kit.client.provider import Provider
 from kit.project.catalog import Catalog
 from kit.project.config import Config, load
 

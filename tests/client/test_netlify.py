@@ -27,9 +27,9 @@ from kit import (
     sync,
 )
 from kit.client import background
+from kit.client.choice import resolve
 from kit.client.default import default
 from kit.client.netlify import NetlifyProvider
-from kit.client.provider import resolve
 from kit.model.event import Event, derived_id
 from kit.netlify.management import delete_flow
 from kit.netlify.router import Acknowledgement
