@@ -36,6 +36,12 @@ _EXTENSIONS = re.compile(
 )
 _TCL = re.compile(r"lib(tcl|tk|tclstub|tkstub)\d.*|(tcl|tk|itcl|thread|tdbc|sqlite)\d.*")
 _HEADERS_AND_SOURCES = {".a", ".c", ".cc", ".cpp", ".cu", ".h", ".hpp", ".lib", ".pxd", ".pyx"}
+_FOR_TOOLS = frozenset({
+    "dotenv/__main__.py", "dotenv/cli.py", "dotenv/ipython.py", "httpx/_main.py",
+    "pydantic/mypy.py", "pydantic/v1/mypy.py",
+})  # fmt: skip
+"""Command lines and plugins of what the kit brings: they import what no function has."""
+
 _ABOUT_INSTALLING = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
 
 
@@ -99,7 +105,7 @@ def _is_unneeded(path: PurePosixPath) -> bool:
         return True
     if top.endswith(".dist-info"):
         return path.name in _ABOUT_INSTALLING or "sboms" in path.parts
-    return path.suffix in _HEADERS_AND_SOURCES
+    return path.suffix in _HEADERS_AND_SOURCES or str(path) in _FOR_TOOLS
 
 
 def _is_stub(path: str) -> bool:

@@ -115,3 +115,8 @@ def test_stubs_stay_where_something_loads_by_them() -> None:
     paths = ["skimage/__init__.pyi", "lazy_loader/__init__.py"]
 
     assert unneeded_in_packages(paths) == set()
+
+
+def test_command_lines_and_plugins_of_what_the_kit_brings_are_left_out():
+    paths = ["httpx/_main.py", "httpx/_client.py", "dotenv/cli.py", "pydantic/mypy.py"]
+    assert unneeded_in_packages(paths) == {"httpx/_main.py", "dotenv/cli.py", "pydantic/mypy.py"}
