@@ -1,5 +1,6 @@
 """Ports: taken, or by whom they are."""
 
+import asyncio
 import os
 import socket
 import sys
@@ -18,6 +19,24 @@ def taken() -> Iterator[int]:
     yield sockets[0].getsockname()[1]
     for each in sockets:
         each.close()
+
+
+async def test_half_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    nagle: asyncio.Queue[int] = asyncio.Queue()
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted = writer.get_extra_info("socket")
+        nagle.put_nowait(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    first, *others = listen(0)
+    for each in others:
+        each.close()
+    async with await asyncio.start_server(answer, sock=first) as server:
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        assert await nagle.get() == 1
+        writer.close()
+        await writer.wait_closed()
 
 
 def test_a_port_of_loopback_only_is_listened_at() -> None:

@@ -10,7 +10,6 @@ import asyncio
 import importlib.util
 import os
 import shutil
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from kit.dev.dashboard.routes import routes
+from kit.dev.ports import listen
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -132,10 +132,8 @@ class Server:
         pages = routes(runs, token=token, project="newsroom", now=lambda: _fake.NOW)
         app = Starlette(routes=[Mount("/_kit", routes=pages)])
         self.runs = runs
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
-        self.port: int = self._socket.getsockname()[1]
+        self._sockets = listen(port)
+        self.port: int = self._sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/_kit"
         config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
         self._server = uvicorn.Server(config)
@@ -148,7 +146,7 @@ class Server:
         async def main() -> None:
             self._loop = asyncio.get_running_loop()
             self._loop.call_soon(self._ready.set)
-            await self._server.serve(sockets=[self._socket])
+            await self._server.serve(sockets=self._sockets)
 
         asyncio.run(main())
 
@@ -162,7 +160,8 @@ class Server:
         self.do(self.runs.feed.close)
         self._server.should_exit = True
         self._thread.join(20)
-        self._socket.close()
+        for each in self._sockets:
+            each.close()
 
 
 @pytest.fixture
