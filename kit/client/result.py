@@ -6,7 +6,7 @@ from typing import Any
 
 from kit.model.errors import RunCancelled, RunFailed, RunTimedOut
 from kit.model.run import Run, RunStatus
-from kit.model.text import load
+from kit.model.text import decode
 
 
 def result_of(run: Run) -> Any:
@@ -17,7 +17,7 @@ def result_of(run: Run) -> Any:
         RunError: `RunFailed`, `RunCancelled` or `RunTimedOut`, if it did not complete.
     """
     if run.status is RunStatus.COMPLETED:
-        return load(run.result)
+        return decode(run.result)
     if run.status is RunStatus.CANCELLED:
         msg = f"run {run.id} of {run.workflow!r} was stopped"
         raise RunCancelled(msg, run_id=run.id)

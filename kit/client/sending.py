@@ -31,7 +31,7 @@ from kit.model.event import (
     event_due,
 )
 from kit.model.running import current
-from kit.model.text import load
+from kit.model.text import decode
 from kit.model.workflow import AnyWorkflow, Workflow
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def note_conflict(event: Event, receipt: Receipt, on_conflict: OnConflict) -> No
     Raises:
         RunExistsError: If *on_conflict* is `"error"`.
     """
-    if not receipt.existed or receipt.data is None or load(receipt.data) == event.data:
+    if not receipt.existed or receipt.data is None or decode(receipt.data) == event.data:
         return
     msg = f"run {event.id} of {event.name!r} was started before, with the same id and other data"
     if on_conflict == "error":

@@ -14,7 +14,7 @@ from kit.model.errors import StoreError
 from kit.model.event import Event
 from kit.model.run import Run, RunStatus
 from kit.model.signals import Suspend
-from kit.model.text import load
+from kit.model.text import decode
 from kit.model.workflow import Workflow
 from kit.store.sqlite.reader import Reader
 from kit.store.sqlite.rows import DAMAGED, damage
@@ -66,7 +66,7 @@ class ActiveRun:
         run = self.run
         try:
             self.event = Event(
-                run.workflow, load(run.data), run.id, priority=run.priority, chain=run.chain
+                run.workflow, decode(run.data), run.id, priority=run.priority, chain=run.chain
             )
         except (ValueError, RecursionError) as error:
             msg = damage(run.id, error).message
@@ -107,7 +107,7 @@ def arriving(
         key=key,
     )
     # read from the text: what the sender does with its data from now on is no business of the run
-    begun = replace(event, data=load(data)) if begins else None
+    begun = replace(event, data=decode(data)) if begins else None
     if sender is None:
         return ActiveRun(run, workflow, begun)
     root = sender.root or sender.run.id

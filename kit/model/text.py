@@ -25,7 +25,7 @@ what was encoded in one place can be decoded in any other.
 
 encode = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode
 encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
-_decode = json.JSONDecoder().raw_decode
+_raw_decode = json.JSONDecoder().raw_decode
 
 
 def dump(value: Any, what: str = "the value") -> str:
@@ -46,7 +46,7 @@ def dump_checked(value: Any, what: str) -> tuple[str, Any]:
             text = _survives_utf8(text, value)
         if is_too_deep(value, text.count("[") + text.count("{")):
             raise RecursionError
-        back = _decode(text)[0]
+        back = _raw_decode(text)[0]
         if back != value:
             _check(value, what, ())
     except (TypeError, ValueError, RecursionError) as error:
@@ -71,7 +71,7 @@ def is_too_deep(value: Any, brackets: int) -> bool:
     return True
 
 
-def load(text: str | None) -> Any:
+def decode(text: str | None) -> Any:
     """Return what a JSON text says; None for none."""
     return None if text is None else json.loads(text)
 
@@ -121,7 +121,7 @@ def _check_key(key: Any, what: str, path: tuple[str | int, ...]) -> None:
 
 
 def _check_pairs(text: str, what: str, path: tuple[str | int, ...]) -> None:
-    if not text.isascii() and _decode(encode_ascii(text))[0] != text:
+    if not text.isascii() and _raw_decode(encode_ascii(text))[0] != text:
         msg = f"{_at(what, path)} holds two halves of a surrogate pair, which JSON would join"
         raise PayloadError(msg)
 

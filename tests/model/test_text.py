@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.model.errors import PayloadError
-from kit.model.text import MAX_DEPTH, check_travels, dump, dump_checked, load
+from kit.model.text import MAX_DEPTH, check_travels, decode, dump, dump_checked
 
 HALVES = "\ud83d\ude00"  # two halves in a row, which JSON cannot tell from one character
 texts = st.text(st.characters()).filter(lambda text: HALVES[0] not in text or len(text) == 1)
@@ -41,7 +41,7 @@ def unpaired(value: Any) -> bool:
 def test_what_is_dumped_reads_back_exactly(value: Any) -> None:
     text, back = dump_checked(value, "it")
     assert same(back, value)
-    assert same(load(text), value)
+    assert same(decode(text), value)
     text.encode()  # and survives being written
 
 
@@ -59,7 +59,7 @@ def test_text_is_kept_readable_unless_it_cannot_be_written() -> None:
 
 
 def test_nothing_loads_as_nothing() -> None:
-    assert load(None) is None
+    assert decode(None) is None
 
 
 def test_tuples_read_back_as_lists() -> None:
@@ -85,13 +85,13 @@ def test_what_is_encoded_at_the_depth_limit_is_decoded_on_a_stack_that_is_nearly
         dump(shape(value))
 
     def deeper(frames: int) -> Any:
-        return deeper(frames - 1) if frames else load(text)
+        return deeper(frames - 1) if frames else decode(text)
 
     assert json.dumps(deeper(sys.getrecursionlimit() // 2))
 
 
 def test_brackets_within_texts_are_no_depth() -> None:
-    assert load(dump(["[{" * 1000] * 300)) == ["[{" * 1000] * 300
+    assert decode(dump(["[{" * 1000] * 300)) == ["[{" * 1000] * 300
 
 
 def circular() -> list[Any]:

@@ -76,10 +76,10 @@ def _valid(project: Project, workflow: AnyWorkflow, given: Any) -> Encoded:
 
 def _note_known(project: Project, event: Event, key: str) -> None:
     """Say so if *key* has started a run before: that one counts, with its own input."""
-    from kit.model.text import load
+    from kit.model.text import decode
 
     known = open_reader(project.path).find(event.id)
     if known is None:
         return
-    differs = ", with another input, which counts" if load(known.data) != event.data else ""
+    differs = ", with another input, which counts" if decode(known.data) != event.data else ""
     say(f"note: {key!r} has started run {known.id} before{differs}; it is {known.status}")

@@ -43,9 +43,9 @@ def finish(reader: Reader, run_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json(run_json(reader, run))
     elif run.status is RunStatus.COMPLETED:
-        from kit.model.text import load
+        from kit.model.text import decode
 
-        print_json(load(run.result))
+        print_json(decode(run.result))
     else:
         say_why(run, len(reader.attempts(run.id)))
     if run.status is not RunStatus.COMPLETED:
