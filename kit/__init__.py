@@ -21,10 +21,11 @@ if TYPE_CHECKING:
         send_event,
         send_events,
     )
+    from kit.client.async_workflow_client import AsyncWorkflowClient
     from kit.client.definition import define_workflow
     from kit.client.handle import WorkflowRun
     from kit.client.sending import Sent
-    from kit.client.site import AsyncWorkflowClient, WorkflowClient
+    from kit.client.workflow_client import WorkflowClient
     from kit.execution.context import Context, PlainContext, PlainStep, Step
     from kit.model.errors import (
         BuildError,
@@ -63,7 +64,8 @@ _HOMES = {
         "defer_workflow get_workflow_run list_runs list_workflows resume run_workflow send_event"
         " send_events"
     ),
-    "kit.client.site": "AsyncWorkflowClient WorkflowClient",
+    "kit.client.async_workflow_client": "AsyncWorkflowClient",
+    "kit.client.workflow_client": "WorkflowClient",
     "kit.client.definition": "define_workflow",
     "kit.client.handle": "WorkflowRun",
     "kit.client.sending": "Sent",

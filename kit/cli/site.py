@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from kit.client.site import WorkflowClient
+    from kit.client.workflow_client import WorkflowClient
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def site(base_url: str | None, api_key: str | None, timeout: float) -> Iterator[
     Raises:
         ConfigError: If they name none.
     """
-    from kit.client.site import WorkflowClient
+    from kit.client.workflow_client import WorkflowClient
     from kit.model.errors import ConfigError
     from kit.project.config import load
 

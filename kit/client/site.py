@@ -1,54 +1,21 @@
-"""
-Clients of one site: start workflows there from anywhere, with connections of their own.
-
-`WorkflowClient` is for plain code, `AsyncWorkflowClient` for async code. What they send, and when
-they try again, is decided in `sending` and `management`; here it is only carried out.
-"""
+"""What the clients of one site share: its settings, and the events made before anything is sent."""
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import os
-from collections.abc import Collection, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any
 
-from kit.client import blocking, handle
 from kit.client.netlify import NetlifyProvider
-from kit.client.sending import (
-    AnyEvent,
-    SendOptions,
-    Sent,
-    checked_input,
-    make_event,
-    make_events,
-    paired,
-)
+from kit.client.sending import SendOptions, checked_input, make_event
 from kit.model.event import Event
 from kit.model.workflow import AnyWorkflow
-from kit.netlify.management import Accepted, delete_flow, retry_flow
-from kit.netlify.router import Acknowledgement, events_flow
-from kit.netlify.sender import Sender, now
-from kit.netlify.transport import TIMEOUT, AsyncTransport, Transport
 from kit.project.catalog import Catalog
 from kit.project.config import load
-from kit.project.settings import hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kit.client.asking import CarryOut
-    from kit.model.run import Run
-    from kit.netlify.flow import Flow
-    from kit.netlify.transport import httpx
-
-T = TypeVar("T")
-
-__all__ = ["AsyncWorkflowClient", "WorkflowClient"]
 
 
-class _Client:
+class SiteClient:
     """What both clients do before anything is sent."""
 
     def __init__(self, base_url: str | None, api_key: str | None, carry_out: CarryOut) -> None:
@@ -66,236 +33,7 @@ class _Client:
         """The site's address."""
         return self._site.origin
 
-    def _start_of(self, workflow: str | AnyWorkflow, input: Any, options: SendOptions) -> Event:
+    def start_of(self, workflow: str | AnyWorkflow, input: Any, options: SendOptions) -> Event:
+        """Return the event that starts a workflow; its input is checked if that is at hand."""
         name, data = checked_input(self._catalog, workflow, input, needs_definition=False)
         return make_event(name, data, options)
-
-
-class AsyncWorkflowClient(_Client):
-    """
-    A client of one site, for async code. What is not given comes from the settings.
-
-    It has pooled connections, or uses the httpx client or transport it is given, which it then does
-    not close. Events sent side by side share calls of the site's router.
-
-    Raises:
-        ConfigError: If there is no base URL, or it cannot be used.
-    """
-
-    def __init__(
-        self,
-        base_url: str | None = None,
-        api_key: str | None = None,
-        *,
-        client: httpx.AsyncClient | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-        timeout: float = TIMEOUT,
-    ) -> None:
-        api_key = hidden(api_key)  # no frame of an error shows it
-        super().__init__(base_url, api_key, self._carry_out)
-        self._transport = functools.partial(
-            AsyncTransport, client, transport=transport, timeout=timeout
-        )
-        self._sender: Sender | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None  # the sender's
-        self._pid = 0  # of the process that uses it: a forked child begins afresh
-        self._closed = False
-
-    async def run_workflow(
-        self, workflow: str | AnyWorkflow, input: Any = None, **options: Unpack[SendOptions]
-    ) -> handle.WorkflowRun:
-        """Start a workflow; the run is accepted when this returns. See `kit.run_workflow`."""
-        event = self._start_of(workflow, input, options)
-        taken = await self._open().send(event)
-        return handle.WorkflowRun(event.id, event.name, self._source, native=taken)
-
-    async def send_event(self, name: str, data: Any = None, **options: Unpack[SendOptions]) -> str:
-        """Send an event and return its id. See `kit.send_event`."""
-        event = make_event(name, data, options)
-        await self._open().send(event)
-        return event.id
-
-    async def send_events(self, events: Sequence[AnyEvent]) -> list[Sent]:
-        """Send several events, and tell of each whether it went. See `kit.send_events`."""
-        made, whole = make_events(events)
-        return paired(made, await self._open().send_all(whole))
-
-    async def delete_events(
-        self, *, ids: Collection[str] = (), states: Collection[str] = (), everything: bool = False
-    ) -> Accepted:
-        """Have the site delete events; see `kit.netlify.management.delete_flow`."""
-        flow = delete_flow(self._site, ids=ids, states=states, everything=everything)
-        return await self._open().carry_out(flow)
-
-    async def retry_events(
-        self, *, ids: Collection[str] = (), names: Collection[str] = (), everything: bool = False
-    ) -> Accepted:
-        """Have the site retry dead letters; see `kit.netlify.management.retry_flow`."""
-        flow = retry_flow(self._site, ids=ids, names=names, everything=everything)
-        return await self._open().carry_out(flow)
-
-    async def get_workflow_run(self, id: str) -> handle.WorkflowRun | None:
-        """Return a handle on a run of the site, or None. See `kit.get_workflow_run`."""
-        run = await self._source.find(id)
-        if run is None:
-            return None
-        return handle.WorkflowRun(run.id, run.workflow, self._source, native=run)
-
-    async def list_runs(
-        self,
-        *,
-        workflow: str | AnyWorkflow | None = None,
-        status: str | Iterable[str] | None = None,
-        limit: int = 50,
-    ) -> list[Run]:
-        """Return the site's latest runs, newest first. See `kit.list_runs`."""
-        from kit.client.listing import wanted
-
-        return await self._source.latest(**wanted(workflow, status, limit))
-
-    async def aclose(self) -> None:
-        """Finish what is under way, and close the connections."""
-        self._closed = True
-        sender, self._sender = self._sender, None
-        if sender is not None and self._loop is asyncio.get_running_loop():
-            await sender.close()
-        await self._source.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def _carry_out(self, flow: Flow[T]) -> T:
-        return await self._open().carry_out(flow)
-
-    def _open(self) -> Sender:
-        if self._closed:
-            msg = "this client is closed: make a new one"
-            raise RuntimeError(msg)
-        loop, pid = asyncio.get_running_loop(), os.getpid()
-        if self._sender is None or pid != self._pid or (loop is not self._loop and self._ended()):
-            self._sender, self._loop = Sender(self._site, self._transport()), loop
-            self._pid = pid
-        elif self._loop is not loop:
-            msg = "this client is used on another event loop: make one for each loop"
-            raise RuntimeError(msg)
-        return self._sender
-
-    def _ended(self) -> bool:
-        return self._loop is None or self._loop.is_closed()
-
-
-class WorkflowClient(_Client):
-    """
-    A client of one site, for plain code: Django, a script, a notebook. Threads may share one.
-
-    What is not given comes from the settings. It has pooled connections, or uses the httpx client
-    or transport it is given, which it then does not close.
-
-    Raises:
-        ConfigError: If there is no base URL, or it cannot be used.
-    """
-
-    def __init__(
-        self,
-        base_url: str | None = None,
-        api_key: str | None = None,
-        *,
-        client: httpx.Client | None = None,
-        transport: httpx.BaseTransport | None = None,
-        timeout: float = TIMEOUT,
-    ) -> None:
-        api_key = hidden(api_key)  # no frame of an error shows it
-        super().__init__(base_url, api_key, self._carry_out)
-        self._transport = Transport(client, transport=transport, timeout=timeout)
-
-    def run_workflow(
-        self, workflow: str | AnyWorkflow, input: Any = None, **options: Unpack[SendOptions]
-    ) -> blocking.WorkflowRun:
-        """Start a workflow; the run is accepted when this returns. See `kit.run_workflow`."""
-        event = self._start_of(workflow, input, options)
-        taken = self._send(event)
-        return blocking.WorkflowRun(
-            handle.WorkflowRun(event.id, event.name, self._source, native=taken)
-        )
-
-    def send_event(self, name: str, data: Any = None, **options: Unpack[SendOptions]) -> str:
-        """Send an event and return its id. See `kit.send_event`."""
-        return self._send(make_event(name, data, options)).event_id
-
-    def send_events(self, events: Sequence[AnyEvent]) -> list[Sent]:
-        """Send several events, and tell of each whether it went. See `kit.send_events`."""
-        made, whole = make_events(events)
-        return paired(made, self._transport.carry_out(events_flow(whole, self._site, now=now())))
-
-    def list_workflows(self) -> list[AnyWorkflow]:
-        """Return the workflows defined in this project, by name; the site may have others."""
-        return self._catalog.workflows()
-
-    def delete_events(
-        self, *, ids: Collection[str] = (), states: Collection[str] = (), everything: bool = False
-    ) -> Accepted:
-        """Have the site delete events; see `kit.netlify.management.delete_flow`."""
-        return self._transport.carry_out(
-            delete_flow(self._site, ids=ids, states=states, everything=everything)
-        )
-
-    def retry_events(
-        self, *, ids: Collection[str] = (), names: Collection[str] = (), everything: bool = False
-    ) -> Accepted:
-        """Have the site retry dead letters; see `kit.netlify.management.retry_flow`."""
-        return self._transport.carry_out(
-            retry_flow(self._site, ids=ids, names=names, everything=everything)
-        )
-
-    def get_workflow_run(self, id: str) -> blocking.WorkflowRun | None:
-        """Return a handle on a run of the site, or None. See `kit.get_workflow_run`."""
-        run = blocking.wait(self._source.find(id))
-        if run is None:
-            return None
-        return blocking.WorkflowRun(
-            handle.WorkflowRun(run.id, run.workflow, self._source, native=run)
-        )
-
-    def list_runs(
-        self,
-        *,
-        workflow: str | AnyWorkflow | None = None,
-        status: str | Iterable[str] | None = None,
-        limit: int = 50,
-    ) -> list[Run]:
-        """Return the site's latest runs, newest first. See `kit.list_runs`."""
-        from kit.client.listing import wanted
-
-        return blocking.wait(self._source.latest(**wanted(workflow, status, limit)))
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._transport.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def _carry_out(self, flow: Flow[T]) -> T:
-        return await asyncio.to_thread(self._transport.carry_out, flow)
-
-    def _send(self, event: Event) -> Acknowledgement:
-        [outcome] = self._transport.carry_out(events_flow([event], self._site, now=now()))
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
-from kit.client.site import AsyncWorkflowClient
+from kit.client.async_workflow_client import AsyncWorkflowClient
 from kit.dev.feed import Feed
 from kit.dev.runs import Capabilities, Change, Details, Page, Source, Summary, WorkflowInfo
 from kit.dev.workflows import LiveWorkflows

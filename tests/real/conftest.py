@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import respx
 
+from kit.client.async_workflow_client import AsyncWorkflowClient
 from kit.client.default import Default, use
 from kit.client.netlify import NetlifyProvider
-from kit.client.site import AsyncWorkflowClient
 from kit.project.catalog import Catalog
 from kit.project.config import load
 

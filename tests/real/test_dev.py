@@ -18,7 +18,7 @@ import httpx
 import pytest
 import respx
 
-from kit.client.site import AsyncWorkflowClient, WorkflowClient
+from kit import AsyncWorkflowClient, WorkflowClient
 from kit.model.errors import RejectedError
 
 from .test_real_engine import VALUES, same

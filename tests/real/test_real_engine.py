@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from kit.client import default
 from kit.client.api import run_workflow, send_event, send_events
+from kit.client.async_workflow_client import AsyncWorkflowClient
 from kit.client.default import Default
 from kit.client.netlify import NetlifyProvider
-from kit.client.site import AsyncWorkflowClient
 from kit.model.errors import ConnectionFailedError, RejectedError
 from kit.project.catalog import Catalog
 

@@ -13,7 +13,7 @@ from kit.cli.screen.terminal import print_json, say
 from kit.cli.site import site, used_rightly
 
 if TYPE_CHECKING:
-    from kit.client.site import WorkflowClient
+    from kit.client.workflow_client import WorkflowClient
 
 
 def send(
