@@ -46,7 +46,7 @@ export class Blobs {
    */
   constructor(open, how = {}) {
     this.#open = open;
-    this.#how = { fetch, pause, random: Math.random, limit: REQUEST_LIMIT, budget: BUDGET, ...how };
+    this.#how = { fetch, pause, now: () => performance.now(), random: Math.random, limit: REQUEST_LIMIT, budget: BUDGET, ...how };
   }
 
   /** Return `{text, etag}`, or null if there is nothing. `etag` is null if the store tells none. */
@@ -127,12 +127,12 @@ export class Blobs {
     }
   }
 
-  #limit = () => performance.now() + this.#how.budget;
+  #limit = () => this.#how.now() + this.#how.budget;
 
   async #rest(tries, limit, failure) {
     const whole = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** tries);
     const wait = whole / 2 + (whole / 2) * this.#how.random();
-    if (performance.now() + wait > limit) throw failure();
+    if (this.#how.now() + wait > limit) throw failure();
     await this.#how.pause(wait);
   }
 }

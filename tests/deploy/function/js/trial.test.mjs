@@ -5,7 +5,7 @@ import { trial } from "../../../../kit/deploy/function/runtime/trial.mjs";
 import { runs } from "../../../../kit/deploy/function/runtime/runs.mjs";
 import { makeStore } from "./store.mjs";
 
-const { server, close, makeBlobs, records } = await makeStore({ budget: 5_000 });
+const { server, close, makeBlobs, records } = await makeStore();
 after(close);
 beforeEach(() => server.clear());
 
