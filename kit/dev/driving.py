@@ -19,9 +19,9 @@ from kit.model.progress import Progress
 from kit.model.run import Run, RunDetails, RunStatus
 from kit.project.catalog import Catalog
 from kit.project.settings import WorkflowConfig
+from kit.store.sqlite.direct import delete
 from kit.store.sqlite.lease import holder
 from kit.store.sqlite.reader import Reader
-from kit.store.sqlite.runs import delete
 
 
 class Driving:

@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
+from kit.engine.clock import Clock
 from kit.engine.driving import Driving
-from kit.engine.live import ActiveRun
+from kit.engine.live import ActiveRun, anew, arriving
 from kit.engine.loop import Loop
-from kit.model.run import RunStatus
-from kit.store.sqlite.runs import Ask
+from kit.engine.uptake import FindWorkflow
+from kit.model.errors import WorkflowNotFoundError
+from kit.model.event import Event
+from kit.model.run import Run, RunStatus
+from kit.model.workflow import AnyWorkflow
+from kit.store.sqlite.runs import RunStore
+from kit.store.sqlite.statements import Ask
 
 
 class Arrivals:
     """
     Runs that are being stored; each is executed, or asked for, once it is on disk.
 
-    That happens even if whoever brought it does not wait until then.
+    That happens even if whoever brought it does not wait until then. *check_open* raises what is
+    to be raised when nothing is accepted any more.
     """
 
-    def __init__(self, loop: Loop, driving: Driving) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        loop: Loop,
+        driving: Driving,
+        find: FindWorkflow,
+        clock: Clock,
+        check_open: Callable[[], None],
+        *,
+        fast: bool,
+    ) -> None:
+        self._store = store
         self._loop = loop
         self._driving = driving
+        self._find = find
+        self._clock = clock
+        self._check_open = check_open
+        self._fast = fast
         self._arriving = loop.arriving
 
     @property
@@ -34,7 +58,47 @@ class Arrivals:
         while run_id in self._arriving:
             await asyncio.wait([self._arriving[run_id]])
 
-    async def follow(self, live: ActiveRun, ask: Ask | None, stored: asyncio.Future[int]) -> int:
+    async def submit(self, event: Event, key: str | None, sender: ActiveRun | None) -> Run | None:
+        """
+        Store the run that *event* starts, which *sender* has sent if it is not None, and return it.
+
+        Returns None if the event's id is known: then nothing is stored.
+        """
+        workflow = self._known(event.name, f"no workflow is called {event.name!r}")
+        data = event.encoded()
+        await self.of(event.id)
+        self._check_open()
+        is_driver = self._driving.is_driver or await self._driving.drives()
+        now, fast = self._clock.now(), sender.fast if sender else self._fast
+        due = now if fast else max(event.due or 0, now)
+        begins = is_driver and due <= now and self._loop.reserve()
+        live = arriving(
+            event, data, workflow, now=now, due=due, begins=begins, key=key, sender=sender
+        )
+        live.fast = fast
+        ask = None if is_driver else replace(self._driving.ask(), fast=fast)
+        stored = self._store.insert(live.run, root=live.root, ask=ask)
+        return live.run if await self._follow(live, ask, stored) else None
+
+    async def again(self, run: Run, *, from_start: bool) -> Run | None:
+        """Store that an ended run starts again, and return it as it is then; None if it had not."""
+        gone = f"no workflow is called {run.workflow!r} any more"
+        workflow = self._known(run.workflow, gone)
+        self._check_open()
+        is_driver = await self._driving.drives()
+        root = self._store.reader.root(run.id)
+        live = ActiveRun(anew(run, self._clock.now()), workflow, root=root, fast=self._fast)
+        ask = None if is_driver else self._driving.ask()
+        stored = self._store.queue_again(run.id, live.run.due, ask, from_start=from_start)
+        return live.run if await self._follow(live, ask, stored) else None
+
+    def _known(self, name: str, message: str) -> AnyWorkflow:
+        workflow = self._find(name)
+        if workflow is None:
+            raise WorkflowNotFoundError(message)
+        return workflow
+
+    async def _follow(self, live: ActiveRun, ask: Ask | None, stored: asyncio.Future[int]) -> int:
         """
         Execute a run once it is *stored*, or wish to see it end if somebody is asked to.
 

@@ -8,22 +8,24 @@ each unfinished run at its last checkpoint. `loop` carries the runs on; here is 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from kit.engine.arrivals import Arrivals
 from kit.engine.clock import Clock, SystemClock
-from kit.engine.driving import Driving, FindWorkflow, damaged
+from kit.engine.driving import Driving
+from kit.engine.invocations import LoopOptions
 from kit.engine.invoking import Watch
-from kit.engine.live import ActiveRun, anew, arriving
-from kit.engine.loop import Loop, LoopOptions
+from kit.engine.live import ActiveRun
+from kit.engine.loop import Loop
+from kit.engine.news import damaged
 from kit.engine.recovery import Recovery
 from kit.engine.retention import Retention
+from kit.engine.uptake import FindWorkflow
 from kit.engine.waiting import Waiting
 from kit.model.delivery import AfterStep
-from kit.model.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
+from kit.model.errors import RunNotFoundError, StoreError
 from kit.model.event import Event
 from kit.model.run import Run, RunStatus
 from kit.model.running import current
@@ -88,7 +90,15 @@ class Engine:
         )
         self._recovery = Recovery(self._store, self._waiting, self._driving.recover)
         self._waiting.on_failure = self._recovery.begin
-        self._arrivals = Arrivals(self._loop, self._driving)
+        self._arrivals = Arrivals(
+            self._store,
+            self._loop,
+            self._driving,
+            self._find,
+            self._clock,
+            self._check_open,
+            fast=self._fast,
+        )
         self._loop.is_quiet_elsewhere = lambda: self._driving.is_quiet
         try:
             if self._resume == "all":
@@ -150,38 +160,16 @@ class Engine:
             PayloadError: If the data would not survive its way to a deployed workflow.
             StoreError: If it could not be stored, or the engine has been closed.
         """
-        return (await self._submit(event, key, None))[0]
+        return (await self.submit_or_find(event, key=key))[0]
 
     async def submit_or_find(self, event: Event, *, key: str | None = None) -> tuple[Run, bool]:
         """Accept an event, and tell whether its run is a new one; see `submit`."""
-        return await self._submit(event, key, None)
+        run = await self._arrivals.submit(event, key, None)
+        return (run, True) if run is not None else (self.get(event.id), False)
 
     async def _accept(self, event: Event, sender: ActiveRun) -> None:
         """Accept an event that a run has sent."""
-        await self._submit(event, None, sender)
-
-    async def _submit(
-        self, event: Event, key: str | None, sender: ActiveRun | None
-    ) -> tuple[Run, bool]:
-        workflow = self._find(event.name)
-        if workflow is None:
-            msg = f"no workflow is called {event.name!r}"
-            raise WorkflowNotFoundError(msg)
-        data = event.encoded()
-        await self._arrivals.of(event.id)
-        self._check_open()
-        is_driver = self._driving.is_driver or await self._driving.drives()
-        now, fast = self._clock.now(), sender.fast if sender else self._fast
-        due = now if fast else max(event.due or 0, now)
-        begins = is_driver and due <= now and self._loop.reserve()
-        live = arriving(
-            event, data, workflow, now=now, due=due, begins=begins, key=key, sender=sender
-        )
-        live.fast = fast
-        ask = None if is_driver else replace(self._driving.ask(), fast=fast)
-        stored = self._store.insert(live.run, root=live.root, ask=ask)
-        is_new = await self._arrivals.follow(live, ask, stored)
-        return (live.run, True) if is_new else (self.get(event.id), False)
+        await self._arrivals.submit(event, None, sender)
 
     def get(self, run_id: str) -> Run:
         """
@@ -281,18 +269,7 @@ class Engine:
         run = self.get(run_id)
         if not run.status.is_final:
             return run
-        workflow = self._find(run.workflow)
-        if workflow is None:
-            msg = f"no workflow is called {run.workflow!r} any more"
-            raise WorkflowNotFoundError(msg)
-        self._check_open()
-        is_driver = await self._driving.drives()
-        root = self._store.reader.root(run_id)
-        live = ActiveRun(anew(run, self._clock.now()), workflow, root=root, fast=self._fast)
-        ask = None if is_driver else self._driving.ask()
-        stored = self._store.queue_again(run_id, live.run.due, ask, from_start=from_start)
-        is_again = await self._arrivals.follow(live, ask, stored)
-        return live.run if is_again else self.get(run_id)
+        return await self._arrivals.again(run, from_start=from_start) or self.get(run_id)
 
     async def resume(self) -> None:
         """

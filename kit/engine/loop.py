@@ -10,41 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from kit.engine.advance import after
 from kit.engine.agenda import Agenda
-from kit.engine.clock import Clock, Timer
-from kit.engine.invoking import Invoking, SendOn, Watch, timed_out
+from kit.engine.clock import Timer
+from kit.engine.invocations import Invocations, LoopOptions
+from kit.engine.invoking import SendOn
 from kit.engine.live import ActiveRun
 from kit.engine.waiting import Waiting
 from kit.execution.tasks import apart
-from kit.model.delivery import AfterStep, Checkpoint, Completed, Outcome
-from kit.model.errors import StoreError
-from kit.model.failure import Failure
-from kit.model.progress import Progress, ProgressKind
 from kit.model.run import RunStatus
 from kit.model.workflow import AnyWorkflow
-from kit.store.sqlite.rows import DAMAGED
 from kit.store.sqlite.runs import RunStore
-
-_log = logging.getLogger("kit")
-
-HAND_OVER_SECONDS = 2.0
-"""How long a closing engine waits for runs of other processes to come to their next step."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoopOptions:
-    """How a loop goes about its runs; see `Engine`."""
-
-    clock: Clock
-    after_step: AfterStep
-    concurrency: int
-    observe: Watch | None
 
 
 class Loop:
@@ -60,23 +38,25 @@ class Loop:
     ) -> None:
         self.live: dict[str, ActiveRun] = {}
         self.arriving: dict[str, asyncio.Future[int]] = {}
-        self.closing = False
         self.all_own = True
         self.is_quiet_elsewhere: Callable[[], bool] = lambda: True
         self._store = store
         self._waiting = waiting
-        self._send = send
         self._options = options
         self._clock = options.clock
         self._agenda = Agenda()
         self._running: dict[asyncio.Task[None], ActiveRun] = {}
         self._fallen: dict[str, ActiveRun] = {}
-        self._invoking: set[Invoking] = set()
-        self._unwinding: set[asyncio.Task[Outcome]] = set()
+        self._invocations = Invocations(store, waiting, self.live, self.queue, send, options)
         self._reserved = 0
         self._lent = 0
         self._timer: Timer | None = None
         self._timer_due: int | None = None
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing begins any more."""
+        return self._invocations.closing
 
     def has(self, run_id: str) -> bool:
         """Tell whether a run is live, or about to be."""
@@ -201,7 +181,7 @@ class Loop:
 
     def _begin(self, live: ActiveRun) -> asyncio.Task[None]:
         live.busy = True
-        running = asyncio.create_task(self._invoke(live), context=apart())
+        running = asyncio.create_task(self._invocations.carry_out(live), context=apart())
         self._running[running] = live
         running.add_done_callback(self._finished)
         return running
@@ -223,104 +203,6 @@ class Loop:
             self.live.pop(run_id, None)
         return fallen
 
-    async def _invoke(self, live: ActiveRun) -> None:
-        """Carry out one invocation of a run, and store what it came to."""
-        if live.stopped:
-            return await self._end(live, RunStatus.CANCELLED)
-        if self.closing or self._waiting.failure:
-            return None
-        if live.deadline is not None and self._clock.now() >= live.deadline:
-            return await self._end(live, RunStatus.FAILED, timed_out(live))
-        if live.event is None and not self._wakes(live):
-            return None
-        self._store.write_along(live.run.id, live.record.wake(self._clock.now(), fast=live.fast))
-        self._tell(live, ProgressKind.RUN_STARTED, attempt=live.run.attempt)
-        how = self._options
-        observe = how.observe if live.own else None
-        invoking = Invoking(live, self._store, self._clock, how.after_step, self._send, observe)
-        outcome = await self._outcome(invoking)
-        if live.stopped and not isinstance(outcome, Completed):
-            return await self._end(live, RunStatus.CANCELLED, kept=outcome.checkpoints)
-        if invoking.timed_out:
-            return await self._end(live, RunStatus.FAILED, timed_out(live))
-        return await self._store_outcome(live, outcome)
-
-    def _wakes(self, live: ActiveRun) -> bool:
-        """Get at hand what an invocation needs; set the run aside if that makes no sense."""
-        try:
-            live.wake(self._store.reader)
-        except StoreError as error:
-            if error.code != DAMAGED:
-                raise
-            _log.error("a run is set aside: %s", error)
-            del self.live[live.run.id]
-            self._waiting.fail_run(live.run.id, error)
-            return False
-        return True
-
-    async def _outcome(self, invoking: Invoking) -> Outcome:
-        self._invoking.add(invoking)
-        try:
-            return await invoking.outcome()
-        finally:
-            self._invoking.discard(invoking)
-            if not invoking.execution.done():
-                self._unwinding.add(invoking.execution)
-                invoking.execution.add_done_callback(self._unwinding.discard)
-
-    async def _store_outcome(self, live: ActiveRun, outcome: Outcome) -> None:
-        to_store = after(live.run, outcome, self._clock.now(), fast=live.fast)
-        live.run = to_store.run
-        attempt = to_store.attempt
-        if attempt is not None:
-            told = {"attempt": attempt.number, "error": attempt.failure.message}
-            self._tell(live, ProgressKind.ATTEMPT_FAILED, retryIn=attempt.retry_in, **told)
-        if live.run.status.is_final:
-            await self._store.end(
-                live.run,
-                to_store.checkpoints,
-                to_store.forgotten,
-                attempt,
-                answered=live.stopped,
-            )
-            return self._ended(live)
-        record, now = live.record, self._clock.now()
-        record.forget(to_store.forgotten)
-        record.keep(to_store.checkpoints)
-        asleep = None if to_store.sleeps is None else record.fall_asleep(to_store.sleeps, now)
-        await self._store.wait(
-            live.run, to_store.checkpoints, to_store.forgotten, attempt, asleep=asleep
-        )
-        if live.run.status is RunStatus.SLEEPING:
-            self._tell(live, ProgressKind.RUN_SLEEPS, dueAt=live.run.due, asleep=to_store.asleep)
-        if live.stopped:
-            return await self._end(live, RunStatus.CANCELLED)
-        if live.due > now:
-            live.rest()
-        live.busy = live.pausing = False
-        return self.queue(live)
-
-    async def _end(
-        self,
-        live: ActiveRun,
-        status: RunStatus,
-        failure: Failure | None = None,
-        kept: tuple[Checkpoint, ...] = (),
-    ) -> None:
-        live.run = replace(live.run, status=status, ended=self._clock.now(), failure=failure)
-        await self._store.end(live.run, kept, answered=live.stopped)
-        self._ended(live)
-
-    def _ended(self, live: ActiveRun) -> None:
-        del self.live[live.run.id]
-        self._tell(live, ProgressKind.RUN_ENDED, status=live.run.status.value)
-        self._waiting.ended(live.run)
-
-    def _tell(self, live: ActiveRun, what: ProgressKind, **data: Any) -> None:
-        if self._options.observe is not None and live.own:
-            now = self._clock.now()
-            self._options.observe(Progress(what, live.run.id, live.run.workflow, now, data))
-
     async def stop(self, live: ActiveRun) -> None:
         """End a run: at once if it waits, at its next step or sleep if it is running."""
         live.stopped = True
@@ -328,20 +210,12 @@ class Loop:
             await asyncio.shield(self._begin(live))  # whoever asked may give up waiting
 
     async def close(self) -> None:
-        """
-        Break off what is running; return once it has unwound and all outcomes are stored.
-
-        What is executed for others may come to its next step or sleep, for `HAND_OVER_SECONDS`.
-        """
-        self.closing = True
+        """Break off what is running; return once it has unwound and all outcomes are stored."""
+        self._invocations.closing = True
         if self._timer:
             self._timer.cancel()
-        foreign = [each.pause() for each in self._invoking if not each.is_own]
-        if foreign:
-            await asyncio.wait(foreign, timeout=HAND_OVER_SECONDS)
-        for invoking in self._invoking:
-            invoking.break_off()
+        await self._invocations.break_off()
         if self._running:
             await asyncio.wait(list(self._running))
-        if self._unwinding:
-            await asyncio.wait(self._unwinding)
+        if self._invocations.unwinding:
+            await asyncio.wait(self._invocations.unwinding)

@@ -8,7 +8,7 @@ import pytest
 from kit.engine.engine import Engine
 from kit.model.errors import StoreError
 from kit.model.run import RunStatus
-from kit.store.sqlite.runs import request_stop
+from kit.store.sqlite.direct import request_stop
 
 from .conftest import (
     START,
@@ -191,7 +191,7 @@ async def test_a_handler_that_ends_by_its_own_while_the_engine_closes_is_not_wai
     clock.advance(1000)
     await engine.wait(run.id)
     await engine.close()  # the handler is unwinding still
-    assert engine._loop._unwinding == set()
+    assert engine._loop._invocations.unwinding == set()
 
 
 async def test_only_the_runs_asked_for_are_resumed(start: Open) -> None:

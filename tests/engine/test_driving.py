@@ -173,7 +173,7 @@ async def test_where_one_that_drove_on_the_side_dies_the_driver_goes_on(start: O
 async def test_who_waits_for_what_nobody_knows_is_told(
     start: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.engine.driving._UNCLAIMED", -1)
+    monkeypatch.setattr("kit.engine.asking._UNCLAIMED", -1)
     ran: list[str] = []
     old = await start(where("old", ran, "secret"))
     left = await old.submit(event("secret", due=START + 1000))

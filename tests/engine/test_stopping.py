@@ -8,8 +8,8 @@ import pytest
 from kit.model.errors import RunNotFoundError, WorkflowNotFoundError
 from kit.model.retry import RetryPolicy
 from kit.model.run import RunStatus
+from kit.store.sqlite.direct import delete
 from kit.store.sqlite.reader import Request
-from kit.store.sqlite.runs import delete
 
 from .conftest import START, FakeClock, Gate, Open, event, flow, turns, write_lock
 

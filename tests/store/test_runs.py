@@ -9,8 +9,10 @@ from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.errors import RunNotFoundError, StoreError
 from kit.model.failure import Failure
 from kit.model.run import Attempt, RunStatus
+from kit.store.sqlite.direct import cancel, delete, request_stop
 from kit.store.sqlite.reader import Reader, Request
-from kit.store.sqlite.runs import Ask, RunStore, cancel, delete, request_stop
+from kit.store.sqlite.runs import RunStore
+from kit.store.sqlite.statements import Ask
 from kit.store.sqlite.writer import Writer
 from tests.support.stored import Stored
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kit.model.errors import StoreError
+from kit.store.sqlite.direct import cancel
 from kit.store.sqlite.reader import Reader, Request
-from kit.store.sqlite.runs import cancel
 from kit.store.sqlite.schema import connect, connect_to_read, explain
 
 

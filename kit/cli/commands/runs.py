@@ -104,8 +104,8 @@ def stop(run_id: RunId, local: Local = False, as_json: AsJson = False) -> None:
         return
     from kit.cli.screen.times import now
     from kit.model.errors import StoreInUseError
+    from kit.store.sqlite.direct import cancel, request_stop
     from kit.store.sqlite.lease import Lease
-    from kit.store.sqlite.runs import cancel, request_stop
 
     reader = _reader()
     run = reader.get(run_id)
@@ -251,7 +251,7 @@ def _moment(older_than: str | None) -> int | None:
 
 
 def _delete_named(reader: Reader, run_ids: list[str]) -> list[str]:
-    from kit.store.sqlite.runs import delete as delete_run
+    from kit.store.sqlite.direct import delete as delete_run
 
     named = [reader.get(run_id) for run_id in run_ids]
     for run in named:

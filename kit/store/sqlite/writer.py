@@ -20,9 +20,8 @@ from typing import Any, TypeAlias
 from kit.model.errors import StoreError
 from kit.store.sqlite.connection import Connection
 from kit.store.sqlite.schema import connect, explain
+from kit.store.sqlite.statements import Statement
 from kit.store.sqlite.watched_file import WatchedFile
-
-Statement: TypeAlias = "tuple[str, Sequence[Any]]"
 
 _ALONG_SECONDS = 0.05
 """How long news that nobody waits for may wait for company."""

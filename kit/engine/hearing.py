@@ -1,0 +1,84 @@
+"""What other processes ask of an engine that executes: to stop a run, or to execute one."""
+
+from __future__ import annotations
+
+from kit.engine.clock import Clock
+from kit.engine.leases import Leases
+from kit.engine.loop import Loop
+from kit.engine.uptake import Uptake, Wishes
+from kit.store.sqlite.reader import Reader, Request
+from kit.store.sqlite.runs import RunStore
+
+
+class Hearing:
+    """Does what the requests on the file ask for, as far as it is this engine's to do."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        loop: Loop,
+        clock: Clock,
+        leases: Leases,
+        uptake: Uptake,
+        wishes: Wishes,
+    ) -> None:
+        self._store = store
+        self._reader: Reader = store.reader
+        self._loop = loop
+        self._clock = clock
+        self._leases = leases
+        self._uptake = uptake
+        self._wishes = wishes
+        self._stopping: set[str] = set()
+
+    def to_stop(self, requests: list[Request]) -> list[str]:
+        """Return the runs to be stopped, each once until `stop` has returned."""
+        found = [each.run_id for each in requests if each.what == "stop"]
+        fresh = [run_id for run_id in found if run_id not in self._stopping]
+        self._stopping.update(fresh)
+        return fresh
+
+    async def stop(self, run_id: str) -> bool:
+        """End a run that is executed here, or by nobody; tell whether the latter was so."""
+        try:
+            live = self._loop.live.get(run_id)
+            if live is not None:
+                await self._loop.stop(live)
+            elif self._leases.drives:
+                return await self.cancel(run_id)
+            return False
+        finally:
+            self._stopping.discard(run_id)
+
+    async def cancel(self, run_id: str) -> bool:
+        """End a run that nobody executes; False if it has ended, or somebody else executes it."""
+        living = self._leases.living()
+        if any(
+            row.run.id == run_id and row.driver in living for row in self._reader.left([run_id])
+        ):
+            return False
+        return bool(await self._store.cancel(run_id, self._clock.now()))
+
+    def accept(self, requests: list[Request]) -> None:
+        """Execute what others ask for; refuse what is not known here."""
+        drives = {each.run_id: bool(each.fast) for each in requests if self._is_asked(each)}
+        if not drives:
+            return
+        living = self._leases.living()
+        left = {row.run.id: row for row in self._reader.left(drives)}
+        for run_id, fast in drives.items():
+            row = left.get(run_id)
+            if (
+                row is None
+                or self._loop.has(run_id)
+                or row.driver in living
+                or self._uptake.execute(row, fast=fast, own=False)
+            ):
+                self._store.answer(run_id, "drive")
+            else:
+                self._store.refuse(run_id, self._leases.token, self._clock.now())
+        self._loop.pump()
+
+    def _is_asked(self, each: Request) -> bool:
+        is_ours = each.driver == self._leases.token or self._wishes.everything
+        return each.what == "drive" and self._leases.drives and is_ours

@@ -1,0 +1,87 @@
+"""The right to execute, as one engine has it: as the driver, or on the side; and who else has."""
+
+from __future__ import annotations
+
+import contextlib
+from uuid import uuid4
+
+from kit.engine.clock import Clock
+from kit.model.errors import StoreInUseError
+from kit.store.sqlite.lease import Lease, is_held
+from kit.store.sqlite.runs import RunStore
+
+_LANES = 1000
+
+
+class Leases:
+    """The leases that one engine holds on the file of *store*, under a *token* of its own."""
+
+    def __init__(self, store: RunStore, clock: Clock) -> None:
+        self.token = uuid4().hex
+        self._store = store
+        self._clock = clock
+        self._main: Lease | None = None
+        self._side: Lease | None = None
+
+    @property
+    def drives(self) -> bool:
+        """Whether this engine executes what everybody asks for."""
+        return self._main is not None
+
+    @property
+    def executes(self) -> bool:
+        """Whether it executes anything: as the driver, or on the side."""
+        return self._main is not None or self._side is not None
+
+    @property
+    def are_free(self) -> bool:
+        """Whether nobody is the driver, of whatever process."""
+        return not is_held(self._store.path)
+
+    def take(self) -> bool:
+        """Take the driver's lease, unless somebody holds it."""
+        try:
+            self._main = Lease(self._store.path, patience=0)
+        except StoreInUseError:
+            return False
+        return True
+
+    def give_up(self) -> None:
+        """Give the driver's lease back."""
+        if self._main is not None:
+            self._main.release()
+            self._main = None
+
+    async def take_aside(self) -> None:
+        """Take a lease on the side, if there is none yet."""
+        if self._side is None:
+            self._side = self._free_lane()
+            await self.register(self._side.lane, everything=False)
+
+    async def register(self, lane: int, *, everything: bool) -> None:
+        """Store under which token this engine executes in a *lane*."""
+        await self._store.register(lane, self.token, self._clock.now(), everything)
+
+    def living(self) -> set[str | None]:
+        """Return the tokens of the other engines that execute runs, or may."""
+        return {each for each in self._store.reader.living() if each != self.token}
+
+    def check(self) -> None:
+        """Raise `StoreError` if one of them has lost its file; from any thread."""
+        for lease in (self._main, self._side):
+            if lease is not None:
+                lease.check()
+
+    def release(self) -> None:
+        """Let others take over."""
+        self.give_up()
+        if self._side is not None:
+            self._side.release()
+            self._side = None
+
+    def _free_lane(self) -> Lease:
+        for lane in range(1, _LANES):
+            with contextlib.suppress(StoreInUseError):
+                return Lease(self._store.path, lane, patience=0)
+        msg = f"{self._store.path} is in use by {_LANES} processes with different workflows"
+        raise StoreInUseError(msg, path=str(self._store.path), pid=0)
