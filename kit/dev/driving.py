@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from kit.engine.engine import Engine
+from kit.engine.retention import milliseconds
 from kit.model.errors import RunNotFoundError, WorkflowNotFoundError
 from kit.model.event import Event
 from kit.model.progress import Progress
@@ -49,6 +50,7 @@ class Driving:
             durability=settings.durability,
             replay=settings.replay,
             concurrency=settings.concurrency,
+            retention=milliseconds(settings.retention),
             observe=observe,
         )
 
@@ -73,8 +75,11 @@ class Driving:
             DiscoveryError: If the file that should define it is wrong.
             StoreError: If it could not be stored.
         """
-        self._catalog.get(event.name)
-        return await self._engine.submit_or_find(event, key=key)
+        try:
+            return await self._engine.submit_or_find(event, key=key)
+        except WorkflowNotFoundError:
+            self._catalog.get(event.name)  # says more of why
+            raise
 
     async def stop(self, run_id: str) -> bool:
         """End a run; False if it had ended. Raises `RunNotFoundError`."""

@@ -13,7 +13,6 @@ from kit.dev.driving import Driving
 from kit.dev.feed import Feed
 from kit.dev.logs import LogKeeper, kept
 from kit.dev.runs import (
-    BegunStep,
     Capabilities,
     Change,
     Details,
@@ -22,11 +21,12 @@ from kit.dev.runs import (
     Summary,
     WorkflowInfo,
 )
+from kit.dev.underway import Underway
 from kit.dev.workflows import LiveWorkflows
 from kit.model.annotations import encode_input
 from kit.model.errors import StoreError
 from kit.model.event import Event, derived_id
-from kit.model.progress import Progress, ProgressKind
+from kit.model.progress import Progress
 from kit.model.run import RunStatus
 from kit.project.settings import WorkflowConfig
 from kit.store.sqlite.listing import Listed, Listing, Wanted
@@ -34,14 +34,6 @@ from kit.store.sqlite.listing import Listed, Listing, Wanted
 WATCH_SECONDS = 0.5
 """How often the file is looked at for what other processes have written: one number of SQLite's."""
 
-_STARTED = ProgressKind.STEP_STARTED
-_DONE = (ProgressKind.STEP_FINISHED, ProgressKind.STEP_FAILED)
-_AFRESH = (
-    ProgressKind.RUN_STARTED,
-    ProgressKind.RUN_SLEEPS,
-    ProgressKind.ATTEMPT_FAILED,
-    ProgressKind.RUN_ENDED,
-)
 _ALL = Capabilities()
 _ELSEWHERE = Capabilities(
     logs=False, reasons={"logs": "another process drives the runs, and its log is there"}
@@ -64,7 +56,7 @@ class LocalRuns:
         self.driving = self._driving()
         self._listing = Listing(path)
         self._logs = LogKeeper(self._logged)
-        self._begun: dict[str, dict[str, int]] = {}
+        self._underway = Underway()
         self._exits = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -120,13 +112,13 @@ class LocalRuns:
         if found is None:
             return None
         done = {each.step_id for each in found.checkpoints}
-        begun = self._begun.get(run_id, {}).items()
         return Details(
             found.run,
             found.checkpoints,
             found.attempts,
             self._logs.of(run_id),
-            tuple(BegunStep(step, at) for step, at in begun if step not in done),
+            tuple(step for step in self._underway.begun(run_id) if step.step_id not in done),
+            self._underway.given(run_id),
         )
 
     async def start(self, workflow: str, data: Any = None, *, id: str | None = None) -> str:
@@ -150,6 +142,7 @@ class LocalRuns:
     async def delete(self, run_id: str) -> bool:
         """Delete an ended run; see `Runs.delete`."""
         deleted = await self.driving.delete(run_id)
+        self._underway.forget(run_id)
         self.feed.tell(run_id)
         return deleted
 
@@ -209,14 +202,8 @@ class LocalRuns:
         await self.driving.__aexit__(*error)  # the present one: it may have changed
 
     def _progressed(self, progress: Progress) -> None:
-        what, run_id = progress.what, progress.run_id
-        if what is _STARTED:
-            self._begun.setdefault(run_id, {})[progress.data["stepId"]] = progress.at
-        elif what in _DONE:
-            self._begun.get(run_id, {}).pop(progress.data["stepId"], None)
-        elif what in _AFRESH:
-            self._begun.pop(run_id, None)
-        self.feed.tell(run_id)
+        self._underway.note(progress)
+        self.feed.tell(progress.run_id)
 
     def _source_changed(self) -> None:
         self.feed.tell_of(Change(is_everything=True, source=True))

@@ -78,11 +78,13 @@ class BegunStep:
 class Details(RunDetails):
     """
     All that is known of a run: `run`, `checkpoints` in order and failed `attempts`, as everywhere;
-    and what only the process that drives it knows: the latest `logs`, and steps that have `begun`.
+    and what only the process that drives it knows: the latest `logs`, steps that have `begun`, and
+    what steps were `given`, by step id: the call each has made, cut where it is long.
     """
 
     logs: tuple[LogLine, ...] = ()
     begun: tuple[BegunStep, ...] = ()
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

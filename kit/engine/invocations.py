@@ -78,8 +78,7 @@ class Invocations:
         self._store.write_along(live.run.id, live.record.wake(self._clock.now(), fast=live.fast))
         self._tell(live, ProgressKind.RUN_STARTED, attempt=live.run.attempt)
         how = self._options
-        observe = how.observe if live.own else None
-        invoking = Invoking(live, self._store, self._clock, how.after_step, self._send, observe)
+        invoking = Invoking(live, self._store, self._clock, how.after_step, self._send, how.observe)
         outcome = await self._outcome(invoking)
         if live.stopped and not isinstance(outcome, Completed):
             return await self._end(live, RunStatus.CANCELLED, kept=outcome.checkpoints)
@@ -159,9 +158,9 @@ class Invocations:
         self._waiting.ended(live.run)
 
     def _tell(self, live: ActiveRun, what: ProgressKind, **data: Any) -> None:
-        if self._options.observe is not None and live.own:
-            now = self._clock.now()
-            self._options.observe(Progress(what, live.run.id, live.run.workflow, now, data))
+        if self._options.observe is not None:
+            run, now = live.run, self._clock.now()
+            self._options.observe(Progress(what, run.id, run.workflow, now, data, live.own))
 
     async def break_off(self) -> None:
         """

@@ -55,7 +55,7 @@ class Invoking:
                 self._checkpointer,
                 now=clock.now,
                 send=self._send,
-                observe=self._tell if observe else None,
+                observe=None if observe is None else self._tell,
             )
         )
         self.execution.add_done_callback(self._executed)
@@ -122,11 +122,10 @@ class Invoking:
             self.timed_out = True
             self._decided.set_result(Failed(timed_out(self._live), None))
 
-    def _tell(self, what: str, data: Mapping[str, Any]) -> None:
-        run = self._live.run
-        if self._observe:
-            kind, now = ProgressKind(what), self._clock.now()
-            self._observe(Progress(kind, run.id, run.workflow, now, data))
+    def _tell(self, what: ProgressKind, data: Mapping[str, Any]) -> None:
+        run, now = self._live.run, self._clock.now()
+        if self._observe is not None:
+            self._observe(Progress(what, run.id, run.workflow, now, data, self._live.own))
 
 
 def timed_out(live: ActiveRun) -> Failure:

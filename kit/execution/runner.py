@@ -83,7 +83,9 @@ class Runner:
         """Return what a step comes to: its value, or failure; and how it answers."""
         gate, started, step_id = self._turns.gate, self._now(), step.step_id
         if self._observe:
-            self.tell(ProgressKind.STEP_STARTED, stepId=step_id)
+            is_given = step.args or step.kwargs
+            told = {"stepId": step_id, "call": step} if is_given else {"stepId": step_id}
+            self._observe(ProgressKind.STEP_STARTED, told)
         task = gate.opens()
         whose, where = owner.set(None), current.set((self._running, step_id))
         failure: Exception | None = None
@@ -129,7 +131,7 @@ class Runner:
                 answer.is_gone = True
             raise
         if self._observe:
-            self.tell(ProgressKind.STEP_FINISHED, stepId=step.step_id)
+            self._observe(ProgressKind.STEP_FINISHED, {"stepId": step.step_id})
         return answer
 
     def _answer(self, step: NewStep, failure: Exception | None) -> Answer | None:

@@ -338,6 +338,13 @@ def test_runs_beside_the_main_one_are_told_by_name() -> None:
     assert story.ids == {"r" * 36, "other-id-1"}
 
 
+def test_runs_that_are_executed_for_others_are_theirs_to_tell_of() -> None:
+    story = Story()
+    theirs = Progress(ProgressKind.RUN_STARTED, "r", "flow", 0, {"attempt": 0}, own=False)
+    assert story.tell(theirs) is None
+    assert (story.ids, list(story.open(0))) == (set(), [])
+
+
 def test_what_waits_is_open_with_its_countdown() -> None:
     story = Story("r" * 36)
     told(story, "run-started", attempt=0)

@@ -252,6 +252,20 @@ async def test_progress_is_told(deliver: Deliver) -> None:
     ]
 
 
+async def test_what_a_step_is_given_is_told_as_it_is(deliver: Deliver) -> None:
+    order = object()
+
+    async def handler(input: Any, context: Context) -> None:
+        await context.step.run("charge", charge, order, amount=5)
+
+    def charge(order: object, amount: int) -> int:
+        return amount
+
+    stage = await deliver(handler, after=AfterStep.COMMIT)
+    call = stage.seen[0][1]["call"]
+    assert (call.function, call.args, call.kwargs) == (charge, (order,), {"amount": 5})
+
+
 async def test_nobody_need_watch_store_or_send() -> None:
     async def handler(input: Any, context: Context) -> None:
         await context.step.run("a", lambda: 1)

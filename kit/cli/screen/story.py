@@ -50,6 +50,8 @@ class Story:
 
     def tell(self, progress: Progress) -> Line | None:
         """Take note of *progress*, and return what is to be said about it, if anything."""
+        if not progress.own:
+            return None  # its own process tells of it
         run_id, about = progress.run_id, _ABOUT[progress.what]
         self.ids.add(run_id)
         seen = self._seen.get(run_id)

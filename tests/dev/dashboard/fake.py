@@ -217,7 +217,11 @@ def running(number: int = 3) -> Details:
         LogLine(start + 10_300, "ERROR", HOSTILE),
         LogLine(NOW - 400, "INFO", "charging order 1044"),
     )
-    return Details(run, kept, attempts, logs, (BegunStep("charge", NOW - 3_300),))
+    given = {
+        "parse": "parse('s3://orders/2026-11-26.csv', strict=True)",
+        "charge": "charge(Order(id=1044, total=Decimal('42.50')), card='…4242')",
+    }
+    return Details(run, kept, attempts, logs, (BegunStep("charge", NOW - 3_300),), given)
 
 
 def failed(number: int = 4) -> Details:

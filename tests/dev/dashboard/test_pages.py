@@ -87,6 +87,15 @@ async def test_what_was_sent_or_cut_off_is_shown(
     assert "cut off" in text
 
 
+async def test_what_a_step_was_given_is_shown_while_it_runs_and_after(
+    site: httpx.AsyncClient, fake: Any, read: Read
+) -> None:
+    text = read((await site.get(f"/_kit/runs/{fake.run_id(3)}")).text).text
+
+    assert "parse('s3://orders/2026-11-26.csv', strict=True)" in text
+    assert "charge(Order(id=1044, total=Decimal('42.50')), card='…4242')" in text
+
+
 async def test_a_failed_run_shows_its_error_and_traceback(
     site: httpx.AsyncClient, fake: Any, read: Read
 ) -> None:

@@ -37,6 +37,12 @@ def test_failed_attempts_head_what_was_done_in_them(fake: Any) -> None:
     ]
 
 
+def test_a_step_has_what_it_was_given_where_that_is_known(fake: Any) -> None:
+    rows = timeline_of(fake.running(), fake.NOW).rows
+
+    assert [row.label for row in rows if row.given] == ["parse", "charge"]
+
+
 def test_a_dead_letter_has_no_attempt_after_its_last(fake: Any) -> None:
     attempts = [row for row in timeline_of(fake.failed(), fake.NOW).rows if row.kind == "attempt"]
 

@@ -36,6 +36,7 @@ class Row:
     `state` is how it stands: `past` is a wait that is over. `ended` is None while it goes on; of a
     sleep it is when it ends. `number` counts rows from 1; of an attempt, attempts from 0. `text` is
     a checkpoint's envelope. `sent` is the id of an event that was sent, which is that of its run.
+    `given` is the call that a step has made, where that is known.
     """
 
     kind: Kind
@@ -49,6 +50,7 @@ class Row:
     text: str | None = None
     sent: str | None = None
     failure: Failure | None = None
+    given: str = ""
     logs: tuple[LogLine, ...] = ()
 
     @property

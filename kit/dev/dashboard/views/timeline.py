@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from kit.dev.dashboard.views.axis import Axis, axis_of
 from kit.dev.dashboard.views.rows import Bar, Row, rows_of
-from kit.dev.runs import Details, LogLine
+from kit.dev.runs import Details
 
 ROWS = 100
 """Rows a page shows; of a longer run, it shows a chunk and where the others are."""
@@ -65,7 +65,7 @@ def timeline_of(
     inner = axis
     if chunks:
         inner = _axis(kept, min(r.started for r in kept), max(r.ended or end for r in kept))
-    drawn = tuple(_drawn(row, inner, end, details.logs) for row in kept)
+    drawn = tuple(_drawn(row, inner, end, details) for row in kept)
     return Timeline(axis, inner, drawn, chunks, len(everything), len(rows))
 
 
@@ -115,11 +115,13 @@ def _chunk(number: int, rows: Sequence[Row], axis: Axis, end: int, *, is_shown: 
     return Chunk(number, first, first + len(rows) - 1, bar, failed, is_shown)
 
 
-def _drawn(row: Row, axis: Axis, end: int, logs: Sequence[LogLine]) -> Row:
+def _drawn(row: Row, axis: Axis, end: int, details: Details) -> Row:
     until = end if row.ended is None else row.ended
-    heard = tuple(line for line in logs if row.started <= line.at <= until)
-    kept = heard if row.kind == "step" else ()
-    return replace(row, bar=_bar(axis, row.started, until), logs=kept)
+    bar = _bar(axis, row.started, until)
+    if row.kind != "step":
+        return replace(row, bar=bar)
+    heard = tuple(line for line in details.logs if row.started <= line.at <= until)
+    return replace(row, bar=bar, logs=heard, given=details.given.get(row.step_id or "", ""))
 
 
 def _bar(axis: Axis, start: float, end: float) -> Bar:
