@@ -33,7 +33,8 @@ class AsyncWorkflowClient(SiteClient):
     A client of one site, for async code. What is not given comes from the settings.
 
     It has pooled connections, or uses the httpx client or transport it is given, which it then does
-    not close. Events sent side by side share calls of the site's router.
+    not close. Events sent side by side share calls of the site's router. *timeout* is how many
+    seconds an answer has to begin, for each attempt as a whole, over whatever connections.
 
     Raises:
         ConfigError: If there is no base URL, or it cannot be used.

@@ -33,7 +33,10 @@ class WorkflowClient(SiteClient):
     A client of one site, for plain code: Django, a script, a notebook. Threads may share one.
 
     What is not given comes from the settings. It has pooled connections, or uses the httpx client
-    or transport it is given, which it then does not close.
+    or transport it is given, which it then does not close. *timeout* is how many seconds an answer
+    has to begin, for each attempt as a whole; httpx limits single reads only, so over connections
+    that are given, or through a proxy, an attempt is made in a thread, which is left to itself when
+    time is over and ends once the site lets go.
 
     Raises:
         ConfigError: If there is no base URL, or it cannot be used.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kit.netlify.attempt import too_late
 from kit.netlify.responses import NoResponse
 
 
@@ -9,8 +10,7 @@ def no_response(error: Exception, limit: float) -> NoResponse:
     """Return what *error* means for a request that had *limit* seconds to be answered."""
     names = {kind.__name__ for kind in type(error).__mro__}
     if "ReadTimeout" in names:
-        why = f"it took the connection, but did not answer within {limit:g} seconds"
-        return NoResponse(why, may_have_arrived=True, timed_out=True)
+        return too_late(limit)
     for name, why, may_have_arrived in _CAUSES:
         if name in names:
             detail = f" ({error})" if str(error) else ""

@@ -5,37 +5,38 @@ A connection that fails is told to the flow as `NoResponse`, in words; nothing o
 further. Redirects are not followed, since that would hand the key to another place.
 
 The head of an answer is what counts: a router acknowledges at once, and keeps its body open while
-it hands the events on. So the rest is read for `LINGER` seconds, to keep the connection, no longer;
-all of it only where a request says so.
+it hands the events on. So the rest is read for `attempt.LINGER` seconds, to keep the connection, no
+longer; all of it only where a request says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import math
 import os
 import ssl
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import httpx as httpx
 
+from kit.netlify import attempt
+from kit.netlify.attempt import Attempt, in_time
 from kit.netlify.causes import no_response
 from kit.netlify.flow import Flow, Pause, Received, Request
-from kit.netlify.pool import as_core, as_errors_of, make_pool, within
+from kit.netlify.pool import Pool, within
 from kit.netlify.responses import NoResponse, Response
 from kit.version import __version__
 
 TIMEOUT = 30.0
-"""Seconds until an answer must have begun, from the moment the request is made."""
+"""
+Seconds until an answer must have begun, from the moment the request is made; or until it is there,
+where all of it is wanted.
+"""
 
 CONNECT_TIMEOUT = 10.0
-LINGER = 1.0
-_LONGEST_BODY = 16_000
-_LONGEST_WHOLE_BODY = 20_000_000
 _HEADERS = {"user-agent": f"netlify-workflow-kit/{__version__}", "accept": "*/*"}
 
 T = TypeVar("T")
@@ -46,7 +47,9 @@ class Transport:
     Carries out flows, for plain code. Any number of threads may use one.
 
     It has pooled connections of its own, or those of the httpx client or transport it is given,
-    which it then does not close.
+    which it then does not close. *timeout* bounds each attempt as a whole. Connections that are not
+    its own, and those through a proxy, know of a limit for each read only: such an attempt is made
+    in a thread of its own, which is given up when time is over, and ends once the site lets go.
     """
 
     def __init__(
@@ -61,8 +64,8 @@ class Transport:
         self._timeouts = _timeouts(timeout).as_dict()
         self._pause = pause
         self._client = client
-        self._transport = transport
-        self._own: httpx.Client | httpx.BaseTransport | None = None
+        self._transport: httpx.BaseTransport | Pool | None = transport
+        self._own: httpx.Client | Pool | None = None
         self._closed = False
         self._pid = os.getpid()
         if client is None and transport is None:
@@ -98,37 +101,50 @@ class Transport:
         if _has_proxies():
             self._own = self._client = httpx.Client(timeout=_timeouts(self._seconds))
         else:
-            self._own = self._transport = _Pool()
+            self._own = self._transport = Pool(httpx, _trust())
 
     def _ask(self, request: Request) -> Response | NoResponse:
         built = _built(request, self._timeouts, self._client)
+        made = Attempt(self._seconds, is_whole=request.is_whole)
+        if isinstance(self._transport, Pool):
+            self._make(built, request, made)
+        else:
+            in_time(functools.partial(self._make, built, request), made)
+        return made.outcome()
+
+    def _make(self, built: httpx.Request, request: Request, made: Attempt) -> None:
+        limit = _read_limit(built, self._seconds)
         try:
             with within(self._seconds):
                 response = self._response(built)
+                made.begin(response)
+                _linger(built, request)
+                stream: Any = response.stream  # a plain one: of httpx's own, or the pool's
+                try:
+                    with within(made.left):
+                        for part in stream:
+                            if made.take(part):
+                                break
+                    made.end()
+                finally:
+                    stream.close()
         except httpx.RequestError as error:
-            return no_response(error, _limit(built))
-        body = _Body(built, is_whole=request.is_whole)
-        try:
-            for part in response.stream:  # type: ignore[union-attr] # of a plain transport
-                if body.is_enough(part):
-                    break
-        except httpx.RequestError as error:
-            if request.is_whole:
-                return no_response(error, _limit(built))
-            # else the head is what counts
-        finally:
-            response.close()
-        return _response(response, body)
+            made.fail(no_response(error, limit))
 
     def _response(self, built: httpx.Request) -> httpx.Response:
         if self._client is not None:
             return self._client.send(built, stream=True, auth=None, follow_redirects=False)
         assert self._transport is not None  # noqa: S101 - it is one or the other
-        return self._transport.handle_request(built)
+        found: httpx.Response = self._transport.handle_request(built)
+        return found
 
 
 class AsyncTransport:
-    """Carries out flows, for async code on one event loop. See `Transport`."""
+    """
+    Carries out flows, for async code on one event loop. See `Transport`.
+
+    *timeout* holds for any connections: what takes longer is cancelled.
+    """
 
     def __init__(
         self,
@@ -138,8 +154,7 @@ class AsyncTransport:
         timeout: float = TIMEOUT,
         pause: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
-        # a moment more, so that a connection that is not made says so itself
-        self._deadline = timeout + 0.1 if client is None else None
+        self._seconds = timeout
         self._timeouts = _timeouts(timeout).as_dict()
         self._pause = pause
         self._client = client
@@ -175,86 +190,32 @@ class AsyncTransport:
 
     async def _ask(self, request: Request) -> Response | NoResponse:
         built = _built(request, self._timeouts, self._client)
+        made = Attempt(self._seconds, is_whole=request.is_whole)
+        limit = _read_limit(built, self._seconds)
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(made.left) as ends:
                 response = await self._response(built)
+                made.begin(response)
+                _linger(built, request)
+                ends.reschedule(asyncio.get_running_loop().time() + made.left)
+                try:
+                    async for part in response.stream:  # type: ignore[union-attr] # an async one
+                        if made.take(part):
+                            break
+                    made.end()
+                finally:
+                    await response.aclose()
         except httpx.RequestError as error:
-            return no_response(error, _limit(built))
+            made.fail(no_response(error, limit))
         except TimeoutError:
-            return no_response(httpx.ReadTimeout(""), _limit(built))
-        body = _Body(built, is_whole=request.is_whole)
-        try:
-            async for part in response.stream:  # type: ignore[union-attr] # of an async transport
-                if body.is_enough(part):
-                    break
-        except httpx.RequestError as error:
-            if request.is_whole:
-                return no_response(error, _limit(built))
-            # else the head is what counts
-        finally:
-            await response.aclose()
-        return _response(response, body)
+            pass  # what has come until then is what there is
+        return made.outcome()
 
     async def _response(self, built: httpx.Request) -> httpx.Response:
         if self._client is not None:
             return await self._client.send(built, stream=True, auth=None, follow_redirects=False)
         assert self._transport is not None  # noqa: S101 - it is one or the other
         return await self._transport.handle_async_request(built)
-
-
-class _Pool(httpx.BaseTransport):
-    """Pooled connections that keep to the attempt's deadline; httpx's own cannot be told of one."""
-
-    def __init__(self) -> None:
-        self._pool = make_pool(_trust())
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Make the request; raises what httpx's own transport would."""
-        with as_errors_of(httpx):
-            response = self._pool.handle_request(as_core(request))
-        return httpx.Response(
-            response.status, headers=response.headers, stream=_Stream(response.stream)
-        )
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._pool.close()
-
-
-class _Stream(httpx.SyncByteStream):
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        with as_errors_of(httpx):
-            yield from self._stream
-
-    def close(self) -> None:
-        self._stream.close()
-
-
-class _Body:
-    """What comes of a body within the time and size there is for it; or, if *is_whole*, all."""
-
-    def __init__(self, request: httpx.Request, *, is_whole: bool) -> None:
-        self._parts: list[bytes] = []
-        self._left = _LONGEST_WHOLE_BODY if is_whole else _LONGEST_BODY
-        self._until = math.inf
-        if is_whole:
-            return
-        # httpcore looks at this again before it reads the body
-        request.extensions["timeout"]["read"] = LINGER
-        self._until = time.monotonic() + LINGER
-
-    def is_enough(self, part: bytes) -> bool:
-        self._parts.append(part)
-        self._left -= len(part)
-        return self._left < 0 or time.monotonic() > self._until
-
-    @property
-    def content(self) -> bytes:
-        """What has come."""
-        return b"".join(self._parts)
 
 
 def _check_open(closed: bool) -> None:
@@ -306,12 +267,14 @@ def _built(
     )
 
 
-def _limit(request: httpx.Request) -> float:
-    limit: float = request.extensions["timeout"]["read"]
-    return limit
+def _read_limit(request: httpx.Request, seconds: float) -> float:
+    """Return after how many seconds without a word a read ends; a client has its own limit."""
+    limit: float | None = request.extensions.get("timeout", {}).get("read")
+    return seconds if limit is None else limit
 
 
-def _response(given: httpx.Response, body: _Body) -> Response:
-    is_plain = "content-encoding" not in given.headers
-    text = body.content.decode(errors="replace") if is_plain else ""
-    return Response(given.status_code, dict(given.headers), text)
+def _linger(built: httpx.Request, request: Request) -> None:
+    """Have each read of the body end soon, unless all of it is wanted."""
+    if not request.is_whole:
+        # httpcore looks at this again before it reads the body
+        built.extensions.setdefault("timeout", {})["read"] = attempt.LINGER
