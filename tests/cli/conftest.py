@@ -1,3 +1,4 @@
+import functools
 import io
 import json
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import typer.main
 
 from kit.cli import app
 
@@ -22,6 +24,9 @@ class Said(NamedTuple):
 
 Kit = Callable[..., Said]
 
+# typer reads the signatures of all commands whenever it is called: once is enough for a process
+_get_command = functools.cache(typer.main.get_command)
+
 
 @pytest.fixture(name="root")
 def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -37,6 +42,8 @@ def _root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(name="kit")
 def _kit(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Kit:
     """Calls `kit` in the project, as the installed command does."""
+
+    monkeypatch.setattr("typer.main.get_command", _get_command)
 
     def kit(*arguments: str, stdin: bytes = b"", terminal: bool = False) -> Said:
         monkeypatch.setattr(sys, "argv", ["kit", *arguments])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html.parser
 import importlib.util
 import sys
@@ -15,6 +16,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from kit.dev.dashboard.render import Renderer
 from kit.dev.dashboard.routes import routes
 
 if TYPE_CHECKING:
@@ -54,9 +56,14 @@ def runs() -> FakeRuns:
     return found
 
 
+_make_renderer = functools.cache(Renderer)
+"""One for all tests, so that the templates are compiled once."""
+
+
 @pytest.fixture
-async def site(runs: FakeRuns) -> AsyncIterator[httpx.AsyncClient]:
+async def site(runs: FakeRuns, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the dashboard over `runs`."""
+    monkeypatch.setattr("kit.dev.dashboard.routes.Renderer", _make_renderer)
     pages = routes(runs, token=TOKEN, project="newsroom", now=lambda: _fake.NOW)
     app = Starlette(routes=[Mount("/_kit", routes=pages)])
     transport = httpx.ASGITransport(app=app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -262,6 +263,7 @@ def failed(number: int = 4) -> Details:
     return Details(run, kept, attempts)
 
 
+@functools.cache
 def long(number: int = 5, count: int = 1_000) -> Details:
     """A run of a thousand steps, one of which has failed and was dealt with."""
     start = NOW - 60_000
@@ -281,6 +283,7 @@ def long(number: int = 5, count: int = 1_000) -> Details:
     return Details(run, tuple(kept))
 
 
+@functools.cache  # a megabyte takes its time, and nobody changes what is frozen
 def large(number: int = 6) -> Details:
     """A run whose input, result and step are a megabyte each."""
     start = NOW - 600_000
