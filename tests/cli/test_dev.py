@@ -23,7 +23,7 @@ def _ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     class Ended(server.Ending):
         def here(self) -> asyncio.Event:
             ended = super().here()
-            asyncio.get_running_loop().call_later(0.2, ended.set)
+            ended.set()
             return ended
 
     monkeypatch.setattr(server, "Ending", Ended)

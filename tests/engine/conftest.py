@@ -56,6 +56,12 @@ class FakeClock:
                 timer.callback()
 
 
+@pytest.fixture(autouse=True)
+def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several engines look after each other all the time: nothing is gained by waiting for that."""
+    monkeypatch.setattr("kit.engine.driving.LOOK_SECONDS", 0.01)
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()

@@ -75,7 +75,10 @@ async def test_who_waits_for_a_run_nobody_executes_executes_it(start: Open) -> N
     assert (await soon(second.wait(left.id))).result == '"second"'
 
 
-async def test_another_takes_over_what_it_wishes_when_the_driver_ends(start: Open) -> None:
+async def test_another_takes_over_what_it_wishes_when_the_driver_ends(
+    start: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.engine.invocations.HAND_OVER_SECONDS", 0)
     ran: list[str] = []
     gates = Gate(), Gate()
     driver = await start(where("driver", ran, gate=gates[0]))

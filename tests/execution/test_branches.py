@@ -29,7 +29,7 @@ async def finish(stage: Stage) -> Played:
     for _ in range(100):
         if stage.has_ended:
             return stage.played
-        await asyncio.wait_for(stage.deliver(), 20)
+        await stage.deliver()
         stage.pass_time()
     raise AssertionError("it does not end")
 
@@ -367,7 +367,7 @@ async def test_code_that_was_changed_is_a_replay_error_that_names_the_step(
     stage.pass_time()
     stage.workflow = Workflow(changed(kind), "w")
 
-    outcome = await asyncio.wait_for(stage.deliver(), 20)
+    outcome = await stage.deliver()
 
     assert isinstance(outcome, Failed)
     assert outcome.failure.type == "ReplayError"

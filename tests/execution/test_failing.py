@@ -243,8 +243,9 @@ def plainly(input: Any, context: PlainContext) -> str:
     return str(context.step.run("b", lambda: "fine"))
 
 
+@pytest.mark.usefixtures("endless_grace")
 async def test_a_plain_handler_catches_failures_without_delay(deliver: Deliver) -> None:
-    stage = await asyncio.wait_for(deliver(plainly, after=AfterStep.COMMIT), 1)
+    stage = await deliver(plainly, after=AfterStep.COMMIT)
     assert stage.outcome == Completed('"fine"')
     assert stage.committed == [("a0", "a1", "a2", "b")]
 
@@ -307,6 +308,7 @@ async def test_a_failure_found_later_among_successes_is_not_remembered(deliver: 
     assert list(stage.checkpoints) == ["b", "kit:retry:0"]
 
 
+@pytest.mark.usefixtures("endless_grace")
 async def test_many_failures_collected_do_not_slow_down_the_others(deliver: Deliver) -> None:
     async def handler(input: Any, context: Context) -> int:
         async def branch(number: int) -> None:
@@ -317,18 +319,19 @@ async def test_many_failures_collected_do_not_slow_down_the_others(deliver: Deli
         found = await asyncio.gather(*map(branch, range(40)), return_exceptions=True)
         return sum(isinstance(each, Boom) for each in found)
 
-    stage = await asyncio.wait_for(deliver(handler, after=AfterStep.COMMIT), 1.5)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     assert isinstance(stage.outcome, Completed)
     assert stage.outcome.result == "20"
 
 
+@pytest.mark.usefixtures("endless_grace")
 async def test_a_handler_may_go_on_side_by_side_after_a_failure(deliver: Deliver) -> None:
     async def handler(input: Any, context: Context) -> list[int]:
         with pytest.raises(Boom):
             await side_by_side(input, context)
         return await asyncio.gather(context.step.run("c", one), context.step.run("d", one))
 
-    stage = await asyncio.wait_for(deliver(handler, after=AfterStep.COMMIT), 1)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     assert stage.outcome == Completed("[1,1]")
 
 
@@ -382,7 +385,7 @@ async def test_a_handler_busy_for_long_is_taken_to_have_caught_it(
         await asyncio.sleep(3600)
         await nap
 
-    stage = await asyncio.wait_for(deliver(handler), 2)
+    stage = await deliver(handler)
     assert isinstance(stage.outcome, Suspended)
     assert set(stage.checkpoints) == {"bad", "nap"}
 

@@ -120,7 +120,7 @@ async def test_a_branch_busy_outside_steps_is_cut_before_long_and_begins_again(
 
         await asyncio.gather(context.step.sleep("nap", 1), busy())
 
-    stage = await asyncio.wait_for(deliver(handler, after=AfterStep.COMMIT), 2)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     assert isinstance(stage.outcome, Suspended)
     assert lives == ["over"]
     stage = await deliver(handler, stage.checkpoints, after=AfterStep.COMMIT)
@@ -298,7 +298,7 @@ async def test_plain_calls_nested_a_hundred_deep_in_parallel_do_not_block(
         with ThreadPoolExecutor(4) as pool:
             return sum(pool.map(lambda name: nest(name, 100), "abcd"))
 
-    stage = await asyncio.wait_for(deliver(handler, after=AfterStep.COMMIT), 60)
+    stage = await deliver(handler, after=AfterStep.COMMIT)
     assert stage.outcome == Completed("400")
 
 
