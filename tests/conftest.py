@@ -43,22 +43,24 @@ def process() -> Iterator[None]:
         del sys.modules[name]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def no_network() -> Iterator[None]:
-    """Put respx in the network's place once: each time costs half of what a small test does."""
-    place = respx.mocks.HTTPCoreMocker
-    place.start()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(place, "stop", lambda: None)  # each router would at its end
-        yield
-    place.stop()
+@pytest.fixture(scope="session")
+def between_tests() -> Iterator[respx.MockRouter]:
+    """
+    Keeps respx in the network's place all the time, and refuses what is asked for between tests.
+
+    To put it there and take it away again costs half of what a small test does.
+    """
+    with respx.mock(assert_all_called=False, assert_all_mocked=True) as router:
+        yield router
 
 
 @pytest.fixture(autouse=True)
-def network() -> Iterator[respx.MockRouter]:
+def network(between_tests: respx.MockRouter) -> Iterator[respx.MockRouter]:
     """A request nobody has mocked fails the test."""
     with respx.mock(assert_all_called=False, assert_all_mocked=True) as router:
+        respx.mocks.HTTPCoreMocker.unregister(between_tests)
         yield router
+        respx.mocks.HTTPCoreMocker.register(between_tests)
 
 
 class Delivered(Stage):
