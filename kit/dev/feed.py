@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from weakref import WeakSet
 
@@ -59,7 +60,7 @@ class Feed:
         # weakly: who drops the iterator need not say so
         self._watchers: WeakSet[_Watcher] = WeakSet()
         self._is_watched = False  # looked at for every step, where the set would take longer
-        self._closed = False
+        self._closed = asyncio.Event()
 
     @property
     def has_watchers(self) -> bool:
@@ -86,23 +87,25 @@ class Feed:
         watcher = _Watcher()
         self._watchers.add(watcher)
         self._is_watched = True
-        if self._closed:
+        if self._closed.is_set():
             watcher.woken.set()  # who comes too late is told so
         return self._changes(watcher)
 
     def close(self) -> None:
         """End every watcher's news."""
-        self._closed = True
+        self._closed.set()
         for watcher in list(self._watchers):
             watcher.woken.set()
 
     async def _changes(self, watcher: _Watcher) -> AsyncIterator[Change]:
         while True:
             await watcher.woken.wait()
-            if self._closed:
+            if self._closed.is_set():
                 return
             yield watcher.take()
-            await asyncio.sleep(self._interval)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._closed.wait()
 
 
 def merged(one: Change, other: Change) -> Change:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from types import FrameType
 from typing import Any, Self
 
@@ -26,6 +27,10 @@ GRACE_SECONDS = 0.8
 """How long an ending server may take, before it ends the hard way."""
 
 _DRAIN_SECONDS = 0.3
+"""How long answers that are being given may take at the end; streams end at once."""
+
+_TICK_SECONDS = 1.0
+"""How often the date in answers is set; nothing else is done while nobody asks for anything."""
 
 
 def new_token() -> str:
@@ -38,6 +43,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: App, sockets: Sequence[socket.socket]) -> None:
         self._sockets = list(sockets)
+        self._ended, self._on_end = asyncio.Event(), _nothing
         super().__init__(
             uvicorn.Config(
                 app,
@@ -46,7 +52,6 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 ws="none",
-                timeout_graceful_shutdown=1,
             )
         )
 
@@ -57,17 +62,42 @@ class Server(uvicorn.Server):
 
     async def until(self, ended: asyncio.Event, on_end: Callable[[], None]) -> None:
         """Serve until *ended*; then *on_end* ends what streams, and connections are closed."""
-        serving = asyncio.create_task(self.serve(self._sockets))
-        waiting = asyncio.create_task(ended.wait())
-        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        on_end()
-        self.should_exit = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                await asyncio.shield(serving)
-        self.force_exit = True
-        await serving
+        self._ended, self._on_end = ended, on_end
+        await self.serve(self._sockets)
+
+    async def main_loop(self) -> None:
+        """Wait for the end, where uvicorn would look for it ten times a second."""
+        while not self._ended.is_set():
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._ended.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, let answers end that do so soon, and break off the others."""
+        for server in self.servers:
+            server.close()
+        for each in sockets or []:
+            each.close()
+        self._on_end()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await _done(self.server_state.tasks)
+        logger = logging.getLogger("uvicorn.error")
+        logger.disabled = True  # it would tell with a traceback of each that is broken off
+        for task in self.server_state.tasks:
+            task.cancel()
+        await _done(self.server_state.tasks)
+        logger.disabled = False
+
+
+async def _done(tasks: Collection[asyncio.Task[None]]) -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=_DRAIN_SECONDS)
+
+
+def _nothing() -> None:
+    pass
 
 
 class Ending:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote
 
 from kit.dev.dashboard.render import Renderer
 from kit.dev.dashboard.screens import Screen, Screens
+from kit.dev.feed import merged
 from kit.dev.runs import Change
 from kit.model.errors import WorkflowError
 
@@ -58,12 +59,16 @@ async def feed(screens: Screens, renderer: Renderer, address: str) -> AsyncItera
             else:
                 for text in _changed(drawn, renderer, seen):
                     yield text
-            await asyncio.sleep(max(GAP, _REST * (time.perf_counter() - began)))
+            await news.rest(max(GAP, _REST * (time.perf_counter() - began)))
             async for is_silent in news.until_due(drawn):
                 if is_silent:
                     yield ": still here\n\n"
             if news.is_over:
                 return
+
+
+def _concerns(drawn: Screen | WorkflowError, change: Change) -> bool:
+    return not isinstance(drawn, Screen) or drawn.concerns(change)
 
 
 def event(name: str, data: Any) -> str:
@@ -97,6 +102,7 @@ class _News:
     def __init__(self, changes: AsyncIterator[Change]) -> None:
         self._changes = changes
         self._next: asyncio.Future[Change | None] | None = None
+        self._gathered: Change | None = None
         self.is_over = False
 
     async def __aenter__(self) -> Self:
@@ -109,9 +115,27 @@ class _News:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._next
 
+    async def rest(self, seconds: float) -> None:
+        """Gather what changes meanwhile; return early if there will be no more news."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while (left := until - loop.time()) > 0:
+            waited = self._begin()
+            if not (await asyncio.wait({waited}, timeout=left))[0]:
+                return
+            self._next = None
+            change = waited.result()
+            if change is None:
+                self.is_over = True
+                return
+            self._gathered = merged(self._gathered or Change(), change)
+
     async def until_due(self, drawn: Screen | WorkflowError) -> AsyncIterator[bool]:
         """Return when *drawn* is to be drawn again; yield True after each long silence."""
         moves = isinstance(drawn, Screen) and drawn.is_moving
+        gathered, self._gathered = self._gathered, None
+        if gathered is not None and _concerns(drawn, gathered):
+            return
         while not self.is_over:
             waited = self._begin()
             done, _ = await asyncio.wait({waited}, timeout=_TICK if moves else _SILENCE)
@@ -123,7 +147,7 @@ class _News:
             self._next = None
             change = waited.result()
             self.is_over = change is None
-            if change is None or not isinstance(drawn, Screen) or drawn.concerns(change):
+            if change is None or _concerns(drawn, change):
                 return
 
     def _begin(self) -> asyncio.Future[Change | None]:
