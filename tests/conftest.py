@@ -21,6 +21,7 @@ from kit.testing.stage import Stage
 from tests.support.leaks import UNSTOPPABLE, Guard, strays
 
 pytest_plugins = ["pytester"]
+pytest.register_assert_rewrite("tests.support.client_suite", "tests.support.kit_dev")
 RUN_ID = "11111111-1111-4111-8111-111111111111"
 
 

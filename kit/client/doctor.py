@@ -187,6 +187,9 @@ def _try_store(site: Site, transport: Transport) -> Iterator[Check]:
     try:
         found = transport.carry_out(RunsApi(site).try_store())
     except WorkflowError as error:
+        if error.code == "NOT_SUPPORTED_STORE":
+            yield Check("store: conditional writes", None, error.message)
+            return
         is_old = error.code in ("INVALID_ID", "NOT_FOUND", "METHOD_NOT_ALLOWED")
         todo = "deploy the site with this version of the kit" if is_old else "see above"
         yield Check("store: conditional writes", False, f"not tried: {error.message}", todo)

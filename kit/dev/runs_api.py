@@ -7,6 +7,7 @@ The runs API of a deployed site, `kit-runs`, over the runs here: the same paths 
     POST   …/kit-runs/<id>/stop     ends it: at once if it waits
     POST   …/kit-runs/<id>/retry    begins an ended one again: {"fromStart": true}?
     DELETE …/kit-runs/<id>          deletes an ended one
+    POST   …/kit-runs/try-store     tries the store there; here it says that there is none to try
 
 What is wrong is JSON as well: {"error": {"code", "message"}}.
 """
@@ -35,6 +36,7 @@ LIMIT, MOST = 50, 100
 """Runs on a page, if nobody says, and at all."""
 
 _LARGEST_BODY = 10_000
+_TRIAL = "try-store"
 _KNOWN = ("workflow", "status", "since", "before", "limit")
 _STATUSES = tuple(status.value for status in RunStatus if status is not RunStatus.UNKNOWN)
 _NUMBER = re.compile(r"[0-9]{1,15}")
@@ -95,6 +97,10 @@ class RunsApi:
         if not run_id:
             _only(request, "GET")
             return await self._list(request)
+        if run_id == _TRIAL and not action:
+            _only(request, "POST")
+            why = "kit dev keeps its runs in SQLite; only a deployed site has a store to be tried"
+            raise Refusal(501, "NOT_SUPPORTED_STORE", why)
         if not _ID.fullmatch(run_id.lower()):
             raise Refusal(400, "INVALID_ID", "the id of a run is a version-4 UUID")
         if any(more) or (action and action not in self._actions):

@@ -23,7 +23,7 @@ import uvicorn
 
 from kit.dev.guard import App
 
-GRACE_SECONDS = 0.8
+GRACE_SECONDS = 0.6
 """How long an ending server may take, before it ends the hard way."""
 
 _DRAIN_SECONDS = 0.3

@@ -288,3 +288,14 @@ def test_a_site_that_cannot_try_it_is_to_be_deployed_again(root, site, network):
     check = found(root, try_store=True)["store: conditional writes"]
     assert (check.ok, "deploy the site" in check.todo) == (False, True)
     assert found(root, {}, try_store=True)["store: conditional writes"].ok is False
+
+
+def test_kit_dev_has_no_store_to_be_tried(root, site, network):
+    error = {
+        "error": {"code": "NOT_SUPPORTED_STORE", "message": "kit dev keeps its runs in SQLite"}
+    }
+    url = f"{FUNCTIONS}/kit-runs/try-store"
+    network.post(url).respond(501, headers={"x-kit-runs": "1"}, json=error)
+
+    check = found(root, try_store=True)["store: conditional writes"]
+    assert (check.ok, check.why) == (None, "kit dev keeps its runs in SQLite")

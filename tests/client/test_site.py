@@ -1,8 +1,8 @@
-"""The two clients: one rule, two drivers."""
+"""The two clients: one rule, two drivers. What they promise of any site is in `ClientSuite`."""
 
-import asyncio
 import inspect
 import json
+from collections import Counter
 
 import httpx
 import pytest
@@ -10,50 +10,30 @@ import pytest
 from kit import (
     AsyncWorkflowClient,
     ConfigError,
-    Context,
     LoopDetectedError,
     PayloadError,
     RejectedError,
-    RunStatus,
     WorkflowClient,
-    define_workflow,
 )
 from kit.model.delivery import Completed
 from kit.model.event import derived_id
+from kit.netlify.management import EVENTS_PATH, FAILED_EVENTS_PATH
+from kit.netlify.router import ROUTER_PATH
+from tests.support.client_suite import Arrival, ClientSuite, Plain
 
 SITE = "https://site.example"
-ROUTER = f"{SITE}/.netlify/functions/async-workloads-router"
+ROUTER = f"{SITE}{ROUTER_PATH}"
 API = f"{SITE}/.netlify/functions/async-workloads-api"
 KEY = "s3cret-key"
 ACK = {"x-awl-ack": "ack"}
-DONE = {"workloadResult": {"sendStatus": "succeeded", "eventId": derived_id("x")}}
+DONE = {"workloadResult": {"sendStatus": "succeeded", "eventId": derived_id("run", "x")}}
 
 
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
-    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git").mkdir(exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("os.environ", {})
-
-
-class Plain:
-    """Calls the async client as if it were the plain one, so that one test fits both."""
-
-    def __init__(self, *arguments, **options):
-        self._loop = asyncio.Runner()
-        self._client = AsyncWorkflowClient(*arguments, **options)
-
-    def __getattr__(self, name):
-        method = getattr(self._client, {"close": "aclose"}.get(name, name))
-        return lambda *given, **more: self._loop.run(method(*given, **more))
-
-    def __enter__(self):
-        assert self._loop.run(self._client.__aenter__()) is self._client
-        return self
-
-    def __exit__(self, *error):
-        self._loop.run(self._client.__aexit__(*error))
-        self._loop.close()
 
 
 @pytest.fixture(params=[WorkflowClient, Plain], ids=["plain", "async"])
@@ -72,12 +52,63 @@ def bodies(route):
     return [json.loads(call.request.content) for call in route.calls]
 
 
-@define_workflow
-async def greet(input: str, context: Context):
-    return input
+class Mocked:
+    """A site that keeps what it is sent, and forgets what is deleted."""
+
+    url, key = SITE, KEY
+
+    def __init__(self, network):
+        self._kept, self._tries = {}, Counter()
+        network.route(host="site.example").mock(side_effect=self._answer)
+
+    def arrivals(self):
+        return [
+            Arrival(each["eventId"], each["data"], each.get("priority", 0), "delayUntil" in each)
+            for each in self._kept.values()
+        ]
+
+    def fail(self, client):
+        return client.send_event("fails"), "fails"
+
+    def tries(self, event_id):
+        return self._tries[event_id]
+
+    def _answer(self, request):
+        path = request.url.path
+        if path.startswith("/.netlify/functions/kit-runs"):
+            return httpx.Response(404, text="Not Found")
+        if request.headers.get("authorization") != f"Bearer {KEY}":
+            return httpx.Response(401)
+        content = json.loads(request.content)
+        takers = {
+            ROUTER_PATH: self._take,
+            EVENTS_PATH: self._delete,
+            FAILED_EVENTS_PATH: self._retry,
+        }
+        return takers[path](content)
+
+    def _take(self, events):
+        self._kept |= {each["eventId"]: each for each in events}
+        self._tries.update(each["eventId"] for each in events)
+        return httpx.Response(200, headers=ACK)
+
+    def _delete(self, chosen):
+        for event_id in chosen.get("eventIds") or list(self._kept):
+            del self._kept[event_id]
+        return httpx.Response(200, json=DONE)
+
+    def _retry(self, chosen):
+        self._tries.update(chosen.get("eventIds") or list(self._kept))
+        return httpx.Response(200, json=DONE)
 
 
-def test_a_workflow_is_started_from_anywhere(make, router):
+class TestAMockedSite(ClientSuite):
+    @pytest.fixture
+    def site(self, network):
+        return Mocked(network)
+
+
+def test_what_is_sent_has_the_key_and_says_where_and_when(make, router):
     with make(SITE, KEY) as client:
         run = client.run_workflow("greet", {"a": 1}, id="order-7", delay="2 days", priority=5)
 
@@ -92,89 +123,17 @@ def test_a_workflow_is_started_from_anywhere(make, router):
     assert router.calls.last.request.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_after_sending_a_run_is_queued(router):
-    with WorkflowClient(SITE, KEY) as client:
-        assert client.run_workflow("greet").status() is RunStatus.QUEUED
-
-
-def test_a_definition_checks_its_input(make, router):
-    with make(SITE, KEY) as client:
-        with pytest.raises(PayloadError, match="valid string"):
-            client.run_workflow(greet, 5)
-        client.run_workflow(greet, "x")
-    assert router.call_count == 1
-
-
-def test_an_event_is_sent_and_its_id_returned(make, router):
-    with make(SITE, KEY) as client:
-        event_id = client.send_event("greet", [1])
-
-    assert [[each["eventId"] for each in body] for body in bodies(router)] == [[event_id]]
-
-
-def test_of_several_events_each_says_whether_it_went(make, router):
-    with make(SITE, KEY) as client:
-        sent = client.send_events([("a", 1), ("b", 2**60), {"name": "c"}, {"nome": "d"}])
-
-    assert [each.ok for each in sent] == [True, False, True, False]
-    assert [[each["eventName"] for each in body] for body in bodies(router)] == [["a", "c"]]
-
-
-def test_an_event_that_cannot_be_sent_is_refused_before_anything_is(make, router):
-    with make(SITE, KEY) as client:
-        with pytest.raises(PayloadError, match=r"at '\.a' is 1152921504606846976"):
-            client.send_event("a", {"a": 2**60})
-        with pytest.raises(PayloadError, match="500000 at most"):
-            client.send_event("a", "x" * 500_000)
-        with pytest.raises(ValueError, match="Latin-1"):
-            client.send_event("☃")
-    assert not router.called
-
-
-def test_what_the_site_answers_is_raised(make, network):
-    network.post(url__startswith=ROUTER).respond(401)
-    with make(SITE, KEY) as client, pytest.raises(RejectedError) as caught:
-        client.send_event("a")
-
-    assert caught.value.status_code == 401
-    assert caught.value.event_id
-    assert KEY not in str(caught.value)
-
-
 def test_events_are_deleted_and_retried(make, network):
     delete = network.delete(f"{API}/events").respond(200, json=DONE)
     retry = network.post(f"{API}/failed-events").respond(200, json=DONE)
     with make(SITE, KEY) as client:
-        assert client.delete_events(states=["pending"]).event_id == derived_id("x")
-        assert client.retry_events(names=["greet"]).event_id == derived_id("x")
+        assert client.delete_events(states=["pending"]).event_id == derived_id("run", "x")
+        assert client.retry_events(names=["greet"]).event_id == derived_id("run", "x")
         with pytest.raises(ValueError, match="no event is chosen"):
             client.delete_events()
 
     assert bodies(delete) == [{"states": ["pending"]}]
     assert bodies(retry) == [{"eventNames": ["greet"]}]
-
-
-def test_workflows_at_hand_are_listed(router):
-    with WorkflowClient(SITE, KEY) as client:
-        client.run_workflow(greet, "x")
-        assert client.list_workflows() == [greet]
-
-
-def test_a_closed_client_says_so(make, router):
-    with make(SITE, KEY) as client:
-        pass
-    client = WorkflowClient(SITE) if make is WorkflowClient else None
-    if client is not None:
-        client.close()
-        with pytest.raises(RuntimeError, match="closed: make a new one"):
-            client.send_event("a")
-
-
-async def test_a_closed_async_client_says_so(router):
-    client = AsyncWorkflowClient(SITE, KEY)
-    await client.aclose()
-    with pytest.raises(RuntimeError, match="closed: make a new one"):
-        await client.send_event("a")
 
 
 def test_a_client_or_transport_can_be_given():
@@ -190,13 +149,6 @@ def test_a_client_or_transport_can_be_given():
     with Plain(SITE, KEY, client=own_async) as client:
         client.send_event("a")
         client._loop.run(own_async.aclose())
-
-
-def test_what_is_not_given_comes_from_the_settings(make, router, monkeypatch):
-    monkeypatch.setattr("os.environ", {"WORKFLOW_BASE_URL": SITE, "WORKFLOW_API_KEY": KEY})
-    with make() as client:
-        client.send_event("a")
-    assert router.calls.last.request.headers["authorization"] == f"Bearer {KEY}"
 
 
 def test_a_client_is_shown_without_its_key():

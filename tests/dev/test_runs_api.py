@@ -79,6 +79,8 @@ async def test_a_run_is_stopped_tried_again_and_deleted(
         ("POST", f"/{NOBODY}/retry", 404, "RUN_NOT_FOUND"),
         ("DELETE", f"/{NOBODY}", 404, "RUN_NOT_FOUND"),
         ("POST", f"/{NOBODY}/signal", 501, "NOT_SUPPORTED_SIGNAL"),
+        ("POST", "/try-store", 501, "NOT_SUPPORTED_STORE"),
+        ("GET", "/try-store", 405, "METHOD_NOT_ALLOWED"),
         ("GET", "/x", 400, "INVALID_ID"),
         ("GET", "/" + "x" * 10_000, 400, "INVALID_ID"),
         ("GET", f"/{NOBODY}/other", 404, "NOT_FOUND"),

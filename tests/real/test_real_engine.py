@@ -24,23 +24,13 @@ from kit.client.default import Default
 from kit.client.netlify import NetlifyProvider
 from kit.model.errors import ConnectionFailedError, RejectedError
 from kit.project.catalog import Catalog
+from tests.support.client_suite import VALUES, same
 
 if TYPE_CHECKING:
     from tests.real.rig.rig import Rig
 
 ROUTER = "async-workloads-router"
 ROUTER_PATH = f"/.netlify/functions/{ROUTER}"
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON: 1 and 1.0 are, 1 and true are not."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, float) or isinstance(other, float):
-        return not isinstance(one, bool) and not isinstance(other, bool) and one == float(other)
-    return type(one) is type(other) and one == other
 
 
 def received(rig: Rig) -> dict[str, Any]:
@@ -136,32 +126,6 @@ def test_two_variables_are_all_a_script_needs(rig: Rig, tmp_path: Path):
 
     assert (done.returncode, done.stderr) == (0, "")
     assert received(rig) == {done.stdout.strip(): {"title": "x"}}
-
-
-VALUES = [
-    None,
-    True,
-    False,
-    0,
-    -1,
-    2**53 - 1,
-    1.5,
-    -0.1,
-    5e-324,
-    1e22,
-    "",
-    "0",
-    "1e3",
-    "true",
-    "null",
-    "2026-11-22",
-    'é☃ \N{GRINNING FACE} \u2028 \x00 \\ "quoted"',
-    [],
-    {},
-    [[], {}, [None]],
-    {"": {"nested": [1, {"deeper": [0, False, None, ""]}]}},
-    {"10": "a", "9": "b", "__proto__": {"x": 1}, "constructor": None, "toString": 0},
-]
 
 
 async def test_data_arrives_as_it_was_sent(site: Rig):

@@ -18,7 +18,7 @@ from kit.dev.dashboard.views.schemas import MISSING
 from kit.dev.dashboard.views.timeline import timeline_of
 from kit.dev.runs import Change, Runs, WorkflowInfo
 from kit.model.errors import RunNotFoundError, WorkflowNotFoundError
-from kit.model.run import RunStatus
+from kit.model.run import Run, RunStatus
 
 Query = Mapping[str, str]
 Now = Callable[[], int]
@@ -108,6 +108,7 @@ class Screens:
             msg = f"no run {run_id!r} here: it may have been deleted"
             raise RunNotFoundError(msg, run_id=run_id)
         now, run = self.now(), details.run
+        workflows = await self.runs.workflows()
         chunk, text = query.get("rows", ""), query.get("step", "")
         timeline = timeline_of(details, now, chunk=_number(chunk), text=text)
         waits = run.status in (RunStatus.QUEUED, RunStatus.SLEEPING) and run.due > now
@@ -115,11 +116,12 @@ class Screens:
             "run.html",
             f"{run.status}: {run.workflow} {run.id[:8]}",
             {
-                **self._shared("runs", await self.runs.workflows()),
+                **self._shared("runs", workflows),
                 "run": run,
                 "details": details,
                 "timeline": timeline,
                 "due": run.due if waits else None,
+                "is_orphan": self._is_orphan(run, workflows),
                 "step_text": text,
                 "rows": chunk,
                 "note": NOTES.get(query.get("note", ""), ""),
@@ -177,6 +179,13 @@ class Screens:
         known = tuple(info.name for info in found)
         msg = f"no workflow is called {name!r}; there are: {', '.join(known) or 'none'}"
         raise WorkflowNotFoundError(msg, known=known)
+
+    def _is_orphan(self, run: Run, workflows: Sequence[WorkflowInfo]) -> bool:
+        """Tell whether *run* waits for a file that defines its workflow."""
+        source = self.runs.source
+        is_driven_here = source.kind == "local" and source.driver is None
+        names = {info.name.lower() for info in workflows if not info.error or info.is_stale}
+        return is_driven_here and not run.status.is_final and run.workflow.lower() not in names
 
     def _shared(self, section: str, workflows: Sequence[WorkflowInfo]) -> dict[str, Any]:
         return {

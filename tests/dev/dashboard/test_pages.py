@@ -189,6 +189,19 @@ async def test_nothing_yet_says_how_to_start_one(site: httpx.AsyncClient, runs: 
     assert "No dead letters" in (await site.get("/_kit/dead-letters")).text
 
 
+async def test_a_run_that_no_file_is_there_for_says_what_it_waits_for(
+    site: httpx.AsyncClient, runs: FakeRuns, fake: Any
+) -> None:
+    said = "No file here defines"
+    for number in (2, 8):
+        assert said not in (await site.get(f"/_kit/runs/{fake.run_id(number)}")).text
+    runs.infos = tuple(info for info in runs.infos if info.name != "daily-report")
+    assert said in (await site.get(f"/_kit/runs/{fake.run_id(2)}")).text
+    assert said not in (await site.get(f"/_kit/runs/{fake.run_id(8)}")).text  # it has ended
+    runs.source = Source("local", ".kit/runs.db", 4242)
+    assert said not in (await site.get(f"/_kit/runs/{fake.run_id(2)}")).text
+
+
 async def test_a_filter_that_fits_nothing_says_so(site: httpx.AsyncClient) -> None:
     assert "No run fits" in (await site.get("/_kit/?status=failed&text=nowhere")).text
 
