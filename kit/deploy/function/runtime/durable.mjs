@@ -5,12 +5,14 @@
 
 import { take } from "./lease.mjs";
 import { cancelled, completed, failed, failedOnce, isExpired, suspended, timedOut, wakes } from "./record.mjs";
+import { Damaged } from "./records.mjs";
 
 const LOOK = 3_000; // ms between looks whether the run is to be stopped
 const RESERVE = 2_000; // ms that are kept back to write what has come of an invocation
 const LONGEST_WAIT = 60_000; // ms in place; the scheduler would not be much later
 const SHORTEST = 10_000; // ms that an invocation is to have at least, to be begun in place
 const GRACE = 2_000; // ms for clocks that differ
+const FAREWELL = 3_000; // ms for letting go of a run that cannot be written any more
 
 /**
  * Do for a run what there is to be done. `item` is the event as Async Workloads delivers it, `workflow`
@@ -30,7 +32,7 @@ export async function look(records, event, workflow, { limit, code, invoke, how 
   const asked = { lasts: limit + GRACE, patience: patience(limit), code, timeout };
   const { lease, until } = await take(records, event, asked);
   if (until !== undefined) return { until, isOthers: true };
-  return lease ? new Turn(records, lease, workflow, { left, invoke, look: LOOK, ...how }).run() : {};
+  return lease ? new Turn(records, lease, workflow, { left, invoke, look: LOOK, clock: performance, ...how }).run() : {};
 }
 
 /** How long may be waited in place, if `left` ms are left: what then comes needs its time too. */
@@ -45,7 +47,8 @@ class Turn {
   #sendOn = null; // how to tell Python something
   #end = null; // why the run ends here: "stopped", "timed-out" or "lost"
   #broken = null; // why nothing can be written any more
-  #written = 0; // when Python's last commit was
+  #seen = 0; // when the record was read or written last
+  #watching;
   #wake = () => {};
 
   constructor(records, lease, workflow, how) {
@@ -56,7 +59,8 @@ class Turn {
   }
 
   async run() {
-    const watching = setInterval(() => this.#look(), this.#how.look);
+    this.#watch();
+    const expiring = this.#whenExpired(() => this.#stop("timed-out"));
     try {
       for (;;) {
         await this.#untilDue();
@@ -65,9 +69,22 @@ class Turn {
         const outcome = await this.#settle(said);
         if (outcome) return outcome;
       }
+    } catch (error) {
+      if (error instanceof Damaged) return await this.#fail({ error: damage(error) }, null);
+      await Promise.race([this.#lease.abandon(), pause(FAREWELL)]);
+      throw error;
     } finally {
-      clearInterval(watching);
+      clearTimeout(this.#watching);
+      this.#watching = null;
+      clearTimeout(expiring);
     }
+  }
+
+  /** Have something done when the run's time is over, if that is within this invocation. */
+  #whenExpired(work) {
+    const { expires } = this.#lease.record;
+    const wait = (expires ?? Infinity) - this.#now();
+    return wait < this.#how.left() ? setTimeout(work, wait) : undefined;
   }
 
   /** Wait for what is over in a moment; a stop ends that. */
@@ -86,11 +103,22 @@ class Turn {
 
   #now = () => this.#records.now();
 
+  /** Look at the record whenever it has neither been read nor written for a while: a write looks as well. */
+  #watch() {
+    this.#seen = this.#how.clock.now();
+    const due = async () => {
+      const wait = this.#seen + this.#how.look - this.#how.clock.now();
+      if (!(wait > 0)) await this.#look();
+      if (this.#watching) this.#watching = setTimeout(due, wait > 0 ? wait : this.#how.look);
+    };
+    this.#watching = setTimeout(due, this.#how.look);
+  }
+
   /** See whether anybody wants the run to end, and tell Python. */
   async #look() {
+    this.#seen = this.#how.clock.now();
     try {
       if (isExpired(this.#lease.record, this.#now())) return this.#stop("timed-out");
-      if (performance.now() - this.#written < this.#how.look) return; // a write has looked
       const said = await this.#lease.look();
       if (said !== "ack") this.#stop(said);
     } catch (error) {
@@ -132,7 +160,7 @@ class Turn {
       this.#broken = error;
       return this.#sendOn({ type: "unstored", commit });
     }
-    this.#written = performance.now();
+    this.#seen = this.#how.clock.now();
     if (said !== "ack") this.#end ??= said;
     else if (isExpired(this.#lease.record, this.#now())) this.#end ??= "timed-out";
     this.#sendOn({ type: this.#end ?? "ack", commit });
@@ -208,6 +236,11 @@ class Turn {
     return this.#lease.finish(decide, { entries, forget, ...how });
   }
 }
+
+const pause = (ms) => new Promise((over) => setTimeout(over, ms).unref());
+
+/** What is kept of an error about a part of a record that is missing or damaged. */
+const damage = ({ message }) => ({ type: "RecordDamaged", message, code: "RECORD_DAMAGED" });
 
 /** The event of a run, in the form in which Async Workloads delivers events. */
 function eventOf({ id, event }, data) {

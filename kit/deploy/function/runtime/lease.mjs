@@ -139,6 +139,21 @@ export class Lease {
     }
   }
 
+  /**
+   * Let go of a run in the midst of it, if that can be done: so that whoever comes next need not wait
+   * until the lease ends. Writes that are still under way then find another record, and are refused.
+   */
+  async abandon() {
+    this.#broken ??= new Lost();
+    try {
+      const known = await this.#records.read(this.record.id);
+      const letGo = (record) => (isOwned(record, this.#token) ? released(record) : record);
+      if (known) await this.#records.change(known, letGo);
+    } catch {
+      // the store is not to be reached; the lease ends by itself
+    }
+  }
+
   #refuse() {
     if (this.#broken instanceof Lost) return "lost";
     throw this.#broken;

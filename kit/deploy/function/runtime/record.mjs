@@ -202,7 +202,7 @@ function shortened({ type, message, traceback = "", stepId = null, code = null }
 
 /** Ask it to stop: at once if nobody has it in hand. The same record if it has ended. */
 export function stopped(record, { now }) {
-  if (isFinal(record)) return record;
+  if (isFinal(record) || isTombstone(record)) return record;
   if (!isLive(record, now)) return cancelled({ ...record, stop: record.stop ?? now }, { now });
   return record.stop === null ? { ...record, stop: now } : record;
 }
@@ -212,7 +212,7 @@ export function stopped(record, { now }) {
  * ended. A step whose failure was caught runs again, with all that came after it.
  */
 export function retried(record, { now, fromStart = false, entries = record.entries }) {
-  if (!isFinal(record)) return record;
+  if (!isFinal(record) || isTombstone(record)) return record;
   const firstFailed = fromStart ? 0 : (entries.find(({ text }) => isFailure(text))?.n ?? Infinity);
   const isGone = ({ n }) => n >= firstFailed;
   const sealed = record.segments.at(-1)?.last ?? 0;

@@ -19,8 +19,13 @@ import {
   tombstone,
 } from "./record.mjs";
 
-/** What is stored is no record that this code can read. */
-export class Damaged extends StoreError {}
+/** What is stored cannot be read: it is damaged, or (`isNewer`) a later version of the kit wrote it. */
+export class Damaged extends StoreError {
+  constructor(message, { isNewer = false } = {}) {
+    super(message);
+    this.isNewer = isNewer;
+  }
+}
 
 const AT_ONCE = 10; // requests
 const TRIES = 12; // to change a record that others change too
@@ -89,7 +94,7 @@ export class Records {
   async text(kept) {
     if (!kept?.ref) return kept;
     const found = await this.#blobs.read(kept.ref);
-    if (!found) throw new StoreError(`${kept.ref}, which its record names, is not there`);
+    if (!found) throw new Damaged(`${kept.ref}, which its record names, is not there`);
     return found.text.slice(found.text.indexOf("\n") + 1);
   }
 
@@ -98,8 +103,8 @@ export class Records {
     const gone = new Set(forgotten);
     const blocks = await inOrder(segments, async ({ key }) => {
       const found = await this.#blobs.read(key);
-      if (!found) throw new StoreError(`${key}, which its record names, is not there`);
-      return JSON.parse(found.text);
+      if (!found) throw new Damaged(`${key}, which its record names, is not there`);
+      return parsed(found.text, key);
     });
     return [...blocks.flat().filter(({ n }) => !gone.has(n)), ...entries];
   }
@@ -141,12 +146,12 @@ export class Records {
     await inOrder(keys, (key) => this.#blobs.remove(key));
   }
 
-  /** The days on which runs began, oldest first. */
   /** What keeps the records. */
   get blobs() {
     return this.#blobs;
   }
 
+  /** The days on which runs began, oldest first. */
   days = () => this.#blobs.folders("index/");
 
   /** What the index has of a day, oldest first: `{id, createdAt}`; some of it may be of no run. */
@@ -158,15 +163,31 @@ export class Records {
   /** Forget an entry of the index that is of no run. */
   unlist = (entry) => this.#blobs.remove(indexKey(entry));
 
-  /** Return what is held of entries of the index, null for those that are of no run. */
+  /**
+   * Return what is held of entries of the index: null for those that are of no run, and without a record
+   * where it cannot be read, which is that run's trouble and not that of the others.
+   */
   async heads(entries) {
     return inOrder(entries, async ({ id, createdAt }) => {
-      const found = await this.read(id).catch((error) => {
-        if (error instanceof Damaged) return null; // that run's trouble, not that of the others
+      try {
+        const found = await this.read(id);
+        return found?.record.createdAt === createdAt ? found : null;
+      } catch (error) {
+        if (error instanceof Damaged) return { record: null };
         throw error;
-      });
-      return found?.record.createdAt === createdAt ? found : null;
+      }
     });
+  }
+
+  /** Put a tombstone in the place of a record that cannot be read, unless it is a later version's. */
+  async scrap(id) {
+    const found = await this.#blobs.read(keyOf(id));
+    const now = this.#now();
+    const stone = tombstone({ v: VERSION, rev: 0, id, workflow: "", status: "failed", createdAt: 0 }, { now });
+    const text = JSON.stringify(stamped(stone, { nonce: this.#nonce(), now }));
+    const done = await this.#blobs.swap(keyOf(id), text, found.etag);
+    if (!done.etag) throw new StoreError(`the record of ${id} could not be replaced: it was just changed`);
+    await this.#removeParts(id);
   }
 
   /**
@@ -186,7 +207,7 @@ export class Records {
         const some = entries.splice(0, Math.min(AT_ONCE, limit - found.length));
         // what was created in one millisecond stays together: the next page begins before it
         while (entries.length && entries[0].createdAt === some.at(-1).createdAt) some.push(entries.shift());
-        const heads = (await this.heads(some)).filter((each) => each && !isTombstone(each.record));
+        const heads = (await this.heads(some)).filter((each) => each?.record && !isTombstone(each.record));
         found.push(...heads.map(({ record }) => record).filter(fits));
         looked += some.length;
         const isAll = entries.length === 0 && day === days.at(-1);
@@ -215,14 +236,19 @@ export class Records {
 
 function held(found, id) {
   if (!found) return null;
-  let record;
+  const record = parsed(found.text, `the record of ${id}`);
+  if (record?.v === VERSION && record.id === id) return { record, etag: found.etag };
+  if (!(record?.v > VERSION)) throw new Damaged(`the record of ${id} is damaged`);
+  const why = `the record of ${id} has version ${record.v}, and this function knows ${VERSION}`;
+  throw new Damaged(`${why}: a later version of the kit was deployed meanwhile`, { isNewer: true });
+}
+
+function parsed(text, what) {
   try {
-    record = JSON.parse(found.text);
+    return JSON.parse(text);
   } catch (error) {
-    throw new Damaged(`the record of ${id} cannot be read: ${error.message}`);
+    throw new Damaged(`${what} is damaged: ${error.message}`);
   }
-  if (record?.v === VERSION) return { record, etag: found.etag };
-  throw new Damaged(`the record of ${id} has version ${record?.v}, and this function knows ${VERSION}`);
 }
 
 /** Map in order, some at once. */

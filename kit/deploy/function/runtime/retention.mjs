@@ -43,6 +43,7 @@ export async function sweep(records, { age, limit = LIMIT, clock = performance }
 
 /** See to one entry of the index; returns whether a run was removed. */
 async function swept(records, head, entry, { age, now }) {
+  if (head?.record === null) return false; // to be looked at by somebody; it stays in the list
   if (!head) {
     // of a writer that has lost, and of nobody who is just about to write its record
     if (entry.createdAt < now - DAY) await records.unlist(entry);

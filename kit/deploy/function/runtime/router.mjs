@@ -19,9 +19,10 @@ export function originOf(context, environ) {
 
 /**
  * Send a run's event; returns why that failed, or null. `data` is a text, null for none. With `fnName`
- * no other function gets it that takes events of this name.
+ * no other function gets it that takes events of this name, and with `due` not before then. `isMoved` tells
+ * that a function has got it that does not have its workflow.
  */
-export async function wake({ id, event }, data, { origin, environ, fetch, fnName }) {
+export async function wake({ id, event }, data, { origin, environ, fetch, fnName, due, isMoved }) {
   const [key] = keysIn(environ);
   if (!origin) return "the address of the site is not known";
   const item = {
@@ -31,6 +32,8 @@ export async function wake({ id, event }, data, { origin, environ, fetch, fnName
     priority: event.priority || undefined,
     eventChain: event.chain,
     fnName,
+    delayUntil: due ?? undefined,
+    isMoved,
   };
   const query = `events=${encodeURIComponent(JSON.stringify([event.name]))}&client-context=awl-client`;
   try {

@@ -15,7 +15,7 @@ import { Blobs, StoreError, isLocal, opener } from "./blobs.mjs";
 import { toJson } from "./json.mjs";
 import { isKnown, keysIn } from "./keys.mjs";
 import { idOf, isFinal, isLive, isTombstone, retried, stopped } from "./record.mjs";
-import { Records } from "./records.mjs";
+import { Damaged, Records } from "./records.mjs";
 import { originOf, wake } from "./router.mjs";
 import { pageJson, resultJson, runJson } from "./shown.mjs";
 import { trial } from "./trial.mjs";
@@ -65,9 +65,12 @@ function refuse(error) {
   const { status, code, message } = error;
   if (error instanceof Refusal) return respond(status, { error: { code, message } });
   console.error(error);
+  if (error instanceof Damaged) return respond(500, { error: { code: "RECORD_DAMAGED", message: advised(error) } });
   if (error instanceof StoreError) return respond(503, { error: { code: "STORE_UNAVAILABLE", message } });
   return respond(500, { error: { code: "INTERNAL_ERROR", message: "something went wrong; the function's log says what" } });
 }
+
+const advised = ({ message, isNewer }) => (isNewer ? `${message}. Deploy that version again` : `${message}. It can be deleted`);
 
 /** Let in who has the key, and no page of another site. */
 function admit(request, environ) {
@@ -123,8 +126,10 @@ function only(request, ...methods) {
 async function found(id, records) {
   const known = await records.read(id);
   if (known && !isTombstone(known.record)) return known;
-  throw new Refusal(404, "RUN_NOT_FOUND", `no run has the id ${id}`);
+  throw noRun(id);
 }
+
+const noRun = (id) => new Refusal(404, "RUN_NOT_FOUND", `no run has the id ${id}`);
 
 async function show(_request, id, { records: open }) {
   const records = open();
@@ -142,6 +147,7 @@ async function stop(_request, id, { records: open }) {
   const records = open();
   const known = await found(id, records);
   const { record } = await records.change(known, (each) => stopped(each, { now: records.now() }));
+  if (isTombstone(record)) throw noRun(id);
   return [200, await resultJson(record, records)];
 }
 
@@ -156,6 +162,7 @@ async function retry(request, id, surroundings) {
   }
   const entries = await records.entries(known.record);
   const { record } = await records.change(known, (each) => retried(each, { now, fromStart, entries }));
+  if (isTombstone(record)) throw noRun(id); // it was deleted meanwhile
   await woken(record, records, surroundings);
   return [202, await resultJson(record, records)];
 }
@@ -171,7 +178,14 @@ async function woken(record, records, { context, environ, fetch }) {
 
 async function remove(id, { records: open }) {
   const records = open();
-  const known = await found(id, records);
+  const known = await found(id, records).catch((error) => {
+    if (error instanceof Damaged && !error.isNewer) return null;
+    throw error;
+  });
+  if (!known) {
+    await records.scrap(id);
+    return [200, { deleted: [id] }];
+  }
   const { record } = await records.remove(known);
   if (isTombstone(record)) return [200, { deleted: [id] }];
   throw new Refusal(409, "RUN_NOT_ENDED", `run ${id} is ${record.status}; stop it first`);

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { after, beforeEach, test } from "node:test";
+import { after, beforeEach, mock, test } from "node:test";
 
 import { look } from "../../../../kit/deploy/function/runtime/durable.mjs";
 import * as R from "../../../../kit/deploy/function/runtime/record.mjs";
+import { Records } from "../../../../kit/deploy/function/runtime/records.mjs";
 import { STORE, eventOf, makeStore, step } from "./store.mjs";
 import { listening } from "./site.mjs";
 
-const { server, close, clock, records } = await makeStore();
+const { server, close, clock, records, makeBlobs } = await makeStore();
+const blobs = makeBlobs();
 after(close);
 beforeEach(() => server.clear());
 
@@ -223,10 +225,115 @@ test("a store that fails ends the invocation, and the run goes on when somebody 
     return failing();
   });
   await assert.rejects(go(event, invoke), { name: "StoreError", status: 401 });
-  clock.now += 28_000;
+  assert.equal((await recordOf(event)).owner, null); // who comes next need not wait for the lease to end
   assert.deepEqual(await go(event, invoke), {});
   assert.deepEqual(invoked[1].run.checkpoints.map(({ id }) => id), ["a"]);
   assert.deepEqual((await recordOf(event)).attempts, []);
+});
+
+test("while a store cannot be reached at all, the lease ends by itself", async () => {
+  const event = eventOf();
+  const { invoke } = python(async ({ commit, number }) => {
+    if (number === 2) return ends.completed();
+    server.spoil({ do: "denied", times: 3 });
+    assert.equal(await commit([step("a")]), "unstored");
+    return failing();
+  });
+  await assert.rejects(go(event, invoke, { how: { look: 60_000 } }), { status: 401 });
+  server.rules.length = 0;
+  assert.deepEqual(await go(event, invoke), { until: clock.now + 28_000, isOthers: true });
+  clock.now += 28_000;
+  assert.deepEqual(await go(event, invoke), {});
+});
+
+test("a run whose parts are missing or damaged has failed, and says why", async () => {
+  for (const spoil of [(blobs, key) => blobs.remove(key), (blobs, key, { etag }) => blobs.swap(key, "{", etag)]) {
+    const event = eventOf();
+    const { invoke } = python(async ({ commit, number }) => {
+      assert.equal(number, 1);
+      for (let i = 0; i < 50; i += 1) await commit([step(`s${i}`, "x".repeat(1_000))]);
+      return sleeping(600_000);
+    });
+    await go(event, invoke);
+    const { key } = (await recordOf(event)).segments[0];
+    await spoil(blobs, key, await blobs.read(key));
+    clock.now += 600_000;
+    const { dead } = await go(event, invoke);
+    assert.equal(dead.code, "RECORD_DAMAGED");
+    const { status, error } = await recordOf(event);
+    assert.deepEqual([status, error.code], ["failed", "RECORD_DAMAGED"]);
+    assert.match(error.message, new RegExp(key));
+  }
+});
+
+/** Turn the loop until something holds; timers stand still meanwhile. */
+async function until(holds) {
+  const limit = performance.now() + 20_000;
+  while (!holds() && performance.now() < limit) await new Promise(setImmediate);
+}
+
+test("a stop is heard three seconds after the last write at most, a timeout at its very moment", async () => {
+  for (const [timeout, written, wait, why] of [[null, 0, 3_000, "stopped"], [null, 2_999, 3_000, "stopped"], [5_000, 0, 5_000, "timed-out"]]) {
+    const event = eventOf();
+    let [heard, isWritten, write] = [null, false];
+    const { invoke, invoked } = python(async ({ commit, stopped }) => {
+      await new Promise((resolve) => (write = resolve));
+      if (written) await commit([step("a")]);
+      isWritten = true;
+      heard = await stopped;
+      return failing();
+    });
+    const pass = (ms) => {
+      clock.now += ms;
+      mock.timers.tick(ms);
+    };
+    mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+    try {
+      const how = { clock: { now: () => clock.now } };
+      const going = look(records, event, { ...workflow, timeout }, { limit: 26_000, code: "d1", invoke, how });
+      await until(() => invoked.length);
+      pass(written);
+      write();
+      await until(() => isWritten);
+      const known = await records.read(event.id);
+      if (!timeout) await records.change(known, (record) => R.stopped(record, { now: clock.now }));
+      pass(wait - 1);
+      await records.read(event.id); // time enough for one that was too early
+      assert.equal(heard, null);
+      pass(1);
+      await until(() => heard);
+      assert.equal(heard, why);
+      await going;
+    } finally {
+      mock.timers.reset();
+    }
+    assert.equal((await recordOf(event)).status, timeout ? "failed" : "cancelled");
+  }
+});
+
+test("clocks of two functions that differ by minutes: nothing is lost, and who has lost the run writes no more", async () => {
+  for (const ahead of [300_000, -300_000]) {
+    const event = eventOf();
+    const other = new Records(blobs, { now: () => clock.now + ahead });
+    const there = (invoke) => look(other, event, workflow, { limit: 26_000, code: "d1", invoke, how: { look: 60_000 } });
+    const ran = [];
+    const { invoke } = python(async ({ frame, commit, number }) => {
+      const known = new Set(frame.run.checkpoints.map(({ id }) => id));
+      for (const id of ["a", "b", "c"]) {
+        if (known.has(id)) continue;
+        ran.push(id);
+        if (number === 1 && id === "b") await there(invoke);
+        if ((await commit([step(id)])) !== "ack") return failing();
+      }
+      return ends.completed(`${number}`);
+    });
+    await go(event, invoke, { how: { look: 60_000 } });
+    const record = await recordOf(event);
+    // one that is ahead takes the lease for over, and goes on; to one that is behind it is far from it
+    const expected = ahead > 0 ? ["2", ["a", "b", "b", "c"]] : ["1", ["a", "b", "c"]];
+    assert.deepEqual([record.result, ran], expected);
+    assert.deepEqual([record.status, idsOf(record)], ["completed", ["a", "b", "c"]]);
+  }
 });
 
 test("a look that fails is noted, and does no harm", async () => {

@@ -224,14 +224,26 @@ test("a store that lets two win is found out at the next commit", async () => {
   assert.deepEqual(said.sort(), ["ack", "lost"]);
 });
 
-test("a record of another version, or none at all, is said to be so", async () => {
+test("a record of a later version, or none at all, is said to be so", async () => {
   const event = eventOf();
   const blobs = makeBlobs();
   await blobs.swap(R.keyOf(event.id), '{"v":2}', null);
-  await assert.rejects(records.read(event.id), /has version 2, and this function knows 1/);
-  const other = eventOf();
-  await blobs.swap(R.keyOf(other.id), "{", null);
-  await assert.rejects(records.read(other.id), /cannot be read/);
+  await assert.rejects(records.read(event.id), /has version 2, and this function knows 1: a later version/);
+  for (const text of ["{", "", "null", "[]", "5", '{"v":"1"}', '{"v":1}', JSON.stringify({ ...eventOf(), v: 1 })]) {
+    const other = eventOf();
+    await blobs.swap(R.keyOf(other.id), text, null);
+    await assert.rejects(records.read(other.id), { isNewer: false, message: /is damaged/ }, text);
+  }
+});
+
+test("in the place of a damaged record a tombstone is put, which no late event begins anew", async () => {
+  const event = eventOf();
+  const lease = await taken(event);
+  const { etag } = await records.read(event.id);
+  await makeBlobs().swap(R.keyOf(event.id), "{", etag);
+  await records.scrap(event.id);
+  assert.deepEqual(await take(records, event, how).then(({ ended }) => R.isTombstone(ended)), true);
+  assert.equal(await lease.look(), "lost");
 });
 
 test("a deleted run leaves nothing but a tombstone, and late events find that", async () => {

@@ -54,6 +54,17 @@ test("names of no run are cleared away, once nobody can be about to write it", a
   assert.deepEqual(keys(), []);
 });
 
+test("what cannot be read stays, and so does its place in the list", async () => {
+  const [damaged, newer] = [await ended(), await ended()];
+  for (const [id, text] of [[damaged, "{"], [newer, '{"v":2}']]) {
+    const { etag } = await records.read(id);
+    await makeBlobs().swap(R.keyOf(id), text, etag);
+  }
+  clock.now += 40 * DAY;
+  assert.deepEqual(await sweep(records, { age: 30 * DAY }), { removed: 0, isDone: true });
+  assert.equal(keys().length, 4);
+});
+
 test("a sweep that takes long stops, and the next one goes on", async () => {
   for (let i = 0; i < 25; i += 1) await ended();
   clock.now += 40 * DAY;

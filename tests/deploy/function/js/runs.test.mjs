@@ -13,7 +13,7 @@ import { listening } from "./site.mjs";
 
 const KEY = "the-key-of-the-site";
 const environ = { AWL_API_KEY: KEY, AWL_API_KEY_P1: "an-older-key", URL: "https://shop.example" };
-const { server, close, clock, records } = await makeStore();
+const { server, close, clock, records, makeBlobs } = await makeStore();
 after(close);
 const sent = [];
 let router = () => new Response("ack", { headers: { "x-awl-ack": "ack" } });
@@ -193,6 +193,45 @@ test("an ended run is deleted, and is not there any more", async () => {
     assert.deepEqual([status, code], [404, "RUN_NOT_FOUND"]);
   }
   assert.deepEqual((await ask()).body.runs, []);
+});
+
+test("a damaged record is said to be so, stops no list, and can be deleted; that of a later version cannot", async () => {
+  const [fine, damaged, newer] = [await ended(), await ended(), await ended()];
+  for (const [id, text] of [[damaged, "{"], [newer, '{"v":2}']]) {
+    const { etag } = await records.read(id);
+    await makeBlobs().swap(R.keyOf(id), text, etag);
+  }
+  await listening(async () => {
+    for (const [id, advice] of [[damaged, /It can be deleted$/], [newer, /Deploy that version again$/]]) {
+      for (const [path, method] of [["", "GET"], ["/result", "GET"], ["/stop", "POST"], ["/retry", "POST"]]) {
+        const { status, code, body } = await ask(`/${id}${path}`, { method });
+        assert.deepEqual([status, code], [500, "RECORD_DAMAGED"]);
+        assert.match(body.error.message, advice);
+      }
+    }
+    assert.equal((await ask(`/${newer}`, { method: "DELETE" })).code, "RECORD_DAMAGED");
+  });
+  assert.deepEqual((await ask()).body.runs.map(({ id }) => id), [fine]);
+  assert.deepEqual((await ask(`/${damaged}`, { method: "DELETE" })).body, { deleted: [damaged] });
+  assert.equal((await ask(`/${damaged}`)).code, "RUN_NOT_FOUND");
+});
+
+test("a run that is deleted while it is to be stopped or retried is not there any more", async () => {
+  for (const path of ["stop", "retry"]) {
+    const { id, lease } = await started();
+    const { change } = records;
+    const finished = () => lease.finish((record) => R.completed(record, { result: "1", now: clock.now }));
+    if (path === "retry") await finished();
+    records.change = async (known, decide) => {
+      records.change = change;
+      if (path === "stop") await finished();
+      await records.remove(await records.read(id));
+      return records.change(known, decide);
+    };
+    assert.equal((await ask(`/${id}/${path}`, { method: "POST" })).code, "RUN_NOT_FOUND");
+    assert.ok(R.isTombstone((await records.read(id)).record));
+  }
+  assert.deepEqual(sent, []);
 });
 
 test("nobody without the key learns anything", async () => {
