@@ -62,7 +62,7 @@ def rig(running_rig: Rig, network: respx.MockRouter, monkeypatch: pytest.MonkeyP
     return running_rig
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_rig() -> type[Rig]:
     """Start a rig of one's own, with other functions or other processes."""
     return _rig.Rig

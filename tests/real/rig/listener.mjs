@@ -4,7 +4,8 @@
 // seen on the live service), reads carry them, and it does not listen on every interface.
 //
 // A rule spoils requests: {"do", "op"?: "PUT"|"GET"|"HEAD"|"DELETE"|"LIST", "key"?: regular
-// expression on "<store>/<key>", "times"?: 1, "after"?: 0, "ms"?, "status"?}. `do` is one of
+// expression on "<store>/<key>", "times"?: 1, "after"?: 0, "ms"?, "status"?, "span"?}; with `span` all
+// requests of so many ms from the first on. `do` is one of
 //   lost         the write lands, its answer does not: the connection is cut
 //   refused      nothing is done, and `status` is the answer: 503 unless given
 //   denied       the same with 401
@@ -14,6 +15,7 @@
 //   two-winners  a condition that does not hold is not noticed
 //   kill-before  `kill` is called, and nothing is done
 //   kill-after   it is done, and `kill` is called before the answer
+//   kill-later   it is done and answered, and `kill` is called `ms` after
 
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
@@ -86,6 +88,7 @@ export class Blobs {
     if (rule?.do === "kill-after") return this.#kill(outgoing);
     if (rule?.do === "delay") await pause(rule.ms);
     if (rule?.do === "untagged") delete headers.etag;
+    if (rule?.do === "kill-later") setTimeout(() => this.kill(), rule.ms);
     outgoing.writeHead(status, headers).end(content);
   }
 
@@ -95,11 +98,13 @@ export class Blobs {
   }
 
   #rule(op, key) {
-    const fits = (rule) => rule.times > 0 && (rule.op ?? op) === op && new RegExp(rule.key).test(key);
+    const now = performance.now();
+    const fits = (rule) => (rule.times > 0 || now < rule.until) && (rule.op ?? op) === op && new RegExp(rule.key).test(key);
     const rule = this.rules.find(fits);
     if (!rule) return null;
     if (rule.after > 0) return void (rule.after -= 1);
     rule.times -= 1;
+    rule.until ??= now + (rule.span ?? 0);
     return rule;
   }
 

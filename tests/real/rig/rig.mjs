@@ -34,6 +34,7 @@
 //   POST /rig/store     {"do", …}: spoils requests to Netlify Blobs; listener.mjs has the rules
 //   DELETE /rig/store   spoils them no more
 //   GET  /rig/store     the requests to Netlify Blobs, in order: {op, key, status, bytes}
+//   GET  /rig/kills     how many processes rules have killed
 //   GET  /rig/log       the requests in order, without the key
 //   GET  /rig/seen      what workloads have reported (POST adds)
 //   GET  /rig/workers   the functions' processes
@@ -92,7 +93,8 @@ const server = createServer((incoming, outgoing) => {
 server.keepAliveTimeout = 60_000; // a connection closed under a caller would look like a failure
 const url = await listen(server);
 const { address: blobsAddress, blobs } = await startBlobs(traffic);
-blobs.kill = () => workers.killBusy();
+let kills = 0;
+blobs.kill = () => void (kills += workers.killBusy());
 prepareProcess();
 const found = await findFunctions(resolve(options.functions ?? "."));
 functions = [...(await engineFunctions(found.filter((each) => each.isWorkload))), ...found];
@@ -251,6 +253,7 @@ const COMMANDS = {
   "POST /rig/store": (given) => void blobs.spoil(given),
   "DELETE /rig/store": () => void (blobs.rules.length = 0),
   "GET /rig/store": () => blobs.log,
+  "GET /rig/kills": () => ({ kills }),
   "GET /rig/log": () => log,
   "GET /rig/seen": () => seen,
   "POST /rig/seen": (given) => void seen.push(given),
@@ -283,5 +286,6 @@ async function reset() {
   await settle();
   blobs.clear();
   for (const list of [log, seen, answers]) list.length = 0;
+  kills = 0;
   moveClock(0);
 }

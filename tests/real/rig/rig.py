@@ -161,6 +161,10 @@ class Rig:
         """Spoil requests to Netlify Blobs no more."""
         self._control("DELETE", "store")
 
+    def kills(self) -> int:
+        """Return how many processes were killed by rules."""
+        return int(self._control("GET", "kills")["kills"])
+
     def store_log(self) -> list[dict[str, Any]]:
         """Return the requests to Netlify Blobs, in order: `op`, `key`, `status` and `bytes`."""
         return self._control("GET", "store")
@@ -215,18 +219,28 @@ class Rig:
         self._control("POST", "reset")
 
     def ask(
-        self, method: str, path: str, body: Any = None, *, key: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[int, dict[str, str], str]:
-        """Make a request to the site, with *key* if given; return status, headers and text."""
+        """
+        Make a request to the site, with *key* and *headers* if given.
+
+        Returns status, headers and text.
+        """
         address = urlsplit(self.url)
         assert address.hostname is not None
         connection = http.client.HTTPConnection(
             address.hostname, address.port, timeout=_REQUEST_LIMIT
         )
         try:
-            headers = {} if key is None else {"authorization": f"Bearer {key}"}
+            given = {} if key is None else {"authorization": f"Bearer {key}"}
             content = None if body is None else json.dumps(body).encode()
-            connection.request(method, path, content, headers)
+            connection.request(method, path, content, {**given, **(headers or {})})
             response = connection.getresponse()
             text = response.read().decode()
             return response.status, {k.lower(): v for k, v in response.getheaders()}, text

@@ -45,11 +45,11 @@ export class Workers {
     return [...this.#workers].map(({ child, exited, since, ...told }) => told);
   }
 
-  /** End the process that has been at work for longest, with all it has started. */
+  /** End the process that has been at work for longest, with all it has started; return how many that were. */
   killBusy() {
     const busy = [...this.#workers].filter((each) => each.busy);
     const [first] = busy.sort((one, other) => one.since - other.since);
-    if (first) signal(first, "SIGKILL");
+    return first && signal(first, "SIGKILL") ? 1 : 0;
   }
 
   async stop() {
