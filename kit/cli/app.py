@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from kit import __version__
+from kit.cli.arguments import check_encoding, hide_key
 from kit.cli.commands import (
     build as build_cmd,
 )
@@ -96,9 +97,10 @@ _USED_WRONGLY = (WorkflowNotFoundError, RunNotFoundError)
 
 def run() -> None:
     """Run `kit`; an error becomes its message, or its JSON form, and exit status 1 or 2."""
+    hide_key(sys.argv)
     as_json = any(argument.partition("=")[0] == "--json" for argument in sys.argv)
     try:
-        _check_arguments(sys.argv[1:])
+        check_encoding(sys.argv[1:])
         with readers:
             status = app(standalone_mode=False)
     except WorkflowError as error:
@@ -119,16 +121,3 @@ def run() -> None:
     except BrokenPipeError:
         sys.exit(1)  # the reader of our output has gone; there is nobody to tell
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _check_arguments(arguments: list[str]) -> None:
-    """Refuse bytes that are no UTF-8, but in what names a file: nothing else could keep them."""
-    for argument in arguments:
-        if argument.startswith("@") or arguments[0] == "init":
-            continue
-        try:
-            argument.encode()
-        except UnicodeEncodeError:
-            shown = argument.encode("utf-8", "backslashreplace").decode()
-            msg = f"{shown!r} holds a byte that is not UTF-8: check the terminal's encoding"
-            raise typer.BadParameter(msg) from None

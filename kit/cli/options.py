@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kit.cli.arguments import KEY_OPTION, given_key
+
 Data = Annotated[
     str | None, typer.Option("--data", help="Its input: JSON, @file, or - for standard input.")
 ]
@@ -16,8 +18,13 @@ BaseUrl = Annotated[
     str | None, typer.Option("--base-url", help="The site, instead of WORKFLOW_BASE_URL.")
 ]
 ApiKey = Annotated[
-    str | None,
-    typer.Option("--api-key", help="Its key; others can see it here, unlike WORKFLOW_API_KEY."),
+    Any,  # a SecretStr, or None: what it takes to say so takes long to load
+    typer.Option(
+        KEY_OPTION,
+        parser=given_key,
+        metavar="TEXT",
+        help="Its key; others can see it here, unlike WORKFLOW_API_KEY.",
+    ),
 ]
 Timeout = Annotated[
     float, typer.Option("--timeout", min=0.05, max=3600, help="Seconds to wait for an answer.")

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from kit.client.workflow_client import WorkflowClient
 
 
 @contextmanager
-def site(base_url: str | None, api_key: str | None, timeout: float) -> Iterator[WorkflowClient]:
+def site(
+    base_url: str | None, api_key: SecretStr | None, timeout: float
+) -> Iterator[WorkflowClient]:
     """
     Give a client of the site that the options or the settings name.
 

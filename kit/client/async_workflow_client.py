@@ -16,7 +16,7 @@ from kit.model.workflow import AnyWorkflow
 from kit.netlify.management import Accepted, delete_flow, retry_flow
 from kit.netlify.sender import Sender
 from kit.netlify.transport import TIMEOUT, AsyncTransport
-from kit.project.settings import hidden
+from kit.project.settings import Key, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ class AsyncWorkflowClient(SiteClient):
     def __init__(
         self,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: Key | None = None,
         *,
         client: httpx.AsyncClient | None = None,
         transport: httpx.AsyncBaseTransport | None = None,

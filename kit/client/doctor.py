@@ -26,7 +26,7 @@ from kit.netlify.site import Site
 from kit.netlify.transport import Transport
 from kit.project.catalog import Catalog
 from kit.project.config import Config, load
-from kit.project.settings import hidden
+from kit.project.settings import Key, hidden
 
 NODE_VERSION = 20
 PACKAGE = "@netlify/async-workloads"
@@ -47,7 +47,7 @@ def examine(
     root: Path | None = None,
     *,
     base_url: str | None = None,
-    api_key: str | None = None,
+    api_key: Key | None = None,
     environ: Mapping[str, str] | None = None,
     timeout: float = _PATIENCE,
     try_store: bool = False,

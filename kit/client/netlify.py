@@ -45,8 +45,7 @@ def site_of(config: Config) -> Site:
             " workflow.baseUrl in kit.yaml) to its address, such as https://my-site.netlify.app"
         )
         raise ConfigError(msg)
-    key = config.api_key.get_secret_value() if config.api_key else None
-    return Site(config.base_url, key)
+    return Site(config.base_url, config.api_key)
 
 
 class NetlifyProvider:

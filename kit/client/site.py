@@ -10,6 +10,7 @@ from kit.model.event import Event
 from kit.model.workflow import AnyWorkflow
 from kit.project.catalog import Catalog
 from kit.project.config import load
+from kit.project.settings import Key
 
 if TYPE_CHECKING:
     from kit.client.asking import CarryOut
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class SiteClient:
     """What both clients do before anything is sent."""
 
-    def __init__(self, base_url: str | None, api_key: str | None, carry_out: CarryOut) -> None:
+    def __init__(self, base_url: str | None, api_key: Key | None, carry_out: CarryOut) -> None:
         config = load(base_url=base_url, api_key=api_key, provider="netlify")
         self._source = NetlifyProvider(config, carry_out=carry_out)  # for what a handle is asked
         self._site = self._source.site

@@ -16,7 +16,7 @@ from kit.netlify.management import Accepted, delete_flow, retry_flow
 from kit.netlify.router import Acknowledgement, events_flow
 from kit.netlify.sender import now
 from kit.netlify.transport import TIMEOUT, Transport
-from kit.project.settings import hidden
+from kit.project.settings import Key, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +45,7 @@ class WorkflowClient(SiteClient):
     def __init__(
         self,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: Key | None = None,
         *,
         client: httpx.Client | None = None,
         transport: httpx.BaseTransport | None = None,

@@ -13,6 +13,8 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
+from pydantic import SecretStr
+
 from kit.netlify.responses import (
     MAY_HAVE_ARRIVED,
     WORTH_ANOTHER_TRY,
@@ -34,16 +36,18 @@ class Request:
     """
     A request to make: what it is about, in words, and which answers mean that it was taken.
 
-    Of an answer the beginning is read, as far as it comes at once; all of it if *is_whole*.
+    Of an answer the beginning is read, as far as it comes at once; all of it if *is_whole*. The
+    *key* becomes a header when the request is made.
     """
 
     method: Literal["POST", "DELETE", "GET"]
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes = b""
     what: str = "the request"
     is_taken: Callable[[Response], bool] = field(default=lambda response: response.status < 300)
     is_whole: bool = False
+    key: SecretStr | None = None
 
 
 class Pause(NamedTuple):

@@ -82,7 +82,7 @@ def retry_flow(
 
 def management_probe(site: Site) -> Request:
     """Return a request that orders nothing: without a body, the API answers 400 and says so."""
-    return Request("POST", f"{site.origin}{FAILED_EVENTS_PATH}", site.key_header())
+    return Request("POST", f"{site.origin}{FAILED_EVENTS_PATH}", key=site.api_key)
 
 
 def _check_choice(
@@ -113,9 +113,10 @@ def _order_flow(
     site: Site,
     what: str,
 ) -> Flow[Accepted]:
-    headers = {**site.key_header(), "content-type": "application/json"}
+    headers = {"content-type": "application/json"}
     content = json.dumps(chosen).encode()
-    request = Request(method, site.origin + path, headers, content, what, is_taken)
+    url = site.origin + path
+    request = Request(method, url, headers, content, what, is_taken, key=site.api_key)
     return _accepted_flow(request, site)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from pydantic import SecretStr
+
 from kit.model.errors import ConnectionFailedError, LoopDetectedError, RejectedError, SendError
 from kit.netlify.site import Site
 
@@ -34,6 +36,18 @@ class NoResponse(NamedTuple):
     why: str
     may_have_arrived: bool
     timed_out: bool = False
+
+
+def without_key(answer: Response | NoResponse, key: SecretStr | None) -> Response | NoResponse:
+    """Return an *answer* without the key that it was asked with, which some error pages repeat."""
+    if key is None or isinstance(answer, NoResponse):
+        return answer
+    secret = key.get_secret_value()
+    headers = {name: it.replace(secret, _HIDDEN) for name, it in answer.headers.items()}
+    return Response(answer.status, headers, answer.text.replace(secret, _HIDDEN))
+
+
+_HIDDEN = "(the key)"
 
 
 def not_taken(

@@ -102,10 +102,11 @@ def router_request(events: Sequence[Packed], site: Site) -> Request:
     return Request(
         "POST",
         f"{site.origin}{ROUTER_PATH}?events={listed}&client-context=awl-client",
-        {**site.key_header(), "content-type": "text/plain;charset=UTF-8"},
+        {"content-type": "text/plain;charset=UTF-8"},
         b"[" + b",".join([packed.content for packed in events]) + b"]",
         what=_about(events),
         is_taken=is_acknowledged,
+        key=site.api_key,
     )
 
 

@@ -133,11 +133,11 @@ class RunsApi:
             yield Pause(0.1 * 2.0**tries)
 
     def _request(self, method: _Method, path: str, content: bytes) -> Request:
-        headers = {**self.site.key_header(), "accept-encoding": "identity"}
+        headers = {"accept-encoding": "identity"}
         if content:
             headers["content-type"] = "application/json"
         url = f"{self.site.origin}{RUNS_PATH}{path}"
-        return Request(method, url, headers, content, is_whole=True)
+        return Request(method, url, headers, content, is_whole=True, key=self.site.api_key)
 
 
 def understood(

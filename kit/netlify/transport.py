@@ -27,7 +27,7 @@ from kit.netlify.attempt import Attempt, in_time
 from kit.netlify.causes import no_response
 from kit.netlify.flow import Flow, Pause, Received, Request
 from kit.netlify.pool import Pool, within
-from kit.netlify.responses import NoResponse, Response
+from kit.netlify.responses import NoResponse, Response, without_key
 from kit.version import __version__
 
 TIMEOUT = 30.0
@@ -110,7 +110,7 @@ class Transport:
             self._make(built, request, made)
         else:
             in_time(functools.partial(self._make, built, request), made)
-        return made.outcome()
+        return _told(made, request)
 
     def _make(self, built: httpx.Request, request: Request, made: Attempt) -> None:
         limit = _read_limit(built, self._seconds)
@@ -209,7 +209,7 @@ class AsyncTransport:
             made.fail(no_response(error, limit))
         except TimeoutError:
             pass  # what has come until then is what there is
-        return made.outcome()
+        return _told(made, request)
 
     async def _response(self, built: httpx.Request) -> httpx.Response:
         if self._client is not None:
@@ -248,23 +248,34 @@ def _built(
     client: httpx.Client | httpx.AsyncClient | None,
 ) -> httpx.Request:
     """Return the request, with what a given client adds to each: headers, cookies, time limits."""
+    # the key has no name here: a report would show that, but not what is in httpx's headers
     if client is not None:
         return client.build_request(
             request.method,
             request.url,
-            headers={
-                "user-agent": _HEADERS["user-agent"],
-                **request.headers,
-            },  # no name for the key
+            headers={"user-agent": _HEADERS["user-agent"], **_bearer(request), **request.headers},
             content=request.content,
         )
     return httpx.Request(
         request.method,
         _url(request.url),
-        headers={**_HEADERS, **request.headers},
+        headers={**_HEADERS, **_bearer(request), **request.headers},
         content=request.content,
         extensions={"timeout": {**timeouts}},
     )
+
+
+def _bearer(request: Request) -> dict[str, str]:
+    return (
+        {} if request.key is None else {"authorization": f"Bearer {request.key.get_secret_value()}"}
+    )
+
+
+def _told(made: Attempt, request: Request) -> Response | NoResponse:
+    """Return what has come; only data that was asked for may hold what looks like the key."""
+    answer = made.outcome()
+    is_data = request.is_whole and isinstance(answer, Response) and answer.status < 300
+    return answer if is_data else without_key(answer, request.key)
 
 
 def _read_limit(request: httpx.Request, seconds: float) -> float:

@@ -31,6 +31,7 @@ from kit.project.files import (
     camel_case,
     check_keys,
     find_root,
+    forget_variables,
     kind_of,
     nearest,
     read_dotenv,
@@ -140,15 +141,14 @@ def load(
         ConfigError: If a source is unreadable or a value is wrong: which, where, what to do.
         TypeError: If an argument is no setting.
     """
-    variables = process_environ() if environ is None else environ
+    arguments = _hidden(arguments)
     try:
+        variables = process_environ() if environ is None else environ
         return _load(Path(root or Path.cwd()).absolute(), variables, workflow, arguments)
-    except (ConfigError, TypeError) as error:
-        error.__context__ = None
-        refused: Exception = error.with_traceback(None)
-    # a report that shows the variables of frames must not meet the key in one
-    del root, environ, variables, arguments
-    raise refused
+    except BaseException as error:
+        variables = environ = {}
+        forget_variables(error)
+        raise
 
 
 def _load(

@@ -67,13 +67,11 @@ def find_root(start: Path) -> tuple[Path, Section | None]:
     Raises:
         ConfigError: If a file cannot be read or understood, or a folder has two of them.
     """
-    marked = None
-    for folder in _upward(start):
-        if section := _section_in(folder):
-            return folder, section
-        if marked is None and any((folder / name).exists() for name in _MARKERS):
-            marked = folder
-    return marked or start, None
+    try:
+        return _find_root(start)
+    except BaseException as error:
+        forget_variables(error)
+        raise
 
 
 def read_dotenv(root: Path) -> dict[str, str]:
@@ -124,6 +122,31 @@ def kind_of(value: Any) -> str:
         return str(value).lower()
     names = {list: "a list", dict: "a section", str: "text", int: "a number", float: "a number"}
     return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")
+
+
+def forget_variables(error: BaseException | None) -> None:
+    """
+    Empty the frames that *error* and what led to it have come through, but for those still at work.
+
+    A report that shows the variables of frames must not meet the key in one.
+    """
+    import traceback  # only mistakes need it
+
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        if error.__suppress_context__:
+            error.__context__ = None  # which may repeat the text it stumbled over
+        error = error.__cause__ or error.__context__
+
+
+def _find_root(start: Path) -> tuple[Path, Section | None]:
+    marked = None
+    for folder in _upward(start):
+        if section := _section_in(folder):
+            return folder, section
+        if marked is None and any((folder / name).exists() for name in _MARKERS):
+            marked = folder
+    return marked or start, None
 
 
 def _plain(key: object) -> str:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import SecretStr
 
 KIT_ENTRY = "KIT_ENTRY"
 """Set to 1 by the function entry `kit build` writes, in the Python process it starts."""
@@ -20,12 +23,15 @@ _FALSE = frozenset({"", "0", "false", "no", "off"})
 _KEY = re.compile(r"AWL_API_KEY_P([0-9]{1,9})")
 
 
+V = TypeVar("V", str, SecretStr)
+
+
 @dataclass(frozen=True, slots=True)
-class Variable:
-    """A value and the variable it stood in. The value stays out of the repr: it may be a key."""
+class Variable(Generic[V]):
+    """A value and the variable it stood in."""
 
     name: str
-    value: str = field(repr=False)
+    value: V
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +46,11 @@ class Hosting:
     is_netlify: bool
     reason: str
     context: str | None = None
-    urls: tuple[Variable, ...] = ()
-    api_key: Variable | None = None
+    urls: tuple[Variable[str], ...] = ()
+    api_key: Variable[SecretStr] | None = None
 
     @property
-    def base_url(self) -> Variable | None:
+    def base_url(self) -> Variable[str] | None:
         """The address to send events to, or None if none was found."""
         return self.urls[0] if self.urls else None
 
@@ -66,14 +72,14 @@ def is_true(value: str | None) -> bool:
     return (value or "").strip().lower() not in _FALSE
 
 
-def _urls(environ: Mapping[str, str]) -> Iterator[Variable]:
+def _urls(environ: Mapping[str, str]) -> Iterator[Variable[str]]:
     own = ("URL", "DEPLOY_URL") if environ.get("CONTEXT") == "production" else ("DEPLOY_URL", "URL")
     for name in own:
         if value := environ.get(name):
             yield Variable(name, value)
 
 
-def _api_key(environ: Mapping[str, str]) -> Variable | None:
+def _api_key(environ: Mapping[str, str]) -> Variable[SecretStr] | None:
     # documented order: the highest number sends; as numbers, so that P10 comes after P9
     numbered = [
         (int(match[1]), name)
@@ -81,5 +87,5 @@ def _api_key(environ: Mapping[str, str]) -> Variable | None:
         if value and (match := _KEY.fullmatch(name))
     ]
     name = max(numbered)[1] if numbered else "AWL_API_KEY"
-    value = environ.get(name)
+    value = SecretStr(environ.get(name, ""))
     return Variable(name, value) if value else None

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, Secret, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kit.model.duration import parse_duration
@@ -42,9 +42,15 @@ class Origin:
         }.get(self.kind, self.place or self.kind)
 
 
+Key: TypeAlias = "str | SecretStr"
+"""A key as it may be given; a wrapped one is shown by nothing on its way."""
+
+
 def hidden(key: Any) -> Any:
-    """Return a key that was given as text so that nothing can print it; anything else as it is."""
-    return SecretStr(key) if isinstance(key, str) else key
+    """Return a *key* so that nothing can print it, also one that is no text; None as it is."""
+    if key is None or isinstance(key, SecretStr):
+        return key
+    return SecretStr(key) if isinstance(key, str) else Secret(key)
 
 
 @dataclass(frozen=True, slots=True)

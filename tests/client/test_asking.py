@@ -7,6 +7,7 @@ import uuid
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from kit import (
     AsyncWorkflowClient,
@@ -87,7 +88,7 @@ async def asked(slept):
         slept.append(seconds)
 
     transport = AsyncTransport(pause=sleep)
-    yield SiteRuns(Site(ORIGIN, KEY), transport.carry_out, sleep=sleep)
+    yield SiteRuns(Site(ORIGIN, SecretStr(KEY)), transport.carry_out, sleep=sleep)
     await transport.close()
 
 
@@ -218,7 +219,7 @@ async def test_an_order_is_not_given_twice(network):
     route = network.post(f"{RUNS}/{ID}/retry").mock(side_effect=httpx.ReadError("broken"))
     transport = AsyncTransport()
     with pytest.raises(WorkflowError, match="did not answer"):
-        await transport.carry_out(RunsApi(Site(ORIGIN, KEY)).retry(ID))
+        await transport.carry_out(RunsApi(Site(ORIGIN, SecretStr(KEY))).retry(ID))
     assert route.call_count == 1
     await transport.close()
 

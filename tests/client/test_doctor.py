@@ -5,6 +5,7 @@ import stat
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from kit.client.doctor import (
     Check,
@@ -22,7 +23,7 @@ SITE = "https://site.example"
 FUNCTIONS = f"{SITE}/.netlify/functions"
 KEY = "s3cret-key"
 ENVIRON = {"WORKFLOW_BASE_URL": SITE, "WORKFLOW_API_KEY": KEY}
-TARGET = Site(SITE, KEY)
+TARGET = Site(SITE, SecretStr(KEY))
 EMPTY = Response(400, {"x-awl-reason": "body contained no valid events to process"})
 BODYLESS = Response(400, {"x-awl-reason": "missing valid JSON body"})
 

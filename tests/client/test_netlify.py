@@ -8,6 +8,7 @@ import sys
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from kit import (
     ConfigError,
@@ -65,7 +66,7 @@ async def provider(tmp_path, using):
 
 @pytest.fixture
 async def sender():
-    made = Sender(Site("https://site.example", "s3cret"), AsyncTransport())
+    made = Sender(Site("https://site.example", SecretStr("s3cret")), AsyncTransport())
     yield made
     await made.close()
 
@@ -430,7 +431,7 @@ def test_on_netlify_it_is_chosen_without_any_setting(tmp_path, mark):
     provider = resolve(config, Catalog.of(config))
 
     assert isinstance(provider, NetlifyProvider)
-    assert provider.site == Site("https://site.example", "k")
+    assert provider.site == Site("https://site.example", SecretStr("k"))
     assert mark in str(config.origins["provider"])
 
 

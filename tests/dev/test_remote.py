@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from pydantic import SecretStr
 
 from kit.dev.app import make_app
 from kit.dev.dashboard.routes import routes
@@ -25,7 +26,7 @@ from kit.netlify.site import Site
 from .conftest import ORIGIN, PORT, TOKEN, ended, until
 
 KEY = "s3cret-key"
-SITE = Site(ORIGIN, KEY)
+SITE = Site(ORIGIN, SecretStr(KEY))
 NOBODY = derived_id("nobody")
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pydantic import SecretStr
 
 from kit.model.errors import RejectedError
 from kit.model.event import derived_id
@@ -11,14 +12,14 @@ from kit.netlify.responses import Response
 from kit.netlify.site import Site
 
 KEY = "s3cret-key"
-TARGET = Site("https://site.example", KEY)
+TARGET = Site("https://site.example", SecretStr(KEY))
 ONE, TWO = derived_id("one"), derived_id("two")
 OK = Response(200, {}, json.dumps({"workloadResult": {"sendStatus": "succeeded", "eventId": ONE}}))
 
 
 def order(flow):
     request = next(flow)
-    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.key == SecretStr(KEY)
     with pytest.raises(StopIteration) as ended:
         flow.send(OK)
     assert ended.value.value == Accepted(ONE)

@@ -1,12 +1,13 @@
 """What answers mean, in words that never hold the key."""
 
 import pytest
+from pydantic import SecretStr
 
 from kit.netlify.responses import Response, meaning_of
 from kit.netlify.site import Site
 
 KEY = "s3cret-key"
-TARGET = Site("https://site.example", KEY)
+TARGET = Site("https://site.example", SecretStr(KEY))
 
 
 @pytest.mark.parametrize(

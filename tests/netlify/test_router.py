@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from kit.model.errors import ConnectionFailedError, LoopDetectedError, PayloadError, RejectedError
 from kit.model.event import Event, derived_id
@@ -26,7 +27,7 @@ from kit.netlify.router import (
 from kit.netlify.site import Site
 
 KEY = "s3cret-key"
-TARGET = Site("https://site.example", KEY)
+TARGET = Site("https://site.example", SecretStr(KEY))
 ACK = Response(200, {"x-awl-ack": "ack"})
 NOW = 1_767_225_600_000
 REFUSED = NoResponse("no connection could be made", may_have_arrived=False)
@@ -82,10 +83,8 @@ def test_a_request_is_what_the_javascript_client_sends():
     parts = urlsplit(request.url)
     assert {"path": parts.path, "query": parse_qs(parts.query)} == golden
     assert request.method == "POST"
-    assert request.headers == {
-        "authorization": f"Bearer {KEY}",
-        "content-type": "text/plain;charset=UTF-8",
-    }
+    assert request.headers == {"content-type": "text/plain;charset=UTF-8"}
+    assert request.key == SecretStr(KEY)
     assert json.loads(request.content) == [
         {
             "eventName": "t.simple",
@@ -116,7 +115,9 @@ def test_a_delay_is_sent_as_an_absolute_time_and_the_chain_with_this_event_last(
 
 
 def test_without_a_key_none_is_sent():
-    assert "authorization" not in router_request([], Site("https://x.example")).headers
+    request = router_request([], Site("https://x.example"))
+    assert request.key is None
+    assert "authorization" not in request.headers
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 import httpcore
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from kit.netlify import attempt, pool
 from kit.netlify.flow import Pause, Request, probe_flow
@@ -83,7 +84,7 @@ def real(network):
 def test_an_answer_is_told_in_values(ask, network):
     route = network.post(URL).respond(418, headers={"X-Thing": "1"}, text="tea")
 
-    answer = ask(Request("POST", URL, {"authorization": "Bearer k"}, b"[]"))
+    answer = ask(Request("POST", URL, content=b"[]", key=SecretStr("k")))
 
     assert (answer.status, answer.headers["x-thing"], answer.text) == (418, "1", "tea")
     sent = route.calls.last.request
@@ -211,9 +212,7 @@ def test_neither_the_auth_nor_the_redirects_of_a_given_client_count():
 
     given = httpx.MockTransport(answer)
     with httpx.Client(transport=given, auth=("u", "p"), follow_redirects=True) as client:
-        told = Transport(client).carry_out(
-            probe_flow(Request("GET", URL, {"authorization": "Bearer k"}))
-        )
+        told = Transport(client).carry_out(probe_flow(Request("GET", URL, key=SecretStr("k"))))
 
     assert told.status == 302
     assert seen == ["Bearer k"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
 from kit.project.hosting import Variable, detect, is_true
 
@@ -38,7 +39,7 @@ def test_a_mark_that_says_no_counts_as_absent(value: str) -> None:
     ],
 )
 def test_on_netlify_the_address_is_the_sites_in_production_and_else_the_deploys(
-    environ: dict[str, str], expected: Variable | None
+    environ: dict[str, str], expected: Variable[str] | None
 ) -> None:
     assert detect({"NETLIFY": "true", **environ}).base_url == expected
 
@@ -47,20 +48,27 @@ def test_elsewhere_a_variable_called_url_means_nothing() -> None:
     assert detect({"URL": "https://x.example", "CONTEXT": "production"}).urls == ()
 
 
+def named(name: str, key: str) -> Variable[SecretStr]:
+    return Variable(name, SecretStr(key))
+
+
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
         ({}, None),
-        ({"AWL_API_KEY": "a"}, Variable("AWL_API_KEY", "a")),
+        ({"AWL_API_KEY": "a"}, named("AWL_API_KEY", "a")),
         ({"AWL_API_KEY": ""}, None),
-        ({"AWL_API_KEY": "a", "AWL_API_KEY_P0": "b"}, Variable("AWL_API_KEY_P0", "b")),
-        ({"AWL_API_KEY_P10": "c", "AWL_API_KEY_P9": "b"}, Variable("AWL_API_KEY_P10", "c")),
-        ({"AWL_API_KEY_P2": "", "AWL_API_KEY_P1": "b"}, Variable("AWL_API_KEY_P1", "b")),
+        ({"AWL_API_KEY": "a", "AWL_API_KEY_P0": "b"}, named("AWL_API_KEY_P0", "b")),
+        (
+            {"AWL_API_KEY_P10": "c", "AWL_API_KEY_P9": "b"},
+            named("AWL_API_KEY_P10", "c"),
+        ),
+        ({"AWL_API_KEY_P2": "", "AWL_API_KEY_P1": "b"}, named("AWL_API_KEY_P1", "b")),
         ({"AWL_API_KEY_PX": "b", "AWL_API_KEY_P": "c", "X_AWL_API_KEY_P1": "d"}, None),
     ],
 )
 def test_the_key_with_the_highest_number_counts(
-    environ: dict[str, str], expected: Variable | None
+    environ: dict[str, str], expected: Variable[SecretStr] | None
 ) -> None:
     assert detect(environ).api_key == expected
 

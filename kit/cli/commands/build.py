@@ -31,7 +31,7 @@ def build(
     from kit.deploy.bundle.build import build, clear
     from kit.deploy.bundle.options import BuildOptions
     from kit.project.config import load
-    from kit.project.environment import process_environ
+    from kit.project.environment import environ_without_keys
 
     if python not in (None, "running"):
         msg = "--python takes `running` only; a version is set as workflow.python in kit.yaml"
@@ -40,7 +40,7 @@ def build(
         config = load()
         options = BuildOptions(
             config,
-            process_environ(),
+            environ_without_keys(),
             use_running=python == "running",
             check=check,
             measure=report,

@@ -109,8 +109,7 @@ def _remote(url: str, listen: Listen, as_json: bool) -> Serve:
     from kit.project.config import load
 
     config = load(base_url=url)
-    key = config.api_key
-    site = Site(config.base_url or url, key.get_secret_value() if key else None)
+    site = Site(config.base_url or url, config.api_key)
     project, sockets = DevProject(config, say), listen()
 
     async def serving(ending: Ending, ready: Callable[[str], None]) -> bool:
