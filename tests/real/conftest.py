@@ -26,11 +26,22 @@ LIMIT = 240
 """Seconds a test of this folder may take: it may be the one that builds or starts for all."""
 
 
+TOGETHER = ("browser", "bundle", "test_deployed.py", "test_wheel.py")
+"""Tests that share what is costly to make, by file or folder: where several run at a time, those of
+one group go one after another."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests of this folder more time, where they do not ask for some themselves."""
+    """Give the tests of this folder more time, and put together those that share something."""
     for item in items:
-        if _HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+        if _HERE not in item.path.parents:
+            continue
+        if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LIMIT))
+        place = item.path.relative_to(_HERE).parts[0]
+        if place in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(place))
 
 
 def _load_rig() -> Any:
