@@ -2,12 +2,15 @@
 Asking a site for its runs, over its runs API (docs/runs-api.md).
 
 A site without that API cannot be asked: lookups then give nothing, all else raises
-`NotSupportedError`, as it is with Async Workloads alone.
+`NotSupportedError`, as it is with Async Workloads alone. That there is none is remembered for a
+while, so that lookups cost no request each.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +24,9 @@ T = TypeVar("T")
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.2, 5.0, 1.5
 """Seconds between two looks at a run that is waited for, and by what they grow."""
+
+ABSENCE_SECONDS = 60.0
+"""How long lookups do not ask a site again that has no runs API; the next deploy may bring it."""
 
 PATIENCE = 10
 """So many looks in a row may fail before whoever waits is told."""
@@ -44,7 +50,7 @@ def pauses() -> Iterator[float]:
 
 
 class SiteRuns:
-    """The runs of *site*; *sleep* is for tests."""
+    """The runs of *site*; *sleep* and *clock*, in seconds, are for tests."""
 
     def __init__(
         self,
@@ -52,24 +58,23 @@ class SiteRuns:
         carry_out: CarryOut,
         *,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = RunsApi(site)
         self._carry_out = carry_out
         self._sleep = sleep
+        self._clock = clock
+        self._absent_until = -math.inf
 
     async def find(self, run_id: str) -> Run | None:
         """Return the run; None if there is none yet, or the site cannot tell."""
-        try:
-            return run_of(await self._carry_out(self._api.show(run_id)))
-        except (RunNotFoundError, NotSupportedError):
-            return None
+        found = await self._looked_up(self._api.show, run_id)
+        return None if found is None else run_of(found)
 
     async def status(self, run_id: str) -> RunStatus | None:
         """Return where the run is; None if there is none yet, or the site cannot tell."""
-        try:
-            return status_of(await self._carry_out(self._api.result(run_id)))
-        except (RunNotFoundError, NotSupportedError):
-            return None
+        found = await self._looked_up(self._api.result, run_id)
+        return None if found is None else status_of(found)
 
     async def wait(self, run_id: str) -> Run:
         """
@@ -89,7 +94,7 @@ class SiteRuns:
                 found = await self._carry_out(self._api.result(run_id))
                 is_there, failures = True, 0
                 if status_of(found).is_final:
-                    return await self._ended(run_id, found)
+                    return run_of(found)
             except RunNotFoundError:
                 if is_there:
                     raise
@@ -115,7 +120,15 @@ class SiteRuns:
         flow = self._api.latest(workflow=workflow, statuses=statuses, limit=limit)
         return list(map(run_of, await self._carry_out(flow)))
 
-    async def _ended(self, run_id: str, found: dict[str, Any]) -> Run:
-        if status_of(found) is RunStatus.COMPLETED:
-            return run_of(found)
-        return run_of(await self._carry_out(self._api.show(run_id)))  # an error names its workflow
+    async def _looked_up(
+        self, asking: Callable[[str], Flow[dict[str, Any]]], run_id: str
+    ) -> dict[str, Any] | None:
+        if self._clock() < self._absent_until:
+            return None
+        try:
+            return await self._carry_out(asking(run_id))
+        except RunNotFoundError:
+            return None
+        except NotSupportedError:
+            self._absent_until = self._clock() + ABSENCE_SECONDS
+            return None

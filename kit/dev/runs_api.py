@@ -156,6 +156,7 @@ class RunsApi:
 def _result_of(run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
+        "workflow": run.workflow,
         "status": run.status,
         "result": None if run.result is None else json.loads(run.result),
         "error": None if run.failure is None else failure_to_json(run.failure),

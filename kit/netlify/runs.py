@@ -87,7 +87,7 @@ class RunsApi:
         return self._ask("GET", f"/{checked(run_id)}", "details")
 
     def result(self, run_id: str) -> Flow[dict[str, Any]]:
-        """Return a run's `id`, `status`, `result` and `error`."""
+        """Return a run's `id`, `workflow`, `status`, `result` and `error`."""
         return self._ask("GET", f"/{checked(run_id)}/result", "result")
 
     def stop(self, run_id: str) -> Flow[bool]:

@@ -23,7 +23,7 @@ from kit import (
     run_workflow,
     sync,
 )
-from kit.client.asking import PATIENCE, SiteRuns, pauses
+from kit.client.asking import ABSENCE_SECONDS, PATIENCE, SiteRuns, pauses
 from kit.netlify.runs import RunsApi
 from kit.netlify.site import Site
 from kit.netlify.transport import AsyncTransport
@@ -74,7 +74,8 @@ def refusal(status, code):
 
 def told(status, **more):
     whole = run_json(status, **more)
-    return answer({name: whole[name] for name in ("id", "status", "result", "error")})
+    names = ("id", "workflow", "status", "result", "error")
+    return answer({name: whole[name] for name in names})
 
 
 @pytest.fixture
@@ -146,18 +147,16 @@ async def test_a_result_is_looked_for_less_and_less_often(asked, network, slept)
 
 async def test_the_result_is_the_handlers_or_its_error(provider, network):
     run = await run_workflow("publish-draft", {})
-    route, show = network.get(f"{RUNS}/{run.id}/result"), network.get(f"{RUNS}/{run.id}")
+    route = network.get(f"{RUNS}/{run.id}/result")
     route.mock(return_value=told("completed"))
     assert await run.result() == {"ok": True}
 
     error = {"type": "ValueError", "message": "bad", "traceback": "tb", "stepId": "s", "code": None}
     route.mock(return_value=told("failed", error=error))
-    show.mock(return_value=answer(run_json("failed", error=error)))
     with pytest.raises(RunFailed, match=r"'publish-draft' failed in step 's': ValueError: bad"):
         await run.result()
 
     route.mock(return_value=told("cancelled"))
-    show.mock(return_value=answer(run_json("cancelled")))
     with pytest.raises(RunCancelled):
         await run.result()
 
@@ -264,6 +263,25 @@ async def test_a_site_without_the_api_says_how_to_have_it(provider, network, ans
     for asking in (run.result(), run.stop(), run.details(), list_runs()):
         with pytest.raises(NotSupportedError, match=r"`store: blobs`.*`kit build`.*deploy"):
             await asking
+
+
+async def test_that_a_site_has_no_runs_api_is_remembered_for_a_while(network):
+    now, transport = [100.0], AsyncTransport()
+    asked = SiteRuns(Site(ORIGIN), transport.carry_out, clock=lambda: now[0])
+    route = network.route(url__startswith=RUNS).mock(return_value=httpx.Response(404))
+    for _ in range(3):
+        assert await asked.status(ID) is None
+        assert await asked.find(ID) is None
+    assert route.call_count == 1
+    with pytest.raises(NotSupportedError):  # what cannot be done without it is asked all the same
+        await asked.stop(ID)
+
+    now[0] += ABSENCE_SECONDS
+    route.mock(return_value=told("running"))
+    assert await asked.status(ID) is RunStatus.RUNNING
+    assert await asked.status(ID) is RunStatus.RUNNING
+    assert route.call_count == 4
+    await transport.close()
 
 
 async def test_a_password_before_the_site_is_not_taken_for_a_site_without_the_api(asked, network):

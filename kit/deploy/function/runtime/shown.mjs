@@ -18,8 +18,8 @@ export async function runJson(record, records) {
   };
 }
 
-export async function resultJson({ id, status, result, error }, records) {
-  return { id, status, result: raw(await records.text(result)), error };
+export async function resultJson({ id, workflow, status, result, error }, records) {
+  return { id, workflow, status, result: raw(await records.text(result)), error };
 }
 
 /** A page of runs; `next` is what `before` is for the following one. */

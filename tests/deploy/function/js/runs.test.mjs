@@ -98,10 +98,11 @@ test("values arrive as Python wrote them, unless they would make the answer too 
 });
 
 test("the result is there as soon as it is, and the status before", async () => {
-  const { id, lease } = await started();
-  assert.deepEqual((await ask(`/${id}/result`)).body, { id, status: "running", result: null, error: null });
+  const { id, lease } = await started({ workflow: "greet" });
+  const expected = { id, workflow: "greet", status: "running", result: null, error: null };
+  assert.deepEqual((await ask(`/${id}/result`)).body, expected);
   await lease.finish((record) => R.completed(record, { result: '{"n":1.0}', now: clock.now }));
-  assert.equal((await ask(`/${id}/result`)).text, `{"id":"${id}","status":"completed","result":{"n":1.0},"error":null}`);
+  assert.equal((await ask(`/${id}/result`)).text, `{"id":"${id}","workflow":"greet","status":"completed","result":{"n":1.0},"error":null}`);
 });
 
 test("runs are listed, newest first, by workflow, status and time", async () => {
