@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from kit.cli.hints import kept_here
 from kit.cli.screen.terminal import print_json, say
 from kit.model.run import RunStatus
 
@@ -32,7 +33,7 @@ def resume_all(reader: Reader, *, fast: bool, as_json: bool) -> None:
             print_json([])
         damaged = reader.count_unfinished()
         count = "1 run is" if damaged == 1 else f"{damaged} runs are"
-        left = f"{count} damaged and left as before; `kit runs` shows that as unknown"
+        left = f"{count} damaged and left as before; `{kept_here()}` shows that as unknown"
         say(left if damaged else "nothing is unfinished")
         return
     project, story = Project(), Story(fast=fast)
@@ -72,7 +73,8 @@ def _report(reader: Reader, ended: Sequence[Run], *, as_json: bool) -> None:
     said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     say(said or "nothing could be continued")
     if any(run.status is not RunStatus.COMPLETED for run in ended):
-        say("`kit runs show ID` says why; `kit runs --status failed` lists what gave up")
+        failed = kept_here("--status failed")
+        say(f"`{kept_here('show ID')}` says why; `{failed}` lists what gave up")
         raise typer.Exit(1)
 
 

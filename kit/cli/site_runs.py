@@ -83,7 +83,7 @@ class SiteRuns:
         elif is_completed:
             print_json(found["result"])
         else:
-            say_why(run, len(found["attempts"]))
+            say_why(run, len(found["attempts"]), f"kit runs retry {run.id}")
         if not is_completed:
             raise typer.Exit(1)
 

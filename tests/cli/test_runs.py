@@ -424,3 +424,21 @@ def test_what_ended_long_ago_is_deleted(path: Path, kit: Kit) -> None:
     said = kit("runs", "delete", "--older-than", "0 ms", "--yes")
     assert said.err == "deleted 1 run\n"
     assert kit("runs", "delete", "--older-than", "long").status == 2
+
+
+@pytest.mark.parametrize("environ", [{}, {"WORKFLOW_BASE_URL": "https://site.example"}])
+def test_commands_that_are_named_are_about_the_runs_kept_here(
+    root: Path, path: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
+) -> None:
+    monkeypatch.setattr("os.environ", {"PATH": "", "TERM": "xterm", **environ})
+    nap = root / "functions/workflows/nap.py"
+    nap.write_text(NAP.replace('return "slept"', "raise ValueError"))
+    interrupted(kit, path, "0.01")
+    said = kit("runs", "resume", "--fast").err
+    [lost] = re.findall("kit (runs retry .*)", kit("run", "nap", "--data", "0", "--fast").err)
+
+    named = [lost, *re.findall("`kit (runs.*?)`", said)]
+    assert len(named) == 3
+    nap.write_text(NAP)
+    for command in named:
+        assert kit(*command.replace("ID", lost.split()[2]).split()).status == 0

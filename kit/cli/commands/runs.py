@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kit.cli.hints import kept_here
 from kit.cli.reading import open_reader
 from kit.cli.screen.terminal import print_json, say
 from kit.cli.site_runs import site_runs
@@ -256,7 +257,7 @@ def _delete_named(reader: Reader, run_ids: list[str]) -> list[str]:
     named = [reader.get(run_id) for run_id in run_ids]
     for run in named:
         if not run.status.is_final and run.status is not RunStatus.UNKNOWN:
-            advice = f"stop it first: kit runs stop {run.id}. Nothing was deleted"
+            advice = f"stop it first: {kept_here(f'stop {run.id}')}. Nothing was deleted"
             raise _not_ended(run, f"run {run.id} is {run.status}; {advice}")
     for run in named:
         delete_run(reader.path, run.id)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from kit.cli.hints import kept_here
 from kit.cli.screen.terminal import print_json, say
 from kit.model.run import RunStatus
 
@@ -47,13 +48,13 @@ def finish(reader: Reader, run_id: str, *, as_json: bool) -> None:
 
         print_json(decode(run.result))
     else:
-        say_why(run, len(reader.attempts(run.id)))
+        say_why(run, len(reader.attempts(run.id)), kept_here(f"retry {run.id}"))
     if run.status is not RunStatus.COMPLETED:
         raise typer.Exit(1)
 
 
-def say_why(run: Run, attempts: int) -> None:
-    """Say why a run has no result, on standard error."""
+def say_why(run: Run, attempts: int, retry: str) -> None:
+    """Say why a run has no result, on standard error; *retry* is the command that tries again."""
     which = f"run {run.id} of {run.workflow!r}"
     if run.failure is not None and run.status is RunStatus.UNKNOWN:
         say(f"error: {run.failure.message}")  # damaged: trying again does not help
@@ -63,7 +64,7 @@ def say_why(run: Run, attempts: int) -> None:
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         after = f" after {tries}" if attempts else ""
         say(f"error: {which} failed{after}: {run.failure.type}: {run.failure.message}")
-        say(f"Run it again from its last finished step: kit runs retry {run.id}")
+        say(f"Run it again from its last finished step: {retry}")
     elif run.status.is_final:
         say(f"error: {which} was {run.status}")
     else:
