@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from kit.model.run import Run
     from kit.store.sqlite.reader import Reader
 
+_AT_ONCE = 100
+"""Runs that are waited for together; all are driven meanwhile."""
+
 
 def resume_all(reader: Reader, *, fast: bool, as_json: bool) -> None:
     """
@@ -27,15 +30,15 @@ def resume_all(reader: Reader, *, fast: bool, as_json: bool) -> None:
     from kit.cli.project import Project
     from kit.cli.screen.story import Story
 
-    before = [run.id for run in reader.unfinished()]
-    if not before:
+    left = reader.count_unfinished()
+    if not left.whole:
         if as_json:
             print_json([])
-        damaged = reader.count_unfinished()
-        count = "1 run is" if damaged == 1 else f"{damaged} runs are"
-        left = f"{count} damaged and left as before; `{kept_here()}` shows that as unknown"
-        say(left if damaged else "nothing is unfinished")
+        count = "1 run is" if left.damaged == 1 else f"{left.damaged} runs are"
+        said = f"{count} damaged and left as before; `{kept_here()}` shows that as unknown"
+        say(said if left.damaged else "nothing is unfinished")
         return
+    before = reader.unfinished_ids()
     project, story = Project(), Story(fast=fast)
     project.note_errors()
 
@@ -55,12 +58,37 @@ async def _until_all_ended(engine: Engine, reader: Reader) -> None:
     """Wait for every run the engine can continue, and for those begun meanwhile."""
     import asyncio
 
+    left_alone = set[str]()
     while True:
         await engine.idle()
-        left = [run.id for run in reader.unfinished() if run.workflow not in engine.unknown]
-        if not left:
+        ids = _next(reader, left_alone)
+        if not ids:
             return
-        await asyncio.gather(*map(engine.wait, left))
+        outcomes = await asyncio.gather(*map(engine.wait, ids), return_exceptions=True)
+        for run_id, outcome in zip(ids, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                _check_alone(outcome)
+                left_alone.add(run_id)
+
+
+def _next(reader: Reader, left_alone: Collection[str]) -> list[str]:
+    """Return some of the unfinished runs, those that go on first."""
+    after, found = None, list[str]()
+    while not found and (page := reader.page(after, _AT_ONCE)):
+        after = page[-1].due, page[-1].run_id
+        whole = (each.run_id for each in page if each.left is not None)
+        found = [run_id for run_id in whole if run_id not in left_alone]
+    return found
+
+
+def _check_alone(error: BaseException) -> None:
+    """Raise *error*, unless it is about the one run only that was waited for."""
+    from kit.model.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
+    from kit.store.sqlite.rows import DAMAGED
+
+    is_damage = isinstance(error, StoreError) and error.code == DAMAGED
+    if not is_damage and not isinstance(error, RunNotFoundError | WorkflowNotFoundError):
+        raise error
 
 
 def _report(reader: Reader, ended: Sequence[Run], *, as_json: bool) -> None:

@@ -85,6 +85,8 @@ class Arrivals:
         gone = f"no workflow is called {run.workflow!r} any more"
         workflow = self._known(run.workflow, gone)
         self._check_open()
+        if not from_start:
+            self._store.reader.check_whole(run)
         is_driver = await self._driving.drives()
         root = self._store.reader.root(run.id)
         live = ActiveRun(anew(run, self._clock.now()), workflow, root=root, fast=self._fast)

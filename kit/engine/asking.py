@@ -52,6 +52,7 @@ class Asking:
     def forget(self) -> None:
         """Forget what was asked: there is nobody left to ask."""
         self._asked.clear()
+        self._asked_for_all = ""
 
     async def ask_for(self, rows: list[LeftRun]) -> bool:
         """
@@ -62,14 +63,14 @@ class Asking:
         token = self._reader.driver()
         refused = self._reader.refused(token)
         if self._wishes.everything:
-            everything = self._asked_for_all != token
-            rows = [*rows, *self._reader.left(None if everything else refused)]
-            self._asked_for_all = token
+            rows = [*rows, *self._reader.left(refused)]
+            await self._ask_for_all(token)
         living = self._leases.living() - {token}
         missed, to_ask = False, set[str]()
         for row in rows:
             run_id = row.run.id
-            if self._loop.has(run_id) or row.driver in living:
+            is_seen_to = self._loop.has(run_id) or run_id in self._loop.set_aside
+            if is_seen_to or row.driver in living:
                 continue
             if run_id in refused:
                 missed |= not await self._execute_aside(row, token, refused[run_id])
@@ -78,6 +79,12 @@ class Asking:
         await self._ask(to_ask, token)
         self._loop.pump()
         return missed
+
+    async def _ask_for_all(self, token: str) -> None:
+        if self._asked_for_all != token:
+            self._asked_for_all = token
+            ask = Ask(token, self._uptake.fast)
+            await self._store.request_drive(None, ask, self._clock.now())
 
     async def _ask(self, run_ids: Collection[str], token: str) -> None:
         if run_ids:

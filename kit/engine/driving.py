@@ -28,15 +28,15 @@ nothing here has a time-out, and a process that was stopped for an hour has lost
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 from kit.engine.asking import Asking
+from kit.engine.backlog import Backlog
 from kit.engine.clock import Clock
 from kit.engine.hearing import Hearing
 from kit.engine.leases import Leases
 from kit.engine.loop import Loop
 from kit.engine.news import News
+from kit.engine.tasks import Tasks
 from kit.engine.uptake import FindWorkflow, Uptake, Wishes
 from kit.engine.waiting import Waiting
 from kit.model.errors import StoreError
@@ -80,12 +80,15 @@ class Driving:
         self._uptake = Uptake(loop, find, clock, self._leases, fast=fast)
         held = (clock, self._leases, self._uptake, self._wishes)
         self._asking = Asking(store, loop, waiting, *held)
-        self._hearing = Hearing(store, loop, *held)
+        self._backlog = Backlog(store, loop, waiting, *held)
+        self._hearing = Hearing(store, loop, *held, self._backlog)
+        loop.take_up_more, loop.more_due = self._backlog.take_up, lambda: self._backlog.due
+        loop.refuse_by(self._refuse)
         self._news = News(store.reader, loop, waiting, self._leases)
         self._taking = asyncio.Lock()
         self._looking: asyncio.TimerHandle | None = None
         self._looks = 0
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks = Tasks(waiting)
         self._settling = False
         self._settle_again = False
 
@@ -93,11 +96,6 @@ class Driving:
     def is_driver(self) -> bool:
         """Whether this engine executes what everybody asks for."""
         return self._leases.drives
-
-    @property
-    def unknown(self) -> set[str]:
-        """Names of workflows that unfinished runs belong to and nobody defines here."""
-        return self._uptake.unknown
 
     def check(self) -> None:
         """Raise `StoreError` if a lease of this engine has lost its file; from any thread."""
@@ -117,7 +115,7 @@ class Driving:
         first, self._wishes.everything = not self._wishes.everything, True
         if await self.drives() and first:
             await self._leases.register(0, everything=True)
-            self._wishes.ids |= self._uptake.take_up(self._reader.left())
+            self._backlog.begin()
         self.watch()
         if not self.is_driver:
             self.settle()
@@ -147,8 +145,9 @@ class Driving:
         wishes = self._wishes
         try:
             await self._leases.register(0, everything=wishes.everything)
-            rows = self._reader.left(None if wishes.everything else wishes.ids)
-            wishes.ids = self._uptake.take_up(rows)
+            wishes.ids = self._uptake.take_up(self._reader.left(wishes.ids))
+            if wishes.everything:
+                self._backlog.begin()
         except BaseException:
             self._leases.give_up()
             raise
@@ -158,9 +157,8 @@ class Driving:
 
     def find_again(self) -> None:
         """Take up what waits for a workflow that was not known before."""
-        self._uptake.unknown.clear()
         if self._leases.drives and self._wishes.everything:
-            self._wishes.ids |= self._uptake.take_up(self._reader.left())
+            self._backlog.begin()
         self._loop.pump()
         self.settle()
 
@@ -183,7 +181,7 @@ class Driving:
         self._looking = None
         self._looks += 1
         if not self._leases.drives and self._leases.are_free:
-            self._begin(self.drives())
+            self._tasks.begin(self.drives())
         elif self._looks % _LOOKS_UNTIL_SETTLED == 0:
             self.settle()
         self.watch()
@@ -206,6 +204,10 @@ class Driving:
         self._loop.pump()
         self.has_changed()
 
+    def _refuse(self, run_id: str) -> None:
+        """Tell those who asked for a run that it is not executed here."""
+        self._store.refuse(run_id, self._leases.token, self._clock.now())
+
     def hear(self) -> None:
         """Do what is asked for by others."""
         if not self._leases.executes:
@@ -216,7 +218,7 @@ class Driving:
             self._waiting.fail(error)
             return
         for run_id in self._hearing.to_stop(requests):
-            self._begin(self._stop(run_id))
+            self._tasks.begin(self._stop(run_id))
         self._hearing.accept(requests)
 
     async def _stop(self, run_id: str) -> None:
@@ -235,7 +237,7 @@ class Driving:
             self._settle_again = True
         elif not self._loop.closing:
             self._settling = True
-            self._begin(self._settle())
+            self._tasks.begin(self._settle())
 
     async def _settle(self) -> None:
         loop = asyncio.get_running_loop()
@@ -252,6 +254,7 @@ class Driving:
     async def _settle_once(self) -> None:
         ids = self._wishes.ids | self._news.awaited
         rows = self._reader.left(ids) if ids else []
+        self._news.tell_set_aside()
         self._news.tell_ended(ids - {row.run.id for row in rows})
         if self._leases.drives:
             self._wishes.ids = self._uptake.take_up(rows)
@@ -273,17 +276,6 @@ class Driving:
             row.run.status is not RunStatus.RUNNING and row.run.due > now for row in rows
         )
 
-    def _begin(self, coroutine: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[object]) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self._waiting.fail(error)
-
     def cease(self) -> None:
         """Take on nothing more."""
         if self._looking is not None:
@@ -292,8 +284,7 @@ class Driving:
 
     async def close(self) -> None:
         """Wait until what was begun is done."""
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.close()
 
     def release(self) -> None:
         """Let others take over."""

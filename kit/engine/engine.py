@@ -112,11 +112,6 @@ class Engine:
         return self
 
     @property
-    def unknown(self) -> set[str]:
-        """Names of workflows that unfinished runs belong to and nobody defines here."""
-        return self._driving.unknown
-
-    @property
     def is_driver(self) -> bool:
         """Whether this engine executes the runs of the file; one of all that have it open does."""
         return self._driving.is_driver
@@ -263,10 +258,12 @@ class Engine:
         Raises:
             RunNotFoundError: If there is none with this id.
             WorkflowNotFoundError: If its workflow is not defined any more.
-            StoreError: If it could not be stored.
+            StoreError: If it could not be stored, or what is stored of it is damaged.
         """
         await self._arrivals.of(run_id)
         run = self.get(run_id)
+        if run.status is RunStatus.UNKNOWN:
+            raise damaged(run, self.path)
         if not run.status.is_final:
             return run
         return await self._arrivals.again(run, from_start=from_start) or self.get(run_id)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from kit.engine.backlog import Backlog
 from kit.engine.clock import Clock
 from kit.engine.leases import Leases
 from kit.engine.loop import Loop
 from kit.engine.uptake import Uptake, Wishes
 from kit.store.sqlite.reader import Reader, Request
 from kit.store.sqlite.runs import RunStore
+from kit.store.sqlite.statements import EVERYTHING
 
 
 class Hearing:
@@ -21,6 +25,7 @@ class Hearing:
         leases: Leases,
         uptake: Uptake,
         wishes: Wishes,
+        backlog: Backlog,
     ) -> None:
         self._store = store
         self._reader: Reader = store.reader
@@ -29,6 +34,7 @@ class Hearing:
         self._leases = leases
         self._uptake = uptake
         self._wishes = wishes
+        self._backlog = backlog
         self._stopping: set[str] = set()
 
     def to_stop(self, requests: list[Request]) -> list[str]:
@@ -57,13 +63,22 @@ class Hearing:
             row.run.id == run_id and row.driver in living for row in self._reader.left([run_id])
         ):
             return False
-        return bool(await self._store.cancel(run_id, self._clock.now()))
+        cancelled = self._store.cancel(run_id, self._clock.now())
+        self._loop.arriving[run_id] = cancelled  # so that nobody takes it up meanwhile
+        try:
+            return bool(await asyncio.shield(cancelled))
+        finally:
+            cancelled.add_done_callback(lambda _: self._loop.arriving.pop(run_id, None))
 
     def accept(self, requests: list[Request]) -> None:
         """Execute what others ask for; refuse what is not known here."""
         drives = {each.run_id: bool(each.fast) for each in requests if self._is_asked(each)}
         if not drives:
             return
+        if EVERYTHING in drives:
+            fast = drives.pop(EVERYTHING)
+            self._backlog.begin(for_others=True, fast=fast)
+            self._store.answer(EVERYTHING, "drive")
         living = self._leases.living()
         left = {row.run.id: row for row in self._reader.left(drives)}
         for run_id, fast in drives.items():

@@ -42,7 +42,8 @@ class Invocations:
     Carries out invocations of *live* runs, and has them go on with *queue* or forgets them.
 
     *waiting* is told of what has ended. `unwinding` are handlers whose outcome is decided and that
-    are still there.
+    are still there; `set_aside` the runs whose checkpoints make no sense, and what is to be said of
+    them. `refuse` tells who asked for one of those.
     """
 
     def __init__(
@@ -55,6 +56,8 @@ class Invocations:
         options: LoopOptions,
     ) -> None:
         self.closing = False
+        self.set_aside: dict[str, StoreError] = {}
+        self.refuse: Callable[[str], None] = lambda run_id: None
         self.unwinding: set[asyncio.Task[Outcome]] = set()
         self._store = store
         self._waiting = waiting
@@ -95,7 +98,10 @@ class Invocations:
                 raise
             _log.error("a run is set aside: %s", error)
             del self._live[live.run.id]
+            self.set_aside[live.run.id] = error
             self._waiting.fail_run(live.run.id, error)
+            if not live.own:
+                self.refuse(live.run.id)
             return False
         return True
 

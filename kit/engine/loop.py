@@ -28,7 +28,8 @@ from kit.store.sqlite.runs import RunStore
 class Loop:
     """
     The unfinished runs of one store, `live` by their ids, and what becomes of them; `arriving` are
-    those that are being stored.
+    those that are being stored, `set_aside` what nobody can go on with, and why. More may be on the
+    file: `take_up_more` takes up some of them, if they are due.
 
     *waiting* is told of what has ended, and of a store that failed: nothing begins after that.
     """
@@ -40,6 +41,8 @@ class Loop:
         self.arriving: dict[str, asyncio.Future[int]] = {}
         self.all_own = True
         self.is_quiet_elsewhere: Callable[[], bool] = lambda: True
+        self.take_up_more: Callable[[], bool] = lambda: False
+        self.more_due: Callable[[], int | None] = lambda: None
         self._store = store
         self._waiting = waiting
         self._options = options
@@ -48,6 +51,7 @@ class Loop:
         self._running: dict[asyncio.Task[None], ActiveRun] = {}
         self._fallen: dict[str, ActiveRun] = {}
         self._invocations = Invocations(store, waiting, self.live, self.queue, send, options)
+        self.set_aside = self._invocations.set_aside
         self._reserved = 0
         self._lent = 0
         self._timer: Timer | None = None
@@ -57,6 +61,10 @@ class Loop:
     def closing(self) -> bool:
         """Whether nothing begins any more."""
         return self._invocations.closing
+
+    def refuse_by(self, refuse: Callable[[str], None]) -> None:
+        """Have *refuse* told of a run of other processes that is set aside."""
+        self._invocations.refuse = refuse
 
     def has(self, run_id: str) -> bool:
         """Tell whether a run is live, or about to be."""
@@ -79,6 +87,7 @@ class Loop:
         if self.closing:
             return  # it is on disk, where a later engine finds it
         self.live[live.run.id] = live
+        self.set_aside.pop(live.run.id, None)
         if live.run.status is RunStatus.RUNNING:
             self._reserved -= 1
             self._begin(live)
@@ -154,7 +163,10 @@ class Loop:
         while self._has_room:
             run_id = self._agenda.take()
             if run_id is None:
-                break
+                if not self.take_up_more():
+                    break
+                now = self._clock.now()
+                continue
             live = self.live.get(run_id)
             if live is not None and not live.busy and live.due <= now:
                 self._store.begin(run_id, now)
@@ -167,7 +179,8 @@ class Loop:
             self._waiting.quiet()
 
     def _set_timer(self) -> None:
-        due = self._agenda.next_due
+        dues = [due for due in (self._agenda.next_due, self.more_due()) if due is not None]
+        due = min(dues, default=None)
         if due == self._timer_due:
             return
         if self._timer:

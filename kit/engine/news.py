@@ -41,6 +41,11 @@ class News:
             elif run.status is RunStatus.UNKNOWN:
                 self._waiting.fail_run(run_id, damaged(run, self._reader.path))
 
+    def tell_set_aside(self) -> None:
+        """Tell of those that nobody can go on with."""
+        for run_id in self._waiting.run_ids & self._loop.set_aside.keys():
+            self._waiting.fail_run(run_id, self._loop.set_aside[run_id])
+
     def tell_unknown(self, rows: Sequence[LeftRun]) -> None:
         """Tell of those that nobody can execute."""
         living, waiting = self._leases.living(), self._waiting.run_ids

@@ -28,15 +28,13 @@ class Wishes:
 
 class Uptake:
     """
-    Puts runs that are found on the agenda of *loop*; with *fast* their waits are skipped.
-
-    `unknown` are the names of the workflows that *find* has not known.
+    Puts runs that are found on the agenda of *loop*; with *fast* their waits are skipped. *find* is
+    asked for their workflows.
     """
 
     def __init__(
         self, loop: Loop, find: FindWorkflow, clock: Clock, leases: Leases, *, fast: bool
     ) -> None:
-        self.unknown: set[str] = set()
         self.fast = fast
         self._loop = loop
         self._find = find
@@ -53,11 +51,12 @@ class Uptake:
         return {row.run.id for row in rows if row.driver in living}
 
     def execute(self, row: LeftRun, *, fast: bool, own: bool = True) -> bool:
-        """Put a run on the agenda; tell whether its workflow is known."""
+        """Put a run on the agenda; False if its workflow is not known, or it is set aside."""
         run = row.run
+        if run.id in self._loop.set_aside:
+            return False
         workflow = self._find(run.workflow)
         if workflow is None:
-            self.unknown.add(run.workflow)
             return False
         is_due = run.status is RunStatus.RUNNING or fast
         due = self._clock.now() if is_due else run.due

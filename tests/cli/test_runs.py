@@ -397,24 +397,40 @@ def test_a_damaged_run_is_named_and_shown_and_can_be_forgotten(
     with connection:
         connection.execute(f"UPDATE {statement}")
     connection.close()
-    assert run_id in kit("runs").out
+    listed = kit("runs")
+    assert run_id in listed.out
+    assert "unfinished" not in listed.err
     shown = kit("runs", "show", run_id)
     assert shown.status == 0
     assert "DamagedRun" in shown.out
     assert kit("runs", "show", run_id, "--json").json["status"] == "unknown"
-    if "chain" in statement:
-        for command in ("retry", "result"):
-            said = kit("runs", command, run_id)
-            assert (said.status, f"what is stored of run {run_id} is damaged" in said.err) == (
-                1,
-                True,
-            )
-            assert "kit runs retry" not in said.err
-            assert "kit runs resume" not in said.err
-        assert "1 run is damaged and left as before" in kit("runs", "resume").err
+    for command in ("retry", "result", "resume"):
+        said = kit("runs", command, run_id)
+        told = said.err.count(f"what is stored of run {run_id} is damaged")
+        assert (said.status, told) == (1, 1)
+        assert "kit runs retry" not in said.err
+        assert "kit runs resume" not in said.err
+    assert "1 run is damaged and left as before" in kit("runs", "resume").err
     assert kit("runs", "stop", run_id).status == 0
     assert kit("runs", "delete", run_id).status == 0
     assert run_id not in kit("runs").out
+
+
+def test_one_damaged_run_does_not_keep_the_others_from_being_resumed(
+    root: Path, path: Path, kit: Kit
+) -> None:
+    damaged = interrupted(kit, path)
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("UPDATE checkpoints SET text = '{'")
+    connection.close()
+    (root / "go").unlink()
+    sound = kit("run", "nap", "--data", '"50 ms"').err.splitlines()[0].split()[-1]
+    (root / "go").touch()
+    said = kit("runs", "resume")
+    assert said.status == 0
+    assert said.err.count(damaged) <= 1
+    assert Stored(path).find(sound).status is RunStatus.COMPLETED
 
 
 def test_what_ended_long_ago_is_deleted(path: Path, kit: Kit) -> None:

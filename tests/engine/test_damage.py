@@ -84,3 +84,52 @@ async def test_who_waits_for_a_run_that_is_found_damaged_is_told(start: Open, pa
     with pytest.raises(StoreError, match="damaged"):
         await asyncio.wait_for(waiting, 10)
     await driver.close()
+
+
+async def test_a_damaged_checkpoint_is_told_once_and_its_run_tried_no_more(
+    start: Open, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = await start(flow(two_steps))
+    spoilt, dead = await engine.submit(event()), await engine.submit(event())
+    await engine.idle()
+    await engine.stop(dead.id)
+    for run in (spoilt, dead):
+        spoil(path, DAMAGES_OF_STEPS["text"], run.id)
+    await engine.close()
+    engine = await start(flow(two_steps), clock=FakeClock(START + 20_000))
+    for _ in range(3):
+        with pytest.raises(StoreError, match="damaged"):
+            await engine.wait(spoilt.id)
+    with pytest.raises(StoreError, match="damaged"):
+        await engine.retry(dead.id)
+    assert len([each for each in caplog.records if "set aside" in each.message]) == 1
+    assert engine.get(dead.id).status is RunStatus.CANCELLED
+    assert not (await engine.retry(dead.id, from_start=True)).status.is_final
+
+
+async def test_who_waits_elsewhere_for_a_run_with_a_damaged_checkpoint_is_told(
+    start: Open, path: Path
+) -> None:
+    engine = await start(flow(two_steps))
+    run = await engine.submit(event())
+    await engine.idle()
+    await engine.close()
+    spoil(path, DAMAGES_OF_STEPS["kind"], run.id)
+    clock = FakeClock(START + 20_000)
+    await start(flow(two_steps), clock=clock)
+    other = await start(flow(two_steps), resume=(), clock=clock)
+    with pytest.raises(StoreError, match="damaged"):
+        await asyncio.wait_for(other.wait(run.id), 10)
+
+
+async def test_what_is_damaged_does_not_count_as_unfinished(start: Open, path: Path) -> None:
+    engine = await start(flow(two_steps))
+    runs = [await engine.submit(event()) for _ in range(4)]
+    await engine.idle()
+    await engine.close()
+    spoil(path, DAMAGES["chain"], runs[0].id)
+    spoil(path, DAMAGES_OF_STEPS["text"], runs[1].id)
+    spoil(path, DAMAGES_OF_STEPS["kind"], runs[2].id)
+    reader = Reader(path)
+    assert reader.count_unfinished() == (1, 3)
+    reader.close()

@@ -150,7 +150,8 @@ def retry(
 
     reader = _reader()
     run = reader.get(run_id)
-    _check_whole(reader, run)
+    if not from_start or run.status is RunStatus.UNKNOWN:
+        reader.check_whole(run)
     if not run.status.is_final:
         advice = f"Stop it first, or continue what an ended process left: kit runs resume {run.id}"
         raise _not_ended(run, f"run {run.id} has not ended: it is {run.status}. {advice}")
@@ -182,6 +183,7 @@ def resume(
         return
     run = reader.get(run_id)
     if not run.status.is_final:
+        reader.check_whole(run)
         project = Project()
         project.get(run.workflow)
         project.see_through(lambda engine: engine.wait(run.id), run.id, fast=fast, resume=(run.id,))
@@ -262,15 +264,6 @@ def _delete_named(reader: Reader, run_ids: list[str]) -> list[str]:
     for run in named:
         delete_run(reader.path, run.id)
     return [run.id for run in named]
-
-
-def _check_whole(reader: Reader, run: Run) -> None:
-    """Refuse a run whose rows make no sense."""
-    from kit.model.errors import StoreError
-    from kit.model.run import RunStatus
-
-    if run.failure is not None and run.status is RunStatus.UNKNOWN:
-        raise StoreError(run.failure.message, path=str(reader.path), code=run.failure.code)
 
 
 def _not_ended(run: Run, message: str) -> RunError:

@@ -39,8 +39,11 @@ def finish(reader: Reader, run_id: str, *, as_json: bool) -> None:
 
     Raises:
         Exit: With 1 unless it has completed.
+        StoreError: If it has not ended, and what is stored of it is damaged.
     """
     run = reader.get(run_id)
+    if not (as_json or run.status.is_final):
+        reader.check_whole(run)
     if as_json:
         print_json(run_json(reader, run))
     elif run.status is RunStatus.COMPLETED:
@@ -56,9 +59,7 @@ def finish(reader: Reader, run_id: str, *, as_json: bool) -> None:
 def say_why(run: Run, attempts: int, retry: str) -> None:
     """Say why a run has no result, on standard error; *retry* is the command that tries again."""
     which = f"run {run.id} of {run.workflow!r}"
-    if run.failure is not None and run.status is RunStatus.UNKNOWN:
-        say(f"error: {run.failure.message}")  # damaged: trying again does not help
-    elif run.failure is not None:
+    if run.failure is not None:
         if run.failure.traceback:
             say(run.failure.traceback.rstrip())
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"

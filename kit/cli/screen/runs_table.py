@@ -73,8 +73,10 @@ def _standing(status: str, due: int | None) -> str:
 def note_undriven(reader: Reader) -> None:
     """Say so if there are unfinished runs, but no process to go on with them."""
     from kit.store.sqlite.lease import is_held
+    from kit.store.sqlite.reader import MANY
 
-    left = reader.count_unfinished()
+    left = reader.count_unfinished().whole  # nobody goes on with what is damaged
     if left and not is_held(reader.path):
-        what = "1 run is" if left == 1 else f"{left} runs are"
+        count = f"{left:,} or more" if left >= MANY else str(left)
+        what = "1 run is" if left == 1 else f"{count} runs are"
         say(f"{what} unfinished, and no process is at work on that: kit runs resume")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kit.model.delivery import Checkpoint
+from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.errors import RunNotFoundError, StoreError
 from kit.model.run import Attempt, Run, RunStatus
 from kit.store.sqlite.connection import Connection
@@ -25,6 +25,18 @@ from kit.store.sqlite.rows import (
 from kit.store.sqlite.schema import connect_to_read, explain
 
 _UNFINISHED = "status IN ('queued', 'running', 'sleeping')"
+_SELECT_LEFT = f"SELECT {RUN_COLUMNS}, root, driver FROM runs WHERE {_UNFINISHED}"  # noqa: S608
+_THESE_AND_THEIRS = (
+    "SELECT value FROM json_each(?) UNION"  # noqa: S608
+    f" SELECT id FROM runs WHERE {_UNFINISHED} AND root IN (SELECT value FROM json_each(?))"
+)
+_FIRST = (-(2**63), "")
+_KINDS = ", ".join(f"'{kind}'" for kind in CheckpointKind)
+_DAMAGED_CHECKPOINTS = (
+    "SELECT DISTINCT run_id FROM checkpoints WHERE run_id IN (SELECT value FROM json_each(?))"  # noqa: S608
+    f" AND (kind NOT IN ({_KINDS}) OR"
+    "  text IS NOT NULL AND NOT (typeof(text) = 'text' AND json_valid(text)))"
+)
 
 
 class Request(NamedTuple):
@@ -42,6 +54,26 @@ class LeftRun(NamedTuple):
     run: Run
     root: str | None
     driver: str | None
+
+
+MANY = 10_000
+_LOOKED_AT = 200
+"""Runs that are counted at most, and of these so many are looked at for damage."""
+
+
+class PagedRun(NamedTuple):
+    """An unfinished run as `Reader.page` gives it; `left` is None if it is damaged."""
+
+    run_id: str
+    due: int
+    left: LeftRun | None
+
+
+class Unfinished(NamedTuple):
+    """How many runs have not ended; those that are damaged count apart."""
+
+    whole: int
+    damaged: int
 
 
 class Reader:
@@ -99,14 +131,35 @@ class Reader:
         sql = f"SELECT {RUN_COLUMNS} FROM runs WHERE {where} ORDER BY created DESC, id LIMIT ?"  # noqa: S608
         return [row_to_run(row) for row in self._rows(sql, (*given, limit))]
 
+    def unfinished_ids(self) -> list[str]:
+        """Return the id of every run that has not ended, damaged ones too."""
+        return [row[0] for row in self._rows(f"SELECT id FROM runs WHERE {_UNFINISHED}")]  # noqa: S608
+
     def unfinished(self) -> list[Run]:
         """Return every run that has not ended, in the order in which they go on."""
         return [each.run for each in self.left()]
 
-    def count_unfinished(self) -> int:
-        """Return how many runs have not ended."""
-        rows = self._rows(f"SELECT count(*) FROM runs WHERE {_UNFINISHED}")  # noqa: S608
-        return int(rows[0][0]) if rows else 0
+    def count_unfinished(self) -> Unfinished:
+        """Count the runs that have not ended: `MANY` at most, and of many not who is damaged."""
+        some = f"SELECT 1 FROM runs WHERE {_UNFINISHED} LIMIT {MANY}"  # noqa: S608
+        rows = self._rows(f"SELECT count(*) FROM ({some})")  # noqa: S608
+        count, looked_at = rows[0][0] if rows else 0, self.page(None, _LOOKED_AT)
+        ids = json.dumps([each.run_id for each in looked_at if each.left is not None])
+        damaged = len(self._rows(_DAMAGED_CHECKPOINTS, (ids,)))
+        damaged += sum(each.left is None for each in looked_at)
+        return Unfinished(count - damaged, damaged)
+
+    def check_whole(self, run: Run) -> None:
+        """
+        Make sure that all that is stored of *run* makes sense.
+
+        Raises:
+            StoreError: With code `RUN_DAMAGED`, if it does not.
+        """
+        if run.status is RunStatus.UNKNOWN and run.failure is not None:
+            raise StoreError(run.failure.message, path=str(self.path), code=DAMAGED)
+        self.checkpoints(run.id)
+        self.attempts(run.id)
 
     def checkpoints(self, run_id: str, *, check: bool = True) -> dict[str, Checkpoint]:
         """
@@ -176,14 +229,24 @@ class Reader:
         parameters: tuple[str, ...] = ()
         if run_ids is not None:
             ids = json.dumps(list(run_ids))
-            some = "(SELECT value FROM json_each(?))"
-            which, parameters = f" AND (id IN {some} OR root IN {some})", (ids, ids)
+            which, parameters = f" AND id IN ({_THESE_AND_THEIRS})", (ids, ids)
+        rows = self._rows(f"{_SELECT_LEFT}{which} ORDER BY due", parameters)
+        return [left for row in rows if (left := _left_of(row)) is not None]
+
+    def page(self, after: tuple[int, str] | None, limit: int) -> list[PagedRun]:
+        """Return the next *limit* unfinished runs, as they go on, *after* one by its due and id."""
+        given = (*(after or _FIRST), limit)
+        rows = self._rows(f"{_SELECT_LEFT} AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?", given)
+        return [PagedRun(row[0], row[5], _left_of(row)) for row in rows]
+
+    def next_due(self, after: tuple[int, str] | None) -> int | None:
+        """Return when the first unfinished run is due *after* one by its due and id; or None."""
         sql = (
-            f"SELECT {RUN_COLUMNS}, root, driver FROM runs WHERE {_UNFINISHED}{which} ORDER BY due"  # noqa: S608
+            f"SELECT due FROM runs WHERE {_UNFINISHED} AND (due, id) > (?, ?)"  # noqa: S608
+            " AND typeof(due) = 'integer'"
         )
-        rows = self._rows(sql, parameters)
-        left = [LeftRun(row_to_run(row[:-2]), *row[-2:]) for row in rows]
-        return [each for each in left if each.run.status is not RunStatus.UNKNOWN]
+        rows = self._rows(f"{sql} ORDER BY due, id LIMIT 1", after or _FIRST)
+        return rows[0][0] if rows else None
 
     def root(self, run_id: str) -> str | None:
         """Return the run that a run belongs to; None if that is itself."""
@@ -217,3 +280,8 @@ class Reader:
                 return sqlite.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
+
+
+def _left_of(row: tuple[Any, ...]) -> LeftRun | None:
+    run = row_to_run(row[:-2])
+    return None if run.status is RunStatus.UNKNOWN else LeftRun(run, *row[-2:])

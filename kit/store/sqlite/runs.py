@@ -123,8 +123,10 @@ class RunStore:
         """Store who drives in a *lane*; what was asked of the driver before is void then."""
         return self._writer.write(*statements.registered(lane, token, now, everything=everything))
 
-    def request_drive(self, run_ids: Collection[str], ask: Ask, now: int) -> asyncio.Future[int]:
-        """Ask for the unfinished among these runs to be executed."""
+    def request_drive(
+        self, run_ids: Collection[str] | None, ask: Ask, now: int
+    ) -> asyncio.Future[int]:
+        """Ask for the unfinished among these runs to be executed; None: all there are."""
         return self._writer.write(statements.drive_requested(run_ids, ask, now))
 
     def refuse(self, run_id: str, token: str, now: int) -> None:

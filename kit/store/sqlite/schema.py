@@ -67,6 +67,12 @@ INSERT OR IGNORE INTO requests (run_id, what, at)
 DROP TABLE requests_of_1;
 """
 
+_INDEX_OF_ROOTS = """
+CREATE INDEX IF NOT EXISTS runs_of_root ON runs (root)
+  WHERE status IN ('queued', 'running', 'sleeping') AND root IS NOT NULL
+"""
+"""Files of this format that were made without it work as well, if slowly; they get it."""
+
 BUSY_SECONDS = 5.0
 """How long a write waits for another process that is writing."""
 
@@ -170,8 +176,13 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
 
+def _has_index(connection: sqlite3.Connection) -> bool:
+    sql = "SELECT count(*) FROM sqlite_master WHERE name = 'runs_of_root'"
+    return bool(connection.execute(sql).fetchone()[0])
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    if not _is_empty(connection) and _version(connection) == VERSION:
+    if _has_index(connection) and _version(connection) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -180,6 +191,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         elif _version(connection) == 1:
             _run(connection, _FROM_1_TO_2 + _TABLES_OF_2 + _KEEP_STOPS)
+        connection.execute(_INDEX_OF_ROOTS)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -57,6 +57,7 @@ _ASK_FOR_NEW = (
     f"{_ASK} SELECT ?, 'drive', ?, ?, ?"  # noqa: S608
     " WHERE NOT EXISTS (SELECT 1 FROM runs WHERE id = ?)"
 )
+_ASK_FOR_ALL = f"{_ASK} VALUES (?, 'drive', ?, ?, ?)"
 _ASK_FOR_ENDED = f"{_ASK} SELECT ?, 'drive', ?, ?, ? WHERE {_IF_ENDED}"
 _ASK_FOR_UNFINISHED = (
     f"{_ASK} SELECT id, 'drive', ?, ?, ? FROM runs WHERE {_UNFINISHED}"  # noqa: S608
@@ -165,8 +166,14 @@ def stop_requested(run_id: str, now: int) -> Statement:
     return _ASK_TO_STOP, (now, run_id)
 
 
-def drive_requested(run_ids: Collection[str], ask: Ask, now: int) -> Statement:
-    """Ask for the unfinished among these runs to be executed."""
+EVERYTHING = ""
+"""Stands for the id of a run where every unfinished one is asked for."""
+
+
+def drive_requested(run_ids: Collection[str] | None, ask: Ask, now: int) -> Statement:
+    """Ask for the unfinished among these runs to be executed; None: all there are."""
+    if run_ids is None:
+        return _ASK_FOR_ALL, (EVERYTHING, now, ask.driver, ask.fast)
     return _ASK_FOR_UNFINISHED, (now, ask.driver, ask.fast, json.dumps(list(run_ids)))
 
 
