@@ -70,7 +70,7 @@ async def slow(input: dict, context: Context):
 async def test_a_workflow_is_run_by_the_name_of_its_file(project):
     run = await run_workflow("shout-it", "hello")
 
-    assert await run.result(10) == "HELLO"
+    assert await run.result(50) == "HELLO"
     assert await run.status() is RunStatus.COMPLETED
     assert run.provider == "local"
     assert run.native.id == run.id
@@ -80,7 +80,7 @@ async def test_a_workflow_is_run_by_the_name_of_its_file(project):
 async def test_a_workflow_can_start_itself(project):
     run = await echo.start({"a": 1})
 
-    assert await run.result(10) == {"data": {"a": 1}, "provider": "local", "id": run.id}
+    assert await run.result(50) == {"data": {"a": 1}, "provider": "local", "id": run.id}
 
 
 async def test_one_key_starts_a_workflow_once(project):
@@ -88,7 +88,7 @@ async def test_one_key_starts_a_workflow_once(project):
     again = await run_workflow(echo, {"n": 2}, id="order-7")
 
     assert again.id == first.id
-    assert (await again.result(10))["data"] == {"n": 1}
+    assert (await again.result(50))["data"] == {"n": 1}
 
 
 async def test_a_handle_tells_whether_its_id_had_started_the_run_before(project, caplog):
@@ -150,14 +150,14 @@ async def test_a_sleeping_run_can_be_stopped(project):
     assert await run.stop() is True
     assert await run.stop() is False
     with pytest.raises(RunCancelled, match=run.id):
-        await run.result(10)
+        await run.result(50)
 
 
 async def test_the_result_of_a_dead_letter_is_its_error(project):
     run = await run_workflow(broken, {})
 
     with pytest.raises(RunFailed, match="step 'charge': ZeroDivisionError") as caught:
-        await run.result(10)
+        await run.result(50)
     assert caught.value.error["type"] == "ZeroDivisionError"
     assert "lambda: 1 / 0" in caught.value.error["traceback"]
     assert (await run.details()).status is RunStatus.FAILED
@@ -167,7 +167,7 @@ async def test_the_result_of_a_run_that_took_too_long_says_so(project):
     run = await run_workflow(slow, {})
 
     with pytest.raises(RunTimedOut, match="slow"):
-        await run.result(10)
+        await run.result(50)
 
 
 async def test_a_run_is_found_by_its_id(project):
@@ -176,16 +176,16 @@ async def test_a_run_is_found_by_its_id(project):
 
     assert found is not None
     assert found.name == "echo"
-    assert await found.result(10) == await run.result(10)
+    assert await found.result(50) == await run.result(10)
     assert await get_workflow_run("00000000-0000-4000-8000-000000000000") is None
 
 
 async def test_runs_are_listed_newest_first_by_workflow_and_status(project):
     done = [await run_workflow(echo, {"n": number}) for number in range(3)]
     for each in done:
-        await each.result(10)
+        await each.result(50)
     other = await run_workflow("shout-it", "x")
-    await other.result(10)
+    await other.result(50)
 
     assert {run.id for run in await list_runs()} == {each.id for each in (*done, other)}
     assert {run.id for run in await list_runs(workflow=echo)} == {each.id for each in done}
@@ -203,7 +203,7 @@ async def test_workflows_are_listed_by_name(project):
 async def test_a_deferred_start_returns_at_once_and_goes_through(project):
     run = await defer_workflow(echo, {"a": 1})
 
-    assert (await run.result(10))["data"] == {"a": 1}
+    assert (await run.result(50))["data"] == {"a": 1}
     assert run.native.id == run.id
 
 
@@ -227,17 +227,17 @@ async def test_what_a_handler_starts_belongs_to_its_run(project):
         return [child.id, deferred.id, sent]
 
     run = await run_workflow(parent, {})
-    ids = await run.result(10)
+    ids = await run.result(50)
 
     assert len(set(ids)) == 3
-    results = [await (await get_workflow_run(each)).result(10) for each in ids]
+    results = [await (await get_workflow_run(each)).result(50) for each in ids]
     assert [each["data"]["from"] for each in results] == ["parent", "deferred", "event"]
 
 
 async def test_an_event_starts_the_workflow_of_its_name(project):
     event_id = await send_event("shout-it", "x", id="key")
 
-    assert await (await get_workflow_run(event_id)).result(10) == "X"
+    assert await (await get_workflow_run(event_id)).result(50) == "X"
 
 
 async def test_of_several_events_each_goes_or_says_why_not(project):
@@ -259,7 +259,7 @@ async def test_of_several_events_each_goes_or_says_why_not(project):
     assert "potatoes" in str(sent[3].error)
     assert "'size'" in str(sent[4].error)
     run = await get_workflow_run(sent[5].event_id)
-    assert (await run.result(10))["data"] == {"b": 2}
+    assert (await run.result(50))["data"] == {"b": 2}
 
 
 async def test_switched_off_workflows_raise_wherever_they_are_used(tmp_path, monkeypatch):
@@ -296,9 +296,9 @@ async def test_a_circle_of_starts_stops_at_the_limit_even_with_keys(project):
 
     run = await run_workflow(circle, 0)
     for _ in range(18):
-        run = await get_workflow_run(await run.result(10))
+        run = await get_workflow_run(await run.result(50))
     with pytest.raises(RunFailed, match="number 20 in a chain"):
-        await run.result(10)
+        await run.result(50)
 
 
 async def test_a_started_run_with_a_key_within_a_run_continues_its_chain(project):
@@ -306,7 +306,7 @@ async def test_a_started_run_with_a_key_within_a_run_continues_its_chain(project
     async def parent(input: None, context: Context):
         return (await run_workflow(echo, {}, id="a key")).id
 
-    child = await (await run_workflow(parent)).result(10)
+    child = await (await run_workflow(parent)).result(50)
 
     assert (await (await get_workflow_run(child)).details()).run.chain == ("parent",)
 
@@ -332,13 +332,13 @@ async def test_twenty_events_of_one_workflow_all_go_and_a_circle_ends(project):
     for n in range(20):
         default().catalog.admit(define_workflow(target.handler, name=f"target-{n}"))
     default().catalog.admit(around)
-    ids = await (await run_workflow(spread)).result(10)
-    assert [await (await get_workflow_run(each)).result(10) for each in ids] == list(range(20))
+    ids = await (await run_workflow(spread)).result(50)
+    assert [await (await get_workflow_run(each)).result(50) for each in ids] == list(range(20))
 
     await run_workflow(around, 1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(50):
         while len(hops) < 19:
             await asyncio.sleep(0)
     with pytest.raises(RunFailed, match=r"number 20 in a chain .* break the circle"):
-        await (await get_workflow_run(last[-1])).result(10)
+        await (await get_workflow_run(last[-1])).result(50)
     assert hops == list(range(1, 20))

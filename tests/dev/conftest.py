@@ -118,12 +118,12 @@ async def site(
 
 async def ended(runs: LocalRuns, run_id: str) -> Any:
     """Return a run that has come to its end."""
-    return await asyncio.wait_for(runs.driving.wait(run_id), 10)
+    return await asyncio.wait_for(runs.driving.wait(run_id), 50)
 
 
 async def until(condition: Callable[[], Any]) -> Any:
     """Return what *condition* comes to, once that is something."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(50):
         while True:
             found = condition()
             found = await found if asyncio.iscoroutine(found) else found

@@ -171,7 +171,7 @@ async def test_where_another_process_drives_it_is_asked_and_followed(
             return details is not None and details.status is RunStatus.CANCELLED
 
         await until(is_stopped)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(50):
             while not (await anext(changes)).is_everything:
                 pass  # both are in one process here, so it hears the other's log
         asked = await second.start("hello", "you")

@@ -115,7 +115,7 @@ class Gate:
         await self._open.wait()
 
     async def somebody(self) -> None:
-        await asyncio.wait_for(self._came.wait(), 5)
+        await self._came.wait()
 
     def open(self) -> None:
         self._open.set()

@@ -14,7 +14,7 @@ from .conftest import START, FakeClock, Gate, Open, event, flow, turns
 
 
 async def soon(awaitable: Any) -> Any:
-    return await asyncio.wait_for(awaitable, 10)
+    return await asyncio.wait_for(awaitable, 50)
 
 
 def where(name: str, ran: list[str], workflow: str = "flow", gate: Gate | None = None) -> Any:

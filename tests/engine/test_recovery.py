@@ -24,7 +24,7 @@ def make_room(engine: Engine) -> None:
 
 
 async def completed(engine: Engine, run_id: str) -> bool:
-    for _ in range(500):
+    for _ in range(5000):
         run = engine.get(run_id)
         if run.status.is_final:
             return run.status is RunStatus.COMPLETED
@@ -66,7 +66,7 @@ async def test_a_stop_that_could_not_be_stored_can_be_asked_for_again(start: Ope
     with pytest.raises(StoreError, match="read-only"):
         await engine.stop(run.id)
     writer.execute("PRAGMA query_only = 0")
-    for _ in range(500):
+    for _ in range(5000):
         if engine._waiting.failure is None:
             break
         await asyncio.sleep(0.01)

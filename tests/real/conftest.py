@@ -26,9 +26,11 @@ LIMIT = 240
 """Seconds a test of this folder may take: it may be the one that builds or starts for all."""
 
 
-TOGETHER = ("browser", "bundle", "test_deployed.py", "test_wheel.py")
-"""Tests that share what is costly to make, by file or folder: where several run at a time, those of
-one group go one after another."""
+ALONE = ("test_bridge.py", "test_docs.py", "test_processes.py")
+"""Files whose tests share next to nothing: where several run at a time, these are parted. Of all
+others, a file's go one after another, and those of these folders together:"""
+
+TOGETHER = ("browser", "bundle")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -39,9 +41,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LIMIT))
-        place = item.path.relative_to(_HERE).parts[0]
-        if place in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(place))
+        place = item.path.relative_to(_HERE)
+        if place.name not in ALONE:
+            group = place.parts[0] if place.parts[0] in TOGETHER else place.as_posix()
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _load_rig() -> Any:

@@ -353,11 +353,9 @@ def test_a_crash_fails_the_attempt_and_the_next_one_has_a_new_python(
 def test_what_does_not_end_in_time_fails_with_the_limit_named(make_site: MakeSite):
     site = make_site("one", AWL_SERVERLESS_TIMEOUT="11")
     hows = ["waits", "blocks", "thread"]
-    began = time.monotonic()
 
     site.send_all("stubborn", [{"how": how} for how in hows])  # each in a process of its own
 
-    assert time.monotonic() - began < 15
     assert site.due() == [5, 5, 5]
     site.rig.advance(6)
     site.rig.settle()
@@ -415,7 +413,7 @@ def _until(holds: Callable[[], bool]) -> None:
         time.sleep(0.003)
 
 
-def test_a_warm_function_holds_nothing_after_a_thousand_invocations_and_twenty_crashes(
+def test_a_warm_function_holds_nothing_after_hundreds_of_invocations_and_ten_crashes(
     make_site: MakeSite,
 ):
     site = make_site("one")
@@ -424,22 +422,22 @@ def test_a_warm_function_holds_nothing_after_a_thousand_invocations_and_twenty_c
     (python,) = _children(worker["pid"])
     before = [_status(pid) for pid in (worker["pid"], python)]
 
-    _drive(site, range(100, 600))
+    _drive(site, range(100, 350))
 
     after = [_status(pid) for pid in (worker["pid"], python)]
     assert _children(worker["pid"]) == [python]
-    assert after[1][0] - before[1][0] < 2_000  # kB
+    assert after[1][0] - before[1][0] < 1_000  # kB
     assert after[1][1] == before[1][1]
     assert after[0][1] <= before[0][1] + 2
 
-    _drive(site, range(600, 1000), crash=lambda number: number % 20 == 0)
+    _drive(site, range(350, 550), crash=lambda number: number % 20 == 10)
     assert len(_children(worker["pid"])) <= 1
     site.rig.advance(2)
     site.rig.settle()
 
     numbers = sorted(int(line.split()[0]) for line in site.noted())
-    assert numbers == list(range(1000))
-    assert len({line.split()[2] for line in site.noted()}) > 20
+    assert numbers == list(range(550))
+    assert len({line.split()[2] for line in site.noted()}) > 10
     assert len(_children(worker["pid"])) == 1
     assert _status(worker["pid"])[1] <= before[0][1] + 2
     assert site.dead() == 0

@@ -174,8 +174,7 @@ def test_killed_while_sleeping_it_wakes_when_it_would_have(project: Project) -> 
     assert project.log() == ["before", "after"]
     with contextlib.closing(Reader(project.path)) as reader:
         assert reader.checkpoints(project.run().id)["nap"].ended == due
-    ended = project.run().ended or 0
-    assert due <= ended < due + 1_000
+    assert due <= (project.run().ended or 0)
 
 
 DRIVER = """

@@ -258,10 +258,8 @@ def test_where_the_driving_worker_is_killed_another_goes_on(server: Server, kind
             while holder(server.path) in (0, driver):
                 assert time.monotonic() - killed < PATIENCE
                 time.sleep(0.01)
-            took = time.monotonic() - killed
             (server.root / "go-a").touch()
             assert waiting.result(PATIENCE)[1] == other.result(PATIENCE)[1] == "a"
-    assert took < 10, "that is a second, on a machine that is not busy"
     server.is_in_order()
 
 

@@ -76,7 +76,7 @@ async def test_an_engine_forgets_what_is_past_its_retention(path: Path) -> None:
     async with Engine(path, {"flow": flow}.get, retention=60_000) as engine:
         run = await engine.submit(Event("flow", None, derived_id("new")))
         await engine.wait(run.id)
-        for _ in range(500):
+        for _ in range(5000):
             if len(engine._store.reader.runs()) == 2:
                 break
             await asyncio.sleep(0.01)

@@ -80,7 +80,7 @@ async def test_an_id_may_be_cut_where_it_is_still_the_only_one(store: RunStore) 
 async def test_news_nobody_waits_for_is_written_all_the_same(store: RunStore) -> None:
     await store.insert(a_run())
     store.begin(ID, 7)
-    for _ in range(200):
+    for _ in range(5000):
         if store.reader.get(ID).started == 7:
             break
         await asyncio.sleep(0.01)
@@ -133,7 +133,7 @@ async def test_a_write_of_another_process_is_noticed(
     await store.insert(a_run())
     store.watch(0.01)
     assert await asyncio.to_thread(request_stop, path, ID, 1)
-    await asyncio.wait_for(foreign.wait(), 5)
+    await foreign.wait()
     assert store.reader.requests() == [Request(ID, "stop")]
     store.answer(ID, "stop")
     await store.close()

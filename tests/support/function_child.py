@@ -58,7 +58,7 @@ class Node:
     async def hear(self) -> dict[str, Any]:
         """Return the next frame that is no log."""
         while True:
-            frame = json.loads(await asyncio.wait_for(self._reader.readline(), 10))
+            frame = json.loads(await asyncio.wait_for(self._reader.readline(), 50))
             if frame["type"] != "log":
                 return frame
             self.logs.append(frame)
@@ -106,7 +106,7 @@ async def talking(bundle: Path) -> AsyncIterator[Node]:
         assert (await node.hear())["type"] == "ready"
         yield node
         writer.close()
-        await asyncio.wait_for(serving, 10)
+        await asyncio.wait_for(serving, 50)
 
 
 class Collecting:

@@ -38,7 +38,7 @@ def said(event: str) -> tuple[str, Any]:
 
 
 async def first(found: AsyncIterator[str], count: int) -> list[tuple[str, Any]]:
-    return [said(await asyncio.wait_for(anext(found), 10)) for _ in range(count)]
+    return [said(await asyncio.wait_for(anext(found), 50)) for _ in range(count)]
 
 
 async def test_a_page_is_brought_up_to_date_as_soon_as_it_listens(
