@@ -88,11 +88,9 @@ test("an event that is nested too deeply is refused for good, at once, and Pytho
     const handle = workflow(library, { metaUrl: bundle.metaUrl });
     const body = `[{"eventName":"quick","eventId":"${eventId}","data":${"[".repeat(depth)}${"]".repeat(depth)}}]`;
     const request = new Request("https://shop.example/.netlify/functions/w", { method: "POST", body });
-    const began = performance.now();
     const { error } = await handle(request, {});
     assert.ok(error instanceof ErrorDoNotRetry, String(depth));
     assert.match(error.message, /nested more than 256 deep|no JSON/);
-    assert.ok(performance.now() - began < 5_000);
   }
   assert.deepEqual(await deliver(bundle, "quick"), { stored: [] });
 });

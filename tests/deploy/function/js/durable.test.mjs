@@ -147,9 +147,7 @@ for (const [name, act] of [
       await act(about);
       return sleeping(8_000, { entries: [step("a")] });
     });
-    const began = performance.now();
-    assert.deepEqual(await go(event, invoke), {});
-    assert.ok(performance.now() - began < 4_000);
+    assert.deepEqual(await go(event, invoke), {}); // else it would be run again once it has slept
     const record = await recordOf(event);
     assert.deepEqual([record.status, idsOf(record), record.owner], ["cancelled", ["a"], null]);
   });
@@ -340,7 +338,8 @@ test("a look that fails is noted, and does no harm", async () => {
   const event = eventOf();
   const { invoke } = python(async () => {
     server.spoil({ op: "GET", do: "denied", times: 2 });
-    await new Promise((over) => setTimeout(over, 100));
+    const { error } = console;
+    await new Promise((looked) => (console.error = (...args) => looked(error(...args))));
     return ends.completed();
   });
   const said = await listening(async () => assert.deepEqual(await go(event, invoke), {}));

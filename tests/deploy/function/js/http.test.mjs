@@ -108,10 +108,12 @@ test("an application is mounted at its path, and started once", async () => {
 
 test("a response streams", async () => {
   const response = await ask("streams/ticks");
-  const times = [];
-  for await (const chunk of response.body) times.push([Buffer.from(chunk).toString(), performance.now()]);
-  assert.deepEqual(times.map(([text]) => text), ["data: 0\n\n", "data: 1\n\n", "data: 2\n\n"]);
-  assert.ok(times[2][1] - times[0][1] > 200);
+  const texts = [];
+  for await (const chunk of response.body) {
+    texts.push(Buffer.from(chunk).toString());
+    bundle.note("heard"); // the next is sent only then
+  }
+  assert.deepEqual(texts, ["data: 0\n\n", "data: 1\n\n", "data: 2\n\n"]);
 });
 
 test("a request streams: its echo comes while it is still being sent", async () => {
@@ -162,7 +164,7 @@ test("an application is told that the client has gone", async () => {
   const reader = response.body.getReader();
   await reader.read();
   await reader.cancel();
-  for (let tries = 0; !bundle.noted().includes("client gone") && tries < 200; tries += 1) await pause(20);
+  for (let tries = 0; !bundle.noted().includes("client gone") && tries < 3_000; tries += 1) await pause(10);
   assert.ok(bundle.noted().includes("client gone"));
 });
 
@@ -184,13 +186,14 @@ test("a response ends when the application has, so that nothing is frozen half d
 
 test("requests side by side are told apart", async () => {
   const ended = [];
-  const asked = ["slow", "text", "slow", "list"].map(async (what) => {
+  // those that meet wait for each other: one after the other, they would for ever
+  const asked = ["meets", "text", "meets", "list"].map(async (what) => {
     const { status } = await ask(`methods?what=${what}`);
     ended.push(what);
     return status;
   });
   assert.deepEqual(await Promise.all(asked), [200, 200, 200, 200]);
-  assert.deepEqual(ended.slice(2), ["slow", "slow"]);
+  assert.deepEqual(ended.toSorted(), ["list", "meets", "meets", "text"]);
 });
 
 test("the environment is that of the request", async () => {

@@ -38,9 +38,9 @@ test("what ends in one moment, or while a write is under way, goes together", as
   const before = puts().length;
   await Promise.all(["a", "b", "c"].map((id) => lease.commit({ entries: [step(id)] })));
   assert.equal(puts().length, before + 1);
-  server.spoil({ op: "PUT", do: "delay", ms: 60 });
+  server.spoil({ op: "PUT", do: "delay", ms: 200 });
   const first = lease.commit({ entries: [step("d")] });
-  await new Promise((over) => setTimeout(over, 20));
+  while (puts().length < before + 2) await new Promise(setImmediate);
   const others = ["e", "f"].map((id) => lease.commit({ entries: [step(id)] }));
   const ending = complete(lease);
   assert.deepEqual(await Promise.all([first, ...others, ending]), ["ack", "ack", "ack", "ack"]);

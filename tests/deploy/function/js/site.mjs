@@ -1,6 +1,6 @@
 // A function of the project beside this folder, and the Python it runs in.
 
-import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -41,6 +41,7 @@ export function makeBundle(manifest = {}) {
         return [];
       }
     },
+    note: (line) => appendFileSync(join(folder, "tally"), `${line}\n`),
     remove: () => rmSync(folder, { recursive: true }),
   };
 }

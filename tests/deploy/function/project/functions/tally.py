@@ -6,7 +6,11 @@ from pathlib import Path
 
 def note(what: str) -> int:
     """Write a line, and return how many there are of the same."""
-    file = Path(os.environ["TALLY"])
-    with file.open("a") as lines:
+    with Path(os.environ["TALLY"]).open("a") as lines:
         lines.write(f"{what}\n")
-    return file.read_text().splitlines().count(what)
+    return noted().count(what)
+
+
+def noted() -> list[str]:
+    """Return the lines."""
+    return Path(os.environ["TALLY"]).read_text().splitlines()

@@ -12,6 +12,8 @@ from starlette.responses import Response
 
 from kit import read_validated_payload
 
+both = asyncio.Barrier(2)
+
 
 class Thing(BaseModel):
     name: str
@@ -50,6 +52,8 @@ async def get(request: Request) -> object:  # noqa: C901 - a list of cases
             return os.getpid()
         case "crash":
             os._exit(9)
+        case "meets":
+            await both.wait()
         case "slow":
             await asyncio.sleep(0.2)
         case "sleeps":

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from typing import Any
 
-from functions.tally import note
+from functions.tally import note, noted
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -36,7 +36,8 @@ async def ticks(scope: Any, receive: Any, send: Any) -> None:
     await begin(send, 200, (b"content-type", b"text/event-stream"))
     for number in range(3):
         await body(send, f"data: {number}\n\n".encode(), more=True)
-        await asyncio.sleep(0.15)
+        while noted().count("heard") <= number:
+            await asyncio.sleep(0.01)
     await body(send, b"")
 
 
