@@ -26,6 +26,9 @@ from kit.netlify.transport import AsyncTransport, httpx
 POLL_SECONDS = 4.0
 """How often an open page has the site asked: each time is an invocation of its function."""
 
+SOON_SECONDS = 0.5
+"""When it is asked after something was done; then after twice as long, until it is as before."""
+
 _PAGES = 5
 """Pages that are looked through for a text, which the site itself does not look for."""
 
@@ -51,6 +54,7 @@ class RemoteRuns:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.feed = Feed()
+        self._acted = asyncio.Event()
         self._site = site
         self._live = workflows
         self._api = RunsApi(site, retries=0)  # a page is looked at again anyway
@@ -119,7 +123,7 @@ class RemoteRuns:
             workflow, data = found.event_name, encode_input(found, data).data
         async with AsyncWorkflowClient(self._site.origin, self._site.api_key) as client:
             run_id = await client.send_event(workflow, data, id=id)
-        self.feed.tell(run_id)
+        self._tell(run_id)
         return run_id
 
     async def stop(self, run_id: str) -> bool:
@@ -145,13 +149,25 @@ class RemoteRuns:
     async def _told(self, run_id: str, flow: Flow[bool]) -> bool:
         is_done = await self._transport.carry_out(flow)
         if is_done:
-            self.feed.tell(run_id)
+            self._tell(run_id)
         return is_done
 
+    def _tell(self, run_id: str) -> None:
+        self.feed.tell(run_id)
+        self._acted.set()
+
     async def _poll(self) -> None:
+        pause = POLL_SECONDS
         while True:
-            await asyncio.sleep(POLL_SECONDS)
-            self.feed.tell_of(Change(is_everything=True))
+            try:
+                async with asyncio.timeout(pause):
+                    await self._acted.wait()
+            except TimeoutError:
+                self.feed.tell_of(Change(is_everything=True))
+                pause = min(2 * pause, POLL_SECONDS)
+            else:
+                self._acted.clear()
+                pause = SOON_SECONDS
 
 
 def _has(run: Summary, text: str) -> bool:

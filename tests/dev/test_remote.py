@@ -1,5 +1,6 @@
 """The runs of a deployed site: here, of another server that speaks its runs API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -117,6 +118,20 @@ async def test_the_site_is_asked_only_while_somebody_looks(
     monkeypatch.setattr("kit.dev.remote.POLL_SECONDS", 0)
     async with RemoteRuns(SITE, remote._live) as polled:
         assert await anext(polled.changes()) == Change(is_everything=True)
+
+
+async def test_what_was_done_is_looked_at_soon(
+    site: httpx.AsyncClient, runs: LocalRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.dev.remote.POLL_SECONDS", 1_000)
+    monkeypatch.setattr("kit.dev.remote.SOON_SECONDS", 0)
+    run_id = await runs.start("hello", "nap")
+    async with RemoteRuns(SITE, runs.live, transport=site._transport) as remote:
+        changes = remote.changes()
+        assert await remote.stop(run_id)
+        change = await anext(changes)
+        while not change.is_everything:
+            change = await asyncio.wait_for(anext(changes), 30)
 
 
 @pytest.mark.parametrize(

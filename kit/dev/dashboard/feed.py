@@ -36,29 +36,32 @@ _SILENCE = 15.0
 _RECONNECT = 1_000
 """Milliseconds after which a browser that has lost the connection tries again."""
 
+_PATIENCE = 120.0
+"""Seconds for which a page waits for what is not there yet, such as a run that was just started."""
+
 _NOT_FOUND = 404
 
 
-async def feed(screens: Screens, renderer: Renderer, address: str) -> AsyncIterator[str]:
+async def feed(
+    screens: Screens, renderer: Renderer, address: str, *, is_awaited: bool = False
+) -> AsyncIterator[str]:
     """
     Yield the events that keep the page at *address*, a path and a query as in a URL, up to date.
 
     `hello` says which server this is, `region` brings a region's new text, `trouble` says why there
-    is none. It ends when what the page shows is gone, or the source of changes ends.
+    is none, and `well` that there is again. It ends when what the page shows is gone, or the source
+    of changes ends; if the page *is awaited*, because it could not be shown, not so soon.
     """
     yield f"retry: {_RECONNECT}\n" + event("hello", {"instance": renderer.instance})
-    seen: dict[str, int] = {}
+    page = _Page(renderer, is_awaited=is_awaited)
     async with _News(screens.runs.changes()) as news:
         while True:
             began = time.perf_counter()
             drawn = await _drawn(screens, address)
-            if isinstance(drawn, WorkflowError):
-                yield event("trouble", {"message": drawn.message, "status": drawn.http_status})
-                if drawn.http_status == _NOT_FOUND:
-                    return
-            else:
-                for text in _changed(drawn, renderer, seen):
-                    yield text
+            for text in page.events(drawn):
+                yield text
+            if page.is_over:
+                return
             await news.rest(max(GAP, _REST * (time.perf_counter() - began)))
             async for is_silent in news.until_due(drawn):
                 if is_silent:
@@ -87,13 +90,32 @@ async def _drawn(screens: Screens, address: str) -> Screen | WorkflowError:
     return screen or WorkflowError(f"no page {path!r}", http_status=_NOT_FOUND)
 
 
-def _changed(screen: Screen, renderer: Renderer, seen: dict[str, int]) -> Iterator[str]:
-    """Yield the regions that do not look as they were *seen* last."""
-    for region in screen.regions:
-        html = renderer.text(f"regions/{region}.html", screen.values)
-        if seen.get(region) != hash(html):
-            seen[region] = hash(html)
-            yield event("region", {"id": region, "html": html})
+class _Page:
+    """An open page: how its regions looked last, and whether there is anything to show."""
+
+    def __init__(self, renderer: Renderer, *, is_awaited: bool) -> None:
+        self.is_over = False
+        self._renderer = renderer
+        self._seen: dict[str, int] = {}
+        self._is_well = not is_awaited
+        self._until = time.perf_counter() + (_PATIENCE if is_awaited else 0)
+
+    def events(self, drawn: Screen | WorkflowError) -> Iterator[str]:
+        """Yield what the page is to be told: the regions that look different, or what is wrong."""
+        if isinstance(drawn, WorkflowError):
+            self._is_well = False
+            is_missing = drawn.http_status == _NOT_FOUND
+            self.is_over = is_missing and time.perf_counter() >= self._until
+            yield event("trouble", {"message": drawn.message, "isOver": self.is_over})
+            return
+        if not self._is_well:
+            self._is_well = True
+            yield event("well", {})
+        for region in drawn.regions:
+            html = self._renderer.text(f"regions/{region}.html", drawn.values)
+            if self._seen.get(region) != hash(html):
+                self._seen[region] = hash(html)
+                yield event("region", {"id": region, "html": html})
 
 
 class _News:

@@ -81,7 +81,10 @@ class _Pages:
         return await self._answer(self._screens.of(path, request.query_params), request)
 
     async def feed(self, request: Request) -> Response:
-        events = feed(self._screens, self._renderer, request.query_params.get("at", "/"))
+        query = request.query_params
+        events = feed(
+            self._screens, self._renderer, query.get("at", "/"), is_awaited="awaited" in query
+        )
         return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
 
     async def value(self, request: Request) -> Response:
@@ -124,30 +127,41 @@ class _Pages:
         return self._go(f"/runs/{quote(found)}")
 
     async def _answer(self, screen: Awaitable[Screen | None], request: Request) -> Response:
+        query = f"?{request.url.query}" if request.url.query else ""
+        address = "/" + quote(request.path_params["path"]) + query
         try:
             found = await screen
         except WorkflowError as error:
-            return self._trouble(error)
+            return self._trouble(error, address)
         except ValueError:  # a cursor from elsewhere
             return self._go("/")
         if found is None:
             return self._trouble(
                 WorkflowError(f"there is no page {request.url.path!r}", http_status=404)
             )
-        query = f"?{request.url.query}" if request.url.query else ""
-        return self._html(found, "/" + quote(request.path_params["path"]) + query)
+        return self._html(found, address)
 
     def _html(self, screen: Screen, address: str) -> Response:
         values = {
             **screen.values,
             "title": screen.title,
-            "feed": f"{self._prefix}/feed?{urlencode({'at': address})}",
+            "feed": self._feed_of(address),
         }
         text = self._renderer.text(screen.template, values)
         return HTMLResponse(text, screen.status, HEADERS)
 
-    def _trouble(self, error: WorkflowError) -> Response:
-        values = {"title": "Not found" if error.http_status == 404 else "Error", "error": error}
+    def _feed_of(self, address: str) -> str:
+        return f"{self._prefix}/feed?{urlencode({'at': address})}"
+
+    def _trouble(self, error: WorkflowError, address: str | None = None) -> Response:
+        """Say what is wrong; what is at *address* is shown as soon as it can be."""
+        is_missing = error.http_status == 404
+        values: dict[str, object] = {
+            "title": "Not found" if is_missing else "Error",
+            "error": error,
+        }
+        if address is not None:
+            values |= {"feed": f"{self._feed_of(address)}&awaited=1", "is_awaited": True}
         text = self._renderer.text("trouble.html", values)
         return HTMLResponse(text, error.http_status, HEADERS)
 

@@ -16,6 +16,7 @@ from kit.dev.dashboard.feed import feed
 from kit.dev.dashboard.render import Renderer
 from kit.dev.dashboard.screens import Screens
 from kit.dev.runs import Change
+from kit.model.errors import StoreError
 
 if TYPE_CHECKING:
     from tests.dev.dashboard.fake import FakeRuns
@@ -27,9 +28,9 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeding, "_REST", 0)
 
 
-def events(runs: FakeRuns, fake: Any, address: str) -> AsyncIterator[str]:
+def events(runs: FakeRuns, fake: Any, address: str, **options: bool) -> AsyncIterator[str]:
     renderer = Renderer(prefix="/_kit", token="t", project="p")
-    return feed(Screens(runs, lambda: fake.NOW), renderer, address)
+    return feed(Screens(runs, lambda: fake.NOW), renderer, address, **options)
 
 
 def said(event: str) -> tuple[str, Any]:
@@ -101,7 +102,7 @@ async def test_a_run_that_was_deleted_ends_its_feed(runs: FakeRuns, fake: Any) -
         runs.feed.tell_of(Change(frozenset({fake.run_id(1)})))
         ((name, data),) = await first(found, 1)
 
-        assert (name, data["status"]) == ("trouble", 404)
+        assert (name, data["isOver"]) == ("trouble", True)
         assert [each async for each in found] == []
 
 
@@ -112,6 +113,40 @@ async def test_a_page_that_does_not_exist_has_no_feed(
     found = [said(each) async for each in events(runs, fake, address)]
 
     assert [name for name, _ in found] == ["hello", "trouble"]
+
+
+async def test_a_page_that_is_awaited_comes_when_it_can_be_shown(
+    runs: FakeRuns, fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = fake.completed(77)
+    address = f"/runs/{new.run.id}"
+    async with aclosing(events(runs, fake, address, is_awaited=True)) as found:
+        assert [name for name, _ in await first(found, 2)] == ["hello", "trouble"]
+        runs.feed.tell_of(Change(is_everything=True))
+        ((name, data),) = await first(found, 1)
+        assert (name, data["isOver"]) == ("trouble", False)
+        runs.keep(new)
+        assert [name for name, _ in await first(found, 2)] == ["well", "region"]
+
+    monkeypatch.setattr(feeding, "_PATIENCE", 0)
+    given_up = [said(each) async for each in events(runs, fake, "/runs/x", is_awaited=True)]
+    assert [name for name, _ in given_up] == ["hello", "trouble"]
+
+
+async def test_a_source_that_is_well_again_is_said_to_be(
+    runs: FakeRuns, fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = runs.page
+
+    async def fails(**options: Any) -> Any:
+        raise StoreError("the file is damaged", path="x")
+
+    async with aclosing(events(runs, fake, "/")) as found:
+        await first(found, 3)
+        for act, name in ((fails, "trouble"), (page, "well")):
+            monkeypatch.setattr(runs, "page", act)
+            runs.feed.tell_of(Change(is_everything=True))
+            assert [each for each, _ in await first(found, 1)] == [name]
 
 
 async def test_the_end_of_the_source_ends_the_feed(runs: FakeRuns, fake: Any) -> None:

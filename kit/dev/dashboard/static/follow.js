@@ -7,6 +7,7 @@ const AGAIN = 1500; // ms until the next try, where the browser has given up
 export function follow(address, { changed }) {
   const mark = document.getElementById("live");
   const announce = document.getElementById("announce");
+  const isAwaited = document.body.hasAttribute("data-awaited"); // this page only says what is wrong
   let source = null;
   let retry = 0;
   let said = document.querySelector("[data-announce]")?.textContent ?? "";
@@ -44,10 +45,16 @@ export function follow(address, { changed }) {
       tell();
     });
     source.addEventListener("trouble", ({ data }) => {
-      const { message, status } = JSON.parse(data);
-      show("off", status === 404 ? "gone" : "in trouble");
+      const { message, isOver } = JSON.parse(data);
+      if (isOver) close();
+      if (isAwaited) return; // the page itself says so
+      show("off", isOver ? "gone" : "in trouble");
       announce.textContent = message;
-      if (status === 404) close();
+    });
+    source.addEventListener("well", () => {
+      if (!isAwaited) return show("on", "live");
+      close();
+      location.reload();
     });
     source.addEventListener("error", () => {
       show("off", "not connected");
@@ -63,6 +70,7 @@ export function follow(address, { changed }) {
     document.title = document.title.replace(/^.*? · /, () => `${told.dataset.title} · `);
   };
 
+  for (const told of document.querySelectorAll("[data-live]")) told.hidden = false;
   document.addEventListener("visibilitychange", open);
   window.addEventListener("pagehide", close);
   window.addEventListener("pageshow", (event) => event.persisted && open());
