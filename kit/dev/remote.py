@@ -16,7 +16,7 @@ from kit.dev.feed import Feed
 from kit.dev.runs import Capabilities, Change, Details, Page, Source, Summary, WorkflowInfo
 from kit.dev.workflows import LiveWorkflows
 from kit.model.annotations import encode_input
-from kit.model.errors import RunNotFoundError
+from kit.model.errors import RunNotFoundError, WorkflowError
 from kit.model.run import RunStatus
 from kit.netlify.flow import Flow
 from kit.netlify.runs import RunsApi, details_of, status_of
@@ -28,6 +28,9 @@ POLL_SECONDS = 4.0
 
 SOON_SECONDS = 0.5
 """When it is asked after something was done; then after twice as long, until it is as before."""
+
+_ARRIVES = (0.1, 0.2, 0.4, 0.8)
+"""Seconds between looks for a run that was just started."""
 
 _PAGES = 5
 """Pages that are looked through for a text, which the site itself does not look for."""
@@ -123,6 +126,7 @@ class RemoteRuns:
             workflow, data = found.event_name, encode_input(found, data).data
         async with AsyncWorkflowClient(self._site.origin, self._site.api_key) as client:
             run_id = await client.send_event(workflow, data, id=id)
+        await self._arrived(run_id)
         self._tell(run_id)
         return run_id
 
@@ -151,6 +155,14 @@ class RemoteRuns:
         if is_done:
             self._tell(run_id)
         return is_done
+
+    async def _arrived(self, run_id: str) -> None:
+        """Wait a moment for a run's first delivery, so that there is something to show of it."""
+        for pause in _ARRIVES:
+            with suppress(WorkflowError):
+                if await self.details(run_id) is not None:
+                    return
+            await asyncio.sleep(pause)
 
     def _tell(self, run_id: str) -> None:
         self.feed.tell(run_id)

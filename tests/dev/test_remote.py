@@ -99,7 +99,10 @@ async def test_runs_are_stopped_tried_again_and_deleted(
             await act(run_id)
 
 
-async def test_a_workflow_is_started_there(remote: RemoteRuns, network: respx.MockRouter) -> None:
+async def test_a_workflow_is_started_there(
+    remote: RemoteRuns, network: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.dev.remote._ARRIVES", (0, 0))  # it never does
     router = network.post(url__startswith=f"{ORIGIN}/.netlify/functions/async-workloads-router")
     router.respond(200, headers={"x-awl-ack": "ack"})
     changes = remote.changes()

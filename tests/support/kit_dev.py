@@ -118,9 +118,10 @@ class KitDev:
         headers: Mapping[str, str] | None = None,
         *,
         patience: float = LIMIT,
+        with_key: bool = True,
     ) -> Answer:
         """Ask something, with the key if there is one, on a connection of its own."""
-        known = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        known = {"authorization": f"Bearer {self.key}"} if with_key and self.key else {}
         address = self.url.removeprefix("http://")
         with closing(http.client.HTTPConnection(address, timeout=patience)) as connection:
             connection.request(method, path, body, {**known, **(headers or {})})

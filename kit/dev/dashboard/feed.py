@@ -43,14 +43,20 @@ _NOT_FOUND = 404
 
 
 async def feed(
-    screens: Screens, renderer: Renderer, address: str, *, is_awaited: bool = False
+    screens: Screens,
+    renderer: Renderer,
+    address: str,
+    *,
+    is_awaited: bool = False,
+    is_look: bool = False,
 ) -> AsyncIterator[str]:
     """
     Yield the events that keep the page at *address*, a path and a query as in a URL, up to date.
 
     `hello` says which server this is, `region` brings a region's new text, `trouble` says why there
     is none, and `well` that there is again. It ends when what the page shows is gone, or the source
-    of changes ends; if the page *is awaited*, because it could not be shown, not so soon.
+    of changes ends; if the page *is awaited*, because it could not be shown, not so soon; and if it
+    only takes a *look*, at once.
     """
     yield f"retry: {_RECONNECT}\n" + event("hello", {"instance": renderer.instance})
     page = _Page(renderer, is_awaited=is_awaited)
@@ -60,7 +66,7 @@ async def feed(
             drawn = await _drawn(screens, address)
             for text in page.events(drawn):
                 yield text
-            if page.is_over:
+            if page.is_over or is_look:
                 return
             await news.rest(max(GAP, _REST * (time.perf_counter() - began)))
             async for is_silent in news.until_due(drawn):

@@ -83,7 +83,11 @@ class _Pages:
     async def feed(self, request: Request) -> Response:
         query = request.query_params
         events = feed(
-            self._screens, self._renderer, query.get("at", "/"), is_awaited="awaited" in query
+            self._screens,
+            self._renderer,
+            query.get("at", "/"),
+            is_awaited="awaited" in query,
+            is_look="look" in query,
         )
         return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
 

@@ -133,6 +133,12 @@ async def test_a_page_that_is_awaited_comes_when_it_can_be_shown(
     assert [name for name, _ in given_up] == ["hello", "trouble"]
 
 
+async def test_a_look_is_all_there_is_at_present(runs: FakeRuns, fake: Any) -> None:
+    found = [said(each)[0] async for each in events(runs, fake, "/", is_look=True)]
+
+    assert found == ["hello", "region", "region"]
+
+
 async def test_a_source_that_is_well_again_is_said_to_be(
     runs: FakeRuns, fake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

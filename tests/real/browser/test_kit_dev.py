@@ -5,12 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import queue
 import re
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +19,9 @@ pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 from playwright.sync_api import expect
 
+from kit.netlify.router import ROUTER_PATH
+from tests.support.kit_dev import LIMIT, ROOT, KitDev
+
 pytestmark = pytest.mark.timeout(180)  # a busy machine is given time
 
 if TYPE_CHECKING:
@@ -29,8 +29,17 @@ if TYPE_CHECKING:
 
     from tests.real.browser.conftest import Window
 
-SLEEP = '"30 seconds"', '"6 seconds"'
-"""How long the template's workflow sleeps; shortened here, as its user would."""
+SLEEP = 'await context.step.sleep("wait-before-publish", "30 seconds")'
+NAPS = """
+    from itertools import count
+    from pathlib import Path
+
+    for number in count():
+        await context.step.sleep(f"nap-{number}", "1 second")
+        if await context.step.run(f"look-{number}", Path(f"go-{title}").exists):
+            break
+"""
+"""What the template's workflow does instead: it sleeps until a test has seen it asleep."""
 
 WAITING = """
 from pathlib import Path
@@ -54,67 +63,23 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
-class KitDev:
+@pytest.fixture(scope="module")
+def kit_dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KitDev]:
     """A project made by `kit init`, served by `kit dev` in a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        environ = {
-            k: v
-            for k, v in os.environ.items()
-            if not k.startswith(("WORKFLOW_", "AWL_", "NETLIFY"))
-        }
-        kit = [sys.executable, "-m", "kit.cli"]
-        subprocess.run(
-            [*kit, "init", "x"],
-            cwd=folder,
-            env=environ,
-            check=True,
-            timeout=60,
-            capture_output=True,
-        )
-        self.root = folder / "x"
-        self.workflow = self.root / "functions" / "workflows" / "publish_draft.py"
-        edit(self.workflow, *SLEEP)
-        self.waiting = self.workflow.with_name("waiting.py")
-        self.waiting.write_text(WAITING, encoding="utf-8")
-        self.process = subprocess.Popen(
-            [*kit, "dev", "--port", "0", "--json"],
-            cwd=self.root,
-            env=environ,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            self.url: str = json.loads(self._first_line())["url"]
-        except (queue.Empty, ValueError) as error:
-            self.close()
-            msg = "kit dev did not say where it answers; what it did say is on standard error"
-            raise RuntimeError(msg) from error
-
-    def _first_line(self) -> str:
-        lines: queue.Queue[str] = queue.Queue()
-        out = self.process.stdout
-        assert out is not None
-        reading = threading.Thread(target=lambda: lines.put(out.readline()), daemon=True)
-        reading.start()
-        return lines.get(timeout=60)
-
-    def close(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(30)
-        finally:
-            self.process.kill()
-            self.process.wait()
-            assert self.process.stdout is not None
-            self.process.stdout.close()
-
-
-@pytest.fixture
-def kit_dev(tmp_path: Path) -> Iterator[KitDev]:
-    found = KitDev(tmp_path)
-    yield found
-    found.close()
+    folder = tmp_path_factory.mktemp("newcomer")
+    subprocess.run(
+        [sys.executable, "-m", "kit.cli", "init", "x"],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=LIMIT,
+        capture_output=True,
+    )
+    workflows = folder / "x" / "functions" / "workflows"
+    edit(workflows / "publish_draft.py", SLEEP, NAPS.strip())
+    (workflows / "waiting.py").write_text(WAITING, encoding="utf-8")
+    with KitDev(folder / "x") as dev:
+        yield dev
 
 
 def tab_to(page: Page, wanted: str) -> None:
@@ -137,6 +102,7 @@ def test_a_run_is_started_and_watched_to_its_end_by_keyboard_in_every_look(
     for title, window in windows.items():
         start(window.page, kit_dev.url, title)
     for title, window in windows.items():
+        (kit_dev.root / f"go-{title}").touch()
         watch(window.page, title)
 
         assert window.barriers() == []
@@ -179,22 +145,23 @@ def watch(page: Page, title: str) -> None:
 def test_what_is_saved_while_a_run_sleeps_is_what_it_goes_on_with(
     kit_dev: KitDev, open_window: Callable[..., Window]
 ) -> None:
-    window = open_window()
+    window, waiting = open_window(), kit_dev.root / "functions" / "workflows" / "waiting.py"
     page = window.page
     page.goto(f"{kit_dev.url}/_kit/workflows/waiting")
     page.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_url("**/runs/*")
     expect(page.locator(".row-sleep").first).to_be_visible()
     run = page.url
-    edit(kit_dev.waiting, '"as it was"', '("as it was"')
+    edit(waiting, '"as it was"', '("as it was"')
     expect(page.locator(".notice-bad")).to_contain_text("waiting.py")
     page.goto(f"{kit_dev.url}/_kit/workflows")
     expect(page.locator(".card .panel-bad")).to_contain_text("was never closed")
-    edit(kit_dev.waiting, '("as it was"', '"as it is now"')
+    edit(waiting, '("as it was"', '"as it is now"')
     expect(page.locator(".card .panel-bad")).to_have_count(0)
     (kit_dev.root / "go").touch()
     page.goto(run)
     expect(page.locator(".run-head .status")).to_have_text("completed")
+    (kit_dev.root / "go").unlink()
 
     assert '"as it is now"' in page.inner_text("[data-region=run-values]")
     assert window.complaints == []
@@ -213,9 +180,9 @@ def test_what_is_saved_while_a_run_sleeps_is_what_it_goes_on_with(
     ],
 )
 def test_strangers_are_refused(
-    shared: KitDev, method: str, path: str, headers: dict[str, str], status: int
+    kit_dev: KitDev, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
-    address = urlsplit(shared.url)
+    address = urlsplit(kit_dev.url)
     assert address.hostname == "127.0.0.1"
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
     try:
@@ -225,23 +192,16 @@ def test_strangers_are_refused(
         connection.close()
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KitDev]:
-    found = KitDev(tmp_path_factory.mktemp("shared"))
-    yield found
-    found.close()
-
-
 def test_a_page_of_another_site_can_neither_embed_it_nor_start_anything(
-    shared: KitDev, open_window: Callable[..., Window]
+    kit_dev: KitDev, open_window: Callable[..., Window]
 ) -> None:
     """A form of a foreign page is sent by the browser itself, cookies or not; a frame is tried."""
     page = open_window().page
     form = f"""
-        <form method="post" action="{shared.url}/_kit/workflows/publish-draft">
+        <form method="post" action="{kit_dev.url}/_kit/workflows/publish-draft">
           <input name="input:/title" value="stolen"><button>Win a prize</button>
         </form>
-        <iframe src="{shared.url}/_kit/"></iframe>
+        <iframe src="{kit_dev.url}/_kit/"></iframe>
     """
 
     def answer(route: Any) -> None:
@@ -255,5 +215,41 @@ def test_a_page_of_another_site_can_neither_embed_it_nor_start_anything(
     page.wait_for_url(re.compile("publish-draft"))
     assert "may not use this server" in page.inner_text("body")
 
-    page.goto(f"{shared.url}/_kit/")
-    assert page.locator("tbody tr").count() == 0
+    assert "stolen" not in kit_dev.ask("GET", "/_kit/?text=stolen").text.partition("<tbody")[2]
+
+
+def test_a_page_that_could_not_be_shown_is_as_soon_as_its_file_is_mended(
+    kit_dev: KitDev, open_window: Callable[..., Window]
+) -> None:
+    file = kit_dev.root / "functions" / "workflows" / "late.py"
+    page = open_window().page
+    page.goto(f"{kit_dev.url}/_kit/workflows/late-comer")
+    expect(page.locator("h1")).to_have_text("Not found")
+    file.write_text("def (", encoding="utf-8")
+    expect(page.locator(".only-when-live")).to_be_visible()
+    file.write_text(
+        "from kit import define_workflow\n\n"
+        "@define_workflow(name='late-comer')\n"
+        "def late(input): return input\n",
+        encoding="utf-8",
+    )
+    expect(page.locator("h1")).to_have_text("late-comer")
+    file.unlink()
+
+
+def test_ten_pages_are_followed_at_once(
+    kit_dev: KitDev, open_window: Callable[..., Window]
+) -> None:
+    first = open_window().page
+    pages = [first, *(first.context.new_page() for _ in range(9))]
+    for page in pages:
+        page.goto(f"{kit_dev.url}/_kit/?workflow=waiting")
+        page.wait_for_selector("#live[data-state=on]")
+    (kit_dev.root / "go").touch()
+    kit_dev.ask("POST", ROUTER_PATH, json.dumps({"eventName": "waiting", "eventId": NEW}))
+    for page in pages:
+        expect(page.locator(f"#run-{NEW} .status")).to_have_text("completed")
+    (kit_dev.root / "go").unlink()
+
+
+NEW = "0e1f2a3b-4c5d-4e6f-8a9b-0c1d2e3f4a5b"

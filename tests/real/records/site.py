@@ -47,7 +47,10 @@ WORKFLOWS = [
 
 
 def lay_out(
-    folder: Path, link_packages: Callable[[Path], None], workflows: list[WorkflowFacts] = WORKFLOWS
+    folder: Path,
+    link_packages: Callable[[Path], None],
+    workflows: list[WorkflowFacts] = WORKFLOWS,
+    project: Path = PROJECT,
 ) -> Path:
     """Write what `kit build` does, without an interpreter of its own; return the functions."""
     (folder / "functions").mkdir()
@@ -62,7 +65,7 @@ def lay_out(
     (bundle / "site" / "kit").symlink_to(ROOT / "kit", target_is_directory=True)
     manifest = {
         "python": sys.executable,
-        "root": str(PROJECT),
+        "root": str(project),
         "paths": ["site"],
         "workflows": {each.name: each.path for each in workflows},
         "folder": "functions/workflows",

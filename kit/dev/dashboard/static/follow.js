@@ -1,15 +1,19 @@
 // Keeps a page up to date by server-sent events. A hidden page listens to nothing: when it is seen
 // again, it is brought up to date at once. A lost connection is taken up again by itself.
 import { morph } from "./morph.js";
+import { takePlace } from "./places.js";
 
 const AGAIN = 1500; // ms until the next try, where the browser has given up
+const LOOK = 2500; // ms until the next look of a page that has no place among those who listen
 
 export function follow(address, { changed }) {
   const mark = document.getElementById("live");
   const announce = document.getElementById("announce");
   const isAwaited = document.body.hasAttribute("data-awaited"); // this page only says what is wrong
   let source = null;
+  let place = null;
   let retry = 0;
+  let turn = 0;
   let said = document.querySelector("[data-announce]")?.textContent ?? "";
 
   const show = (state, text) => {
@@ -20,16 +24,24 @@ export function follow(address, { changed }) {
   };
 
   const close = () => {
+    turn += 1;
     clearTimeout(retry);
     source?.close();
-    source = null;
+    place?.();
+    source = place = null;
   };
 
-  const open = () => {
+  const open = async () => {
     close();
     if (document.hidden) return;
-    source = new EventSource(address);
+    const mine = turn;
+    const found = await takePlace();
+    if (mine !== turn) return found?.();
+    place = found;
+    source = new EventSource(place ? address : `${address}&look=1`);
+    let isHeard = false;
     source.addEventListener("hello", ({ data }) => {
+      isHeard = true;
       show("on", "live");
       const served = document.querySelector("meta[name=kit-instance]");
       // another server, another token: forms of this page would be refused
@@ -57,6 +69,11 @@ export function follow(address, { changed }) {
       location.reload();
     });
     source.addEventListener("error", () => {
+      if (isHeard && !place) {
+        source.close(); // that was all there is at present
+        retry = setTimeout(open, LOOK);
+        return;
+      }
       show("off", "not connected");
       if (source?.readyState === EventSource.CLOSED) retry = setTimeout(open, AGAIN);
     });
