@@ -44,11 +44,12 @@ async def run_workflow(
 
     *id* is an idempotency key: the same key starts a workflow once, and the handle's `existed`
     tells whether it had. What the first start was given counts; if this one is given other data,
-    that is logged, or with *on_conflict* `"error"` refused. *priority* is within ±50.
+    that is logged, or with *on_conflict* `"error"` refused. On Netlify that is known only of runs
+    with a record, and only with `"error"`, which asks the site first. *priority* is within ±50.
 
     Raises:
         RunExistsError: If *on_conflict* says so, and *id* has started a run with other data.
-        NotSupportedError: If it says so, and the provider cannot tell.
+        NotSupportedError: If it says so, and the site has no runs API that could tell.
         WorkflowNotFoundError: If there is no such workflow; it lists the known names.
         PayloadError: If *input* is invalid, before anything is sent.
         SendError: If the event did not get through.
@@ -212,7 +213,7 @@ def _checked(
     from kit.client.sending import check_on_conflict, checked_input
 
     source, catalog = default()
-    check_on_conflict(on_conflict, source)
+    check_on_conflict(on_conflict)
     name, data = checked_input(catalog, workflow, input, needs_definition=source.needs_definition)
     return source, name, data
 
@@ -228,7 +229,7 @@ async def _send(
 ) -> Receipt:
     from kit.client.sending import note_conflict
 
-    receipt = await source.send(event, key=key)
+    receipt = await source.send(event, key=key, on_conflict=on_conflict)
     note_conflict(event, receipt, on_conflict)
     return receipt
 

@@ -71,6 +71,18 @@ class SiteRuns:
         found = await self._looked_up(self._api.show, run_id)
         return None if found is None else run_of(found)
 
+    async def known(self, run_id: str) -> Run | None:
+        """
+        Return the run, as whoever starts it wants to know; None if there is none yet.
+
+        Raises:
+            NotSupportedError: If the site has no runs API.
+        """
+        try:
+            return run_of(await self._carry_out(self._api.known(run_id)))
+        except RunNotFoundError:
+            return None
+
     async def status(self, run_id: str) -> RunStatus | None:
         """Return where the run is; None if there is none yet, or the site cannot tell."""
         found = await self._looked_up(self._api.result, run_id)

@@ -10,7 +10,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from kit.client import handle
-from kit.client.sending import AnyEvent, SendOptions, Sent, make_event, make_events, paired
+from kit.client.sending import (
+    AnyEvent,
+    SendOptions,
+    Sent,
+    StartOptions,
+    make_event,
+    make_events,
+    paired,
+)
 from kit.client.site import SiteClient
 from kit.model.workflow import AnyWorkflow
 from kit.netlify.management import Accepted, delete_flow, retry_flow
@@ -60,12 +68,12 @@ class AsyncWorkflowClient(SiteClient):
         self._closed = False
 
     async def run_workflow(
-        self, workflow: str | AnyWorkflow, input: Any = None, **options: Unpack[SendOptions]
+        self, workflow: str | AnyWorkflow, input: Any = None, **options: Unpack[StartOptions]
     ) -> handle.WorkflowRun:
         """Start a workflow; the run is accepted when this returns. See `kit.run_workflow`."""
-        event = self.start_of(workflow, input, options)
-        taken = await self._open().send(event)
-        return handle.WorkflowRun(event.id, event.name, self._source, native=taken)
+        event, how = self.start_of(workflow, input, options)
+        send = functools.partial(self._open().send, event)
+        return self.started(event, how, await self._source.start(event, send, **how))
 
     async def send_event(self, name: str, data: Any = None, **options: Unpack[SendOptions]) -> str:
         """Send an event and return its id. See `kit.send_event`."""

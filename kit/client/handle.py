@@ -19,7 +19,7 @@ class WorkflowRun:
     A handle on one run. `id` is its event's id; `native` is the provider's own acknowledgement.
 
     `existed` tells whether the id given had started the run before; None where the provider, or a
-    start that is not through yet, cannot tell.
+    start that is not through yet, cannot tell. Netlify is asked with `on_conflict="error"` only.
 
     What a provider cannot tell or do raises `NotSupportedError`. On Netlify a run is asked for over
     the site's runs API, which it has with `store: blobs`; without it a run that was sent is

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from kit.client import background
 from kit.client.provider import Receipt
+from kit.client.sending import OnConflict
 from kit.engine.engine import Engine
 from kit.engine.retention import milliseconds
 from kit.model.event import Event
@@ -27,7 +28,6 @@ class LocalProvider:
 
     name = "local"
     needs_definition = True
-    tells_existing = True
 
     def __init__(self, config: Config, catalog: Catalog) -> None:
         self._config = config
@@ -42,8 +42,10 @@ class LocalProvider:
         background.abandon(self._engine, self._opening)
         self._engine = self._opening = None
 
-    async def send(self, event: Event, *, key: str | None = None) -> Receipt:
-        """Store the event's run; it begins when it is due."""
+    async def send(
+        self, event: Event, *, key: str | None = None, on_conflict: OnConflict = "keep"
+    ) -> Receipt:
+        """Store the event's run; it begins when it is due. The store always tells if it existed."""
         return await background.run(self._send(event, key))
 
     async def send_all(self, events: Sequence[Event]) -> list[Exception | None]:

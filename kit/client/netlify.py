@@ -9,7 +9,7 @@ cannot tell or do is said: there is no lookup, no result, no cancellation.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from kit.client import background
@@ -25,6 +25,7 @@ from kit.project.config import Config
 
 if TYPE_CHECKING:
     from kit.client.asking import CarryOut, SiteRuns
+    from kit.client.sending import OnConflict
     from kit.model.run import Run, RunDetails, RunStatus
 
 T = TypeVar("T")
@@ -57,7 +58,6 @@ class NetlifyProvider:
 
     name = "netlify"
     needs_definition = False
-    tells_existing = False
 
     def __init__(
         self,
@@ -84,9 +84,34 @@ class NetlifyProvider:
         background.abandon(self._sender, self._loop)
         self._sender = self._loop = None
 
-    async def send(self, event: Event, *, key: str | None = None) -> Receipt:
-        """Send the event to the site's router."""
-        return Receipt(await background.run(self._send(event)))
+    async def send(
+        self, event: Event, *, key: str | None = None, on_conflict: OnConflict = "keep"
+    ) -> Receipt:
+        """Send the event to the site's router; see `start`."""
+
+        async def sent() -> Acknowledgement:
+            return await background.run(self._send(event))
+
+        return await self.start(event, sent, key=key, on_conflict=on_conflict)
+
+    async def start(
+        self,
+        event: Event,
+        send: Callable[[], Awaitable[Acknowledgement]],
+        *,
+        key: str | None,
+        on_conflict: OnConflict,
+    ) -> Receipt:
+        """
+        Have the event sent by *send*.
+
+        If conflicts are errors, the site is asked first for the run of its *key*; where there is
+        one, nothing is sent: the event would find nothing to do.
+        """
+        if key is None or on_conflict == "keep":
+            return Receipt(await send())
+        known = await self._runs().known(event.id)
+        return Receipt(await send(), False) if known is None else Receipt(known, True, known.data)
 
     async def send_all(self, events: Sequence[Event]) -> list[Exception | None]:
         """Send several events in as few router calls as they fit in."""

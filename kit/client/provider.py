@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from kit.model.event import Event
 
 if TYPE_CHECKING:
+    from kit.client.sending import OnConflict
     from kit.model.run import Run, RunDetails, RunStatus
 
 
@@ -15,7 +16,8 @@ class Receipt(NamedTuple):
     """
     An event was taken: the provider's own acknowledgement, and whether there was a run already.
 
-    `existed` is None where the provider cannot tell. `data` is the JSON that run was started with.
+    `existed` is None where the provider cannot tell, or was not asked. `data` is the JSON that run
+    was started with.
     """
 
     native: Any
@@ -34,15 +36,14 @@ class Provider(Protocol):
     def needs_definition(self) -> bool:
         """Whether a workflow must be defined here to be started."""
 
-    @property
-    def tells_existing(self) -> bool:
-        """Whether it can tell that an id has started a run before."""
-
-    async def send(self, event: Event, *, key: str | None = None) -> Receipt:
+    async def send(
+        self, event: Event, *, key: str | None = None, on_conflict: OnConflict = "keep"
+    ) -> Receipt:
         """
-        Take an event.
+        Take an event; if *on_conflict* is `"error"`, tell whether its *key* had started a run.
 
         Raises:
+            NotSupportedError: If that cannot be told; nothing is sent.
             SendError: If the event did not get through.
         """
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict
 from kit.model.annotations import Encoded, encode_data, encode_input
 from kit.model.duration import Duration
 from kit.model.errors import (
-    NotSupportedError,
     RunExistsError,
     WorkflowError,
     WorkflowNotFoundError,
@@ -35,7 +34,7 @@ from kit.model.text import decode
 from kit.model.workflow import AnyWorkflow, Workflow
 
 if TYPE_CHECKING:
-    from kit.client.provider import Provider, Receipt
+    from kit.client.provider import Receipt
     from kit.project.catalog import Catalog
 
 AnyEvent: TypeAlias = "Mapping[str, Any] | tuple[str, Any]"
@@ -56,6 +55,12 @@ class SendOptions(TypedDict, total=False):
     delay: Duration | None
     delay_until: datetime | None
     priority: int | None
+
+
+class StartOptions(SendOptions, total=False):
+    """How a workflow is started: as an event is sent, and what a conflict of its id means."""
+
+    on_conflict: OnConflict
 
 
 class Sent(NamedTuple):
@@ -103,20 +108,17 @@ def _definition(catalog: Catalog, name: str, *, needs_definition: bool) -> AnyWo
         return None
 
 
-def check_on_conflict(on_conflict: OnConflict, source: Provider) -> None:
+def check_on_conflict(on_conflict: OnConflict) -> OnConflict:
     """
-    Accept *on_conflict*, if it is one and *source* can tell of conflicts.
+    Return *on_conflict*, if it is one.
 
     Raises:
         ValueError: If there is no such choice.
-        NotSupportedError: If the provider cannot tell.
     """
     if on_conflict not in get_args(OnConflict):
         msg = f'on_conflict must be "keep" or "error", not {on_conflict!r}'
         raise ValueError(msg)
-    if on_conflict == "error" and not source.tells_existing:
-        remedy = "It cannot tell whether an id has started a run before; leave on_conflict out"
-        raise NotSupportedError("on_conflict", source.name, remedy)  # noqa: EM101 - its name
+    return on_conflict
 
 
 def note_conflict(event: Event, receipt: Receipt, on_conflict: OnConflict) -> None:
@@ -140,9 +142,15 @@ def make_event(name: str, data: Any, options: SendOptions) -> Event:
 
     Raises:
         ValueError: If the name, the key, the delay or the priority is out of bounds.
+        TypeError: If there is no such option.
         PayloadError: If the data would not arrive unchanged.
         LoopDetectedError: If the run that sends it stands at the end of too long a chain.
     """
+    for unknown in set(options) - SendOptions.__optional_keys__:
+        msg = (
+            f"an event has no {unknown!r}; it has {', '.join(sorted(SendOptions.__annotations__))}"
+        )
+        raise TypeError(msg)
     check_name(name)
     encoded = (
         data if isinstance(data, Encoded) else encode_data(data, f"the data of event {name!r}")
@@ -181,11 +189,7 @@ def _made(each: AnyEvent) -> Made:
         {"name": each[0], "data": each[1]} if isinstance(each, tuple) else {**each}
     )
     name, data = str(given.pop("name", "")), given.pop("data", None)
-    unknown = set(given) - SendOptions.__optional_keys__
     try:
-        if unknown:
-            msg = f"an event has no {', '.join(map(repr, sorted(unknown)))}"
-            raise TypeError(msg)
         return name, make_event(name, data, cast("SendOptions", given))
     except (WorkflowError, ValueError, TypeError) as error:
         return name, error

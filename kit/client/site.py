@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from kit.client.handle import WorkflowRun
 from kit.client.netlify import NetlifyProvider
-from kit.client.sending import SendOptions, checked_input, make_event
+from kit.client.sending import (
+    OnConflict,
+    StartOptions,
+    check_on_conflict,
+    checked_input,
+    make_event,
+    note_conflict,
+)
 from kit.model.event import Event
 from kit.model.workflow import AnyWorkflow
 from kit.project.catalog import Catalog
@@ -14,6 +22,7 @@ from kit.project.settings import Key
 
 if TYPE_CHECKING:
     from kit.client.asking import CarryOut
+    from kit.client.provider import Receipt
 
 
 class SiteClient:
@@ -34,7 +43,22 @@ class SiteClient:
         """The site's address."""
         return self._site.origin
 
-    def start_of(self, workflow: str | AnyWorkflow, input: Any, options: SendOptions) -> Event:
-        """Return the event that starts a workflow; its input is checked if that is at hand."""
+    def start_of(
+        self, workflow: str | AnyWorkflow, input: Any, options: StartOptions
+    ) -> tuple[Event, _Start]:
+        """Return the event that starts a workflow, and how; its input is checked if that can be."""
+        on_conflict = check_on_conflict(options.pop("on_conflict", "keep"))
         name, data = checked_input(self._catalog, workflow, input, needs_definition=False)
-        return make_event(name, data, options)
+        event = make_event(name, data, options)
+        return event, {"key": options.get("id"), "on_conflict": on_conflict}
+
+    def started(self, event: Event, how: _Start, receipt: Receipt) -> WorkflowRun:
+        """Return a handle on the run that *event* has started, unless that is a conflict."""
+        note_conflict(event, receipt, how["on_conflict"])
+        native, existed, _ = receipt
+        return WorkflowRun(event.id, event.name, self._source, native=native, existed=existed)
+
+
+class _Start(TypedDict):
+    key: str | None
+    on_conflict: OnConflict

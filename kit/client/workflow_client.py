@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from kit.client import blocking, handle
-from kit.client.sending import AnyEvent, SendOptions, Sent, make_event, make_events, paired
+from kit.client.provider import Receipt
+from kit.client.sending import (
+    AnyEvent,
+    SendOptions,
+    Sent,
+    StartOptions,
+    make_event,
+    make_events,
+    paired,
+)
 from kit.client.site import SiteClient
 from kit.model.event import Event
 from kit.model.workflow import AnyWorkflow
@@ -56,14 +66,16 @@ class WorkflowClient(SiteClient):
         self._transport = Transport(client, transport=transport, timeout=timeout)
 
     def run_workflow(
-        self, workflow: str | AnyWorkflow, input: Any = None, **options: Unpack[SendOptions]
+        self, workflow: str | AnyWorkflow, input: Any = None, **options: Unpack[StartOptions]
     ) -> blocking.WorkflowRun:
         """Start a workflow; the run is accepted when this returns. See `kit.run_workflow`."""
-        event = self.start_of(workflow, input, options)
-        taken = self._send(event)
-        return blocking.WorkflowRun(
-            handle.WorkflowRun(event.id, event.name, self._source, native=taken)
-        )
+        event, how = self.start_of(workflow, input, options)
+        if how["on_conflict"] == "keep":
+            receipt = Receipt(self._send(event))
+        else:
+            send = functools.partial(asyncio.to_thread, self._send, event)
+            receipt = blocking.wait(self._source.start(event, send, **how))
+        return blocking.WorkflowRun(self.started(event, how, receipt))
 
     def send_event(self, name: str, data: Any = None, **options: Unpack[SendOptions]) -> str:
         """Send an event and return its id. See `kit.send_event`."""

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from kit.client.provider import Receipt
+from kit.client.sending import OnConflict
 from kit.dev.local import LocalRuns
 from kit.model.event import Event
 from kit.model.run import Run, RunDetails, RunStatus
@@ -23,14 +24,15 @@ class DevProvider:
 
     name = "local"
     needs_definition = True
-    tells_existing = True
 
     def __init__(self, runs: LocalRuns) -> None:
         self._runs = runs
         self._loop = asyncio.get_running_loop()
 
-    async def send(self, event: Event, *, key: str | None = None) -> Receipt:
-        """Store the event's run; it begins when it is due."""
+    async def send(
+        self, event: Event, *, key: str | None = None, on_conflict: OnConflict = "keep"
+    ) -> Receipt:
+        """Store the event's run; it begins when it is due. The store always tells if it existed."""
         run, is_new = await self._there(self._runs.driving.submit(event, key=key))
         return Receipt(run, not is_new, run.data)
 

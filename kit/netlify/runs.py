@@ -86,6 +86,10 @@ class RunsApi:
         """Return a run with its steps and attempts, as in `schemas/run.schema.json`."""
         return self._ask("GET", f"/{checked(run_id)}", "details")
 
+    def known(self, run_id: str) -> Flow[dict[str, Any]]:
+        """Return the same, for whoever wants to know whether an id has started a run."""
+        return self._ask("GET", f"/{checked(run_id)}", "on_conflict")
+
     def result(self, run_id: str) -> Flow[dict[str, Any]]:
         """Return a run's `id`, `workflow`, `status`, `result` and `error`."""
         return self._ask("GET", f"/{checked(run_id)}/result", "result")
