@@ -48,7 +48,10 @@ def _template_of(entry: Entry) -> tuple[str, dict[str, str]]:
         return "entry-http.mjs.txt", given
     if isinstance(entry, RecordsEntry):
         kind = entry.name.removeprefix("kit-")
-        return f"entry-{kind}.mjs.txt", {"DAYS": _literal(entry.days)}
+        return f"entry-{kind}.mjs.txt", {
+            "DAYS": _literal(entry.days),
+            "HOMES": _literal(entry.homes),
+        }
     if entry.settings.store == "blobs":
         return "entry-recorded.mjs.txt", _of_recorded(entry)
     return "entry-workflow.mjs.txt", _of_workflows(entry)

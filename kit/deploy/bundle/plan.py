@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -110,10 +110,15 @@ class HttpEntry:
 
 @dataclass(frozen=True, slots=True)
 class RecordsEntry:
-    """A function that sees to the records of runs, all of JavaScript; *days* is their retention."""
+    """
+    A function that sees to the records of runs, all of JavaScript; *days* is their retention.
+
+    *homes* are the functions of workflows with records, by name in lower case.
+    """
 
     name: Literal["kit-runs", "kit-retention"]
     days: float = RETENTION_DAYS
+    homes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def file(self) -> str:
@@ -157,9 +162,15 @@ def plan(
         entry = HttpEntry(http_name(module), module)
         _claim(owners, entry.name, module.path)
         entries.append(entry)
-    if any(workflow.store == "blobs" for same in by_name.values() for workflow in same):
+    homes = {
+        workflow.name.lower(): name
+        for name, same in by_name.items()
+        for workflow in same
+        if workflow.store == "blobs"
+    }
+    if homes:
         days = RETENTION_DAYS if retention is None else retention / _DAY
-        entries += [RecordsEntry("kit-runs"), RecordsEntry("kit-retention", days)]
+        entries += [RecordsEntry("kit-runs", homes=homes), RecordsEntry("kit-retention", days)]
     return tuple(sorted(entries, key=lambda entry: entry.name))
 
 

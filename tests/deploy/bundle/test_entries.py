@@ -95,6 +95,12 @@ def test_what_sees_to_records_is_no_workload_and_carries_no_python(entry: Record
     assert f'from "../.kit/bundle/runtime/{entry.name.removeprefix("kit-")}.mjs"' in text
 
 
+def test_the_runs_api_knows_which_function_has_a_workflow() -> None:
+    text = text_of(RecordsEntry("kit-runs", homes={"greet": "kit-workflows-blobs"}), "functions")
+
+    assert 'runs({ homes: {"greet": "kit-workflows-blobs"} })' in text
+
+
 def test_ended_runs_are_kept_for_as_long_as_netlify_keeps_dead_letters() -> None:
     text = text_of(RecordsEntry("kit-retention"), "functions")
 

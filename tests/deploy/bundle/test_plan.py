@@ -172,6 +172,12 @@ def test_workflows_with_records_share_a_function_whatever_their_retries() -> Non
     ]
     assert own_name(facts("a", store="blobs")) == "kit-workflow-a-blobs"
     assert [entry.about for entry in entries[:2]] == ["the end of old runs", "the runs API"]
+    assert isinstance(entries[1], RecordsEntry)
+    assert entries[1].homes == {
+        "a": "kit-workflows-blobs",
+        "b": "kit-workflows-blobs",
+        "c": "kit-workflows-blobs-background",
+    }
 
 
 def test_without_records_there_is_no_runs_api() -> None:

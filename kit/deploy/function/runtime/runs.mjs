@@ -36,12 +36,16 @@ class Refusal extends Error {
   }
 }
 
-/** Return the function `kit-runs`. What is given is for tests. */
-export function runs({ environ = process.env, makeRecords = recordsOf, fetch = globalThis.fetch } = {}) {
+/**
+ * Return the function `kit-runs`. `homes` are the functions of workflows with records, by their names in
+ * lower case. What else is given is for tests.
+ */
+export function runs({ homes = {}, environ = process.env, makeRecords = recordsOf, fetch = globalThis.fetch } = {}) {
+  const known = new Map(Object.entries(homes));
   return async (request, context) => {
     try {
       admit(request, environ);
-      const [status, body] = await answer(request, { context, environ, fetch, records: () => makeRecords(context) });
+      const [status, body] = await answer(request, { context, environ, fetch, homes: known, records: () => makeRecords(context) });
       return respond(status, body);
     } catch (error) {
       return refuse(error);
@@ -167,10 +171,14 @@ async function retry(request, id, surroundings) {
   return [202, await resultJson(record, records)];
 }
 
-/** Send the event anew. What it does not find to be done it leaves alone. */
-async function woken(record, records, { context, environ, fetch }) {
+/**
+ * Send the event anew, to the workflow's own function: another that takes events of this name, such as one
+ * written in JavaScript, would do its work again.
+ */
+async function woken(record, records, { context, environ, fetch, homes }) {
   const data = await records.text(record.event.data);
-  const why = await wake(record, data, { origin: originOf(context, environ), environ, fetch });
+  const fnName = homes.get(record.event.name.toLowerCase());
+  const why = await wake(record, data, { origin: originOf(context, environ), environ, fetch, fnName });
   if (why === null) return;
   console.error(`kit: run ${record.id} was not woken: ${why}`);
   throw new Refusal(502, "NOT_WOKEN", `run ${record.id} is to begin again, but its event could not be sent: ${why}. Ask once more`);

@@ -29,8 +29,8 @@ const fetch = async (url, init) => {
 };
 const site = { deploy: { context: "production" }, site: { url: "https://shop.example" } };
 
-async function ask(path = "", { method = "GET", key = KEY, headers = {}, body, env = environ } = {}) {
-  const handle = runs({ environ: env, makeRecords: () => records, fetch });
+async function ask(path = "", { method = "GET", key = KEY, headers = {}, body, env = environ, homes } = {}) {
+  const handle = runs({ homes, environ: env, makeRecords: () => records, fetch });
   const authorization = key === null ? {} : { authorization: `Bearer ${key}` };
   const url = `https://shop.example/.netlify/functions/kit-runs${path}`;
   const response = await handle(new Request(url, { method, headers: { ...authorization, ...headers }, body }), site);
@@ -148,6 +148,15 @@ test("a dead letter begins again: its record waits, and its event is sent to the
   assert.equal(init.headers.authorization, `Bearer an-older-key`); // the one with a number, as the engine has it
   assert.equal(init.body, `[{"eventName":"greet","eventId":"${id}","data":{"n":12345678901234567890},"priority":3,"eventChain":["first","greet"]}]`);
   assert.deepEqual((await records.read(id)).record.entries.map((each) => each.id), ["a"]);
+});
+
+test("only the function of the run's own workflow is sent its event", async () => {
+  const id = await ended();
+  await ask(`/${id}/retry`, { method: "POST", homes: { greet: "kit-workflows-blobs" } });
+  assert.equal(JSON.parse(sent[0][1].body)[0].fnName, "kit-workflows-blobs");
+  const other = await ended();
+  await ask(`/${other}/retry`, { method: "POST", homes: { another: "kit-workflows-blobs" } });
+  assert.ok(!("fnName" in JSON.parse(sent[1][1].body)[0]));
 });
 
 test("from the start means without any step", async () => {
