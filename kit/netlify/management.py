@@ -67,6 +67,8 @@ def retry_flow(
     """
     Try dead letters again, from their first step: by *ids*, by *names*, by both, or all there are.
 
+    Not ended runs with a record (`store: blobs`): that is what the runs API's retry is for.
+
     Raises:
         ValueError: If nothing is chosen, or a value is malformed.
         SendError: If the order was not accepted.

@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 
 from kit.model.event import derived_id
@@ -14,11 +15,22 @@ ID = derived_id("x")
 DONE = {"workloadResult": {"sendStatus": "succeeded", "eventId": ID}}
 
 
+RUNS = f"{SITE}/.netlify/functions/kit-runs"
+
+
+@pytest.fixture(autouse=True)
+def runs(network):
+    """The site's runs API: none, at first."""
+    return network.get(url__startswith=RUNS).respond(404)
+
+
 @pytest.fixture
 def orders(network):
     network.delete(f"{API}/events").respond(200, json=DONE)
     network.post(f"{API}/failed-events").respond(200, json=DONE)
-    return lambda: json.loads(network.calls.last.request.content)
+    return lambda: json.loads(
+        [call for call in network.calls if call.request.method != "GET"][-1].request.content
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,6 +78,7 @@ def test_an_order_names_what_it_is_about(kit, orders, arguments, body):
         ["retry", "--id", "order-7"],
         ["retry", "--id", "order-7", "--name", "a", "--name", "b"],
         ["retry", "--id", "order-7", "--name", "\u2603"],
+        ["retry", "--id", "", "--name", "w"],
         ["delete", *[word for state in STATES for word in ("--state", state)]],
     ],
 )
@@ -101,7 +114,8 @@ def test_deleting_many_is_asked_about_at_a_terminal(
 
     assert said.status == status
     assert f"Delete every event of {SITE}? [y/N]" in said.err
-    assert network.calls.call_count == (1 if status == 0 else 0)
+    ordered = [call for call in network.calls if call.request.method == "DELETE"]
+    assert len(ordered) == (1 if status == 0 else 0)
     assert said.out.strip() == ""
 
 
@@ -111,4 +125,53 @@ def test_where_nobody_can_be_asked_deleting_many_says_what_to_give(kit, network)
     assert said.status == 2
     assert f"Delete every pending event of {SITE}? Nobody can be asked here" in said.err
     assert "--yes" in said.err
-    assert not network.calls
+    assert {call.request.method for call in network.calls} == {"GET"}
+
+
+def recorded(status):
+    return httpx.Response(
+        200,
+        headers={"x-kit-runs": "1"},
+        json={"id": ID, "workflow": "w", "status": status, "result": None, "error": None},
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "advice"),
+    [("retry", "failed", "kit runs retry"), ("delete", "sleeping", "kit runs stop")],
+)
+def test_an_event_that_only_wakes_a_run_with_a_record_is_left_alone(
+    kit, runs, network, command, status, advice
+):
+    runs.mock(return_value=recorded(status))
+    said = kit("events", command, ID, *TO_SITE)
+
+    assert said.status == 1
+    assert f"run {ID} has a record, and is {status}" in said.err
+    assert f"{advice} {ID}" in said.err
+    assert {call.request.method for call in network.calls} == {"GET"}
+    said = kit("events", command, ID, "--json", *TO_SITE)
+    assert said.json["error"]["code"] == "RUN_HAS_RECORD"
+
+
+@pytest.mark.parametrize(("command", "status"), [("retry", "sleeping"), ("delete", "failed")])
+def test_otherwise_it_is_an_event_like_any(kit, runs, orders, command, status):
+    runs.mock(return_value=recorded(status))
+    assert kit("events", command, ID, *TO_SITE).status == 0
+    assert orders() == {"eventIds": [ID]}
+
+
+@pytest.mark.parametrize("arguments", [["--all"], ["--name", "w"]])
+def test_that_runs_with_a_record_are_not_tried_again_is_said(kit, runs, orders, arguments):
+    page = {"runs": [{"id": ID, "workflow": "w", "status": "failed"}], "next": None}
+    runs.respond(200, headers={"x-kit-runs": "1"}, json=page)
+    said = kit("events", "retry", *arguments, *TO_SITE)
+
+    assert said.status == 0
+    assert "note: not those with a record: kit runs --status failed" in said.err
+
+
+def test_that_runs_with_a_record_would_sleep_for_ever_is_said_before(kit, runs):
+    page = {"runs": [{"id": ID, "workflow": "w", "status": "sleeping"}], "next": None}
+    runs.respond(200, headers={"x-kit-runs": "1"}, json=page)
+    assert "Nothing will wake the runs" in kit("events", "delete", "--all", *TO_SITE).err

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kit.cli.options import ApiKey, BaseUrl, Timeout
+from kit.cli.recorded import has_runs, refuse_ended, refuse_unended
 from kit.cli.screen.terminal import print_json, say
 from kit.cli.site import site, used_rightly
 
 if TYPE_CHECKING:
+    from kit.client.workflow_client import WorkflowClient
     from kit.netlify.management import Accepted
 
 app = typer.Typer(
@@ -61,8 +63,9 @@ def delete(
         raise typer.BadParameter(msg)
     chosen = [*(ids or ()), *_ids_of(keys, names)]
     with site(base_url, api_key, timeout) as client, used_rightly():
+        refuse_unended(client, chosen)
         if (everything or states) and not (chosen or yes):
-            _confirm(f"Delete {_described(states)} of {client.origin}?")
+            _confirm(f"Delete {_described(states)} of {client.origin}?{_lost(client)}")
         accepted = client.delete_events(ids=chosen, states=states or (), everything=everything)
     _report(accepted, "deletes the events", as_json=as_json)
 
@@ -81,7 +84,10 @@ def retry(
     """Try dead letters again, from their first step: by id, by name, or all of them."""
     chosen, wanted = [*(ids or ()), *_ids_of(keys, names)], () if keys else names or ()
     with site(base_url, api_key, timeout) as client, used_rightly():
+        refuse_ended(client, chosen)
         accepted = client.retry_events(ids=chosen, names=wanted, everything=everything)
+        if not chosen and has_runs(client, ["failed"], wanted):
+            say("note: not those with a record: kit runs --status failed, then kit runs retry ID")
     _report(accepted, "retries the events, every step of them", as_json=as_json)
 
 
@@ -89,14 +95,20 @@ def _ids_of(keys: list[str] | None, names: list[str] | None) -> list[str]:
     """Return the ids of the events that were sent with *keys*."""
     if not keys:
         return []
-    from kit.model.event import check_name, derived_id
+    from kit.model.event import check_key, check_name, derived_id
 
     if not names or len(names) > 1:
         msg = "--id needs one --name: a key belongs to a workflow"
         raise typer.BadParameter(msg)
     with used_rightly():
-        name = check_name(names[0])
-    return [derived_id("run", name.lower(), key) for key in keys]
+        name = check_name(names[0]).lower()
+        return [derived_id("run", name, check_key(key)) for key in keys]
+
+
+def _lost(client: WorkflowClient) -> str:
+    if has_runs(client, ["queued", "sleeping"], ()):
+        return " Nothing will wake the runs with a record that wait: kit runs stop ends one."
+    return ""
 
 
 def _described(states: list[str] | None) -> str:
