@@ -1,6 +1,7 @@
 """What the import contract cannot say: who touches the environment and the network."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import kit
 ROOT = Path(kit.__file__).parent
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(ROOT.rglob("*.py")):
-        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))
+@functools.cache
+def modules() -> list[tuple[str, ast.Module]]:
+    found = ((path, ast.parse(path.read_text("utf-8"))) for path in sorted(ROOT.rglob("*.py")))
+    return [(path.relative_to(ROOT).as_posix(), tree) for path, tree in found]
 
 
 def touches_environment(tree: ast.Module) -> bool:

@@ -70,7 +70,7 @@ def test_a_file_that_says_nothing_is_fine(root: Path, text: str) -> None:
         ("--- {}\n--- {}\n", None),
         ("workflow: \x07", " is no valid YAML: special characters are not allowed"),
         ("workflow: {path: 2026-13-45}", None),
-        ("[" * 5000, None),
+        ("[" * 1000, None),
         ("? [a]\n: b\n", None),
         ("workflow: &a\n  path: *a\n", None),
     ],
