@@ -33,7 +33,7 @@ class Attempt:
         self._room = _LONGEST_WHOLE_BODY if is_whole else _LONGEST_BODY
         self._head: Any = None
         self._parts: list[bytes] = []
-        self._is_over = False
+        self._is_over = self._is_late = False
         self._failure: NoResponse | None = None
 
     @property
@@ -51,11 +51,12 @@ class Attempt:
         """Take a part of the body, and tell whether that is enough."""
         self._parts.append(part)
         self._room -= len(part)
-        return self._room < 0 or not self.left
+        self._is_late = not self.left
+        return self._room < 0 or self._is_late
 
     def end(self) -> None:
         """Take note that all of the answer is there, or as much as is wanted."""
-        self._is_over = True
+        self._is_over = not self._is_late
 
     def fail(self, failure: NoResponse) -> None:
         """Take note of why no more is to come."""
