@@ -65,8 +65,8 @@ test-$(NEWER): $(if $(ARCHIVE),.venv$(NEWER)/.ready)
 	@touch $@
 
 N ?= 20
-shuffle: .venv/.ready ## the fast part in N random orders in a row, on two busy cores
-	$(BIN)/python tests/real/shuffle.py $(N)
+shuffle: .venv/.ready ## the fast part in N random orders, on busy cores
+	$(IN_MEMORY) $(BIN)/python tests/real/shuffle.py $(N)
 
 check: .venv/.ready node_modules/.ready ## format, lint, types, import contract, schema drift
 	$(BIN)/ruff format --check .

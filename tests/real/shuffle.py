@@ -1,9 +1,14 @@
 """
-Runs the fast part of the tests in random orders, one after another, while other work keeps two
-cores busy, and says of each order its seed, its time and how it ended.
+Runs the fast part of the tests in random orders on busy cores, and says of each order its seed, its
+time and how it ended.
 
     python tests/real/shuffle.py 20                                 # or: make shuffle N=20
     python -m pytest --ignore=tests/real --randomly-seed=SEED     # one of those orders again
+
+Besides the tests, as many processes as there are cores do nothing but count; and two orders run at
+a time, each in one process, so that its seed brings back just that order. So a test has half a
+core, and gets it in slices; an order takes two to four minutes, and twenty of them half an hour.
+Where something else keeps the machine busy already, `--busy 0` leaves that to it.
 
 Exit status 1 if any run failed. What a failed one printed is kept, and its file named.
 """
@@ -12,12 +17,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -63,14 +70,17 @@ def main() -> int:
     """Read the arguments, and run."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("number", type=int, nargs="?", default=20, help="how many orders")
-    parser.add_argument("--busy", type=int, default=2, help="processes that keep cores busy")
+    cores = os.cpu_count() or 2
+    parser.add_argument("--busy", type=int, default=cores, help="processes that keep cores busy")
+    parser.add_argument("--at-once", type=int, default=2, help="orders that run at a time")
     parser.add_argument("--seed", type=int, help="the first one's; the others follow from it")
     own, options = parser.parse_known_args()
     seeds = random.Random(own.seed)
     folder = Path(tempfile.mkdtemp(prefix="shuffle-"))
-    with busy(own.busy):
+    options = options or ["--ignore=tests/real"]
+    with busy(own.busy), ThreadPoolExecutor(own.at_once) as pool:
         orders = [seeds.randrange(2**32) for _ in range(own.number)]
-        well = [run(seed, folder, options or ["--ignore=tests/real"]) for seed in orders]
+        well = list(pool.map(lambda seed: run(seed, folder, options), orders))
     print(f"{sum(well)} of {len(well)} orders passed, with {own.busy} busy processes beside them")
     return 0 if all(well) else 1
 
