@@ -161,7 +161,8 @@ def make_event(name: str, data: Any, options: SendOptions) -> Event:
     due = event_due(options.get("delay"), options.get("delay_until"), now)
     running = current.get()
     chain = running[0].delivery.event.chain_of_sent(name) if running else ()
-    return Event(name, encoded.data, event_id, due, priority, chain, encoded.text)
+    is_delayed = options.get("delay") is not None
+    return Event(name, encoded.data, event_id, due, priority, chain, encoded.text, is_delayed)
 
 
 def make_events(given: Sequence[AnyEvent]) -> tuple[list[Made], list[Event]]:

@@ -69,6 +69,7 @@ class Arrivals:
         await self.of(event.id)
         self._check_open()
         is_driver = self._driving.is_driver or await self._driving.drives()
+        self._loop.see_clock()
         now, fast = self._clock.now(), sender.fast if sender else self._fast
         due = now if fast else max(event.due or 0, now)
         begins = is_driver and due <= now and self._loop.reserve()

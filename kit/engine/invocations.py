@@ -52,6 +52,7 @@ class Invocations:
         waiting: Waiting,
         live: dict[str, ActiveRun],
         queue: Callable[[ActiveRun], None],
+        see_clock: Callable[[], None],
         send: SendOn,
         options: LoopOptions,
     ) -> None:
@@ -63,6 +64,7 @@ class Invocations:
         self._waiting = waiting
         self._live = live
         self._queue = queue
+        self._see_clock = see_clock
         self._send = send
         self._options = options
         self._clock = options.clock
@@ -83,6 +85,7 @@ class Invocations:
         how = self._options
         invoking = Invoking(live, self._store, self._clock, how.after_step, self._send, how.observe)
         outcome = await self._outcome(invoking)
+        self._see_clock()
         if live.stopped and not isinstance(outcome, Completed):
             return await self._end(live, RunStatus.CANCELLED, kept=outcome.checkpoints)
         if invoking.timed_out:

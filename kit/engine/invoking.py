@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from kit.engine.clock import Clock, Timer
+from kit.engine.clock import Clock, Stopwatch, Timer
 from kit.engine.live import ActiveRun, StoreCheckpointer
 from kit.execution.execute import execute
-from kit.model.delivery import AfterStep, Failed, Outcome
+from kit.model.delivery import AfterStep, Failed, Outcome, Suspended
 from kit.model.errors import RunTimedOut
 from kit.model.event import Event
 from kit.model.failure import Failure, failure_of
@@ -42,6 +43,8 @@ class Invoking:
         self.timed_out = False
         self._live = live
         self._clock = clock
+        self._time = Stopwatch(clock)
+        self._clock_set = live.clock_set
         self._send_on = send
         self._observe = observe
         self._decided: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -53,7 +56,7 @@ class Invoking:
                 live.workflow,
                 live.record.delivery(live.event, live.run.attempt),
                 self._checkpointer,
-                now=clock.now,
+                now=self._time.now,
                 send=self._send,
                 observe=None if observe is None else self._tell,
             )
@@ -70,7 +73,7 @@ class Invoking:
         """
         self._set_limit()
         try:
-            return await self._decided
+            return self._in_time(await self._decided)
         finally:
             self._checkpointer.close()
             if self._timer:
@@ -107,16 +110,35 @@ class Invoking:
         if not self._decided.done():
             self._decided.set_exception(error)
 
+    def _in_time(self, outcome: Outcome) -> Outcome:
+        """Return *outcome* as it is after the clock was set: sleeps are as long as they were."""
+        jump = self._time.jumped()
+        if not jump or not isinstance(outcome, Suspended):
+            return outcome
+        moved = [each._replace(due=each.due + jump * (not each.until)) for each in outcome.sleeps]
+        return outcome._replace(sleeps=tuple(moved))
+
     async def _send(self, event: Event) -> None:
+        if event.is_delayed and event.due is not None:
+            event = replace(event, due=event.due + self._time.jumped())
         await self._checkpointer.stored(self._send_on, event, self._live)
 
     def _set_limit(self) -> None:
-        if self._live.deadline is not None:
-            self._timer = self._clock.call_at(self._live.deadline, self._check_limit)
+        left = self._time_left
+        if left is not None:
+            self._timer = self._clock.call_at(self._clock.now() + left, self._check_limit)
+
+    @property
+    def _time_left(self) -> int | None:
+        """Milliseconds until the run's time is up, as the stopwatch has it; None: it never is."""
+        if self._live.deadline is None:
+            return None
+        was_set = self._live.clock_set - self._clock_set
+        return self._live.deadline - was_set - self._time.now()
 
     def _check_limit(self) -> None:
-        deadline = self._live.deadline
-        if deadline is None or self._clock.now() < deadline:
+        left = self._time_left
+        if left is None or left > 0:
             self._set_limit()
         elif not self._decided.done():
             self.timed_out = True

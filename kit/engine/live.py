@@ -30,6 +30,8 @@ class ActiveRun:
     under way, or its outcome is being stored; `pausing`, that the invocation is to end. `root` is
     the run it belongs to, if that is another. With `fast` its waits are skipped. It is not `own` if
     it is executed because another process asks for it; `is_found` in the file, until it is woken.
+    `is_delayed` says that it waits for its start for a length of time; `clock_set` is by how many
+    milliseconds the clock was set forward since it began.
     """
 
     run: Run
@@ -43,13 +45,15 @@ class ActiveRun:
     fast: bool = False
     own: bool = True
     is_found: bool = False
+    is_delayed: bool = False
+    clock_set: int = 0
 
     @property
     def deadline(self) -> int | None:
         """When the run's time is up; None if it has not begun, or may take for ever."""
         if self.workflow.timeout is None or self.run.started is None:
             return None
-        return self.run.started + to_milliseconds(self.workflow.timeout)
+        return self.run.started + to_milliseconds(self.workflow.timeout) + self.clock_set
 
     @property
     def due(self) -> int:
@@ -109,9 +113,11 @@ def arriving(
     # read from the text: what the sender does with its data from now on is no business of the run
     begun = replace(event, data=decode(data)) if begins else None
     if sender is None:
-        return ActiveRun(run, workflow, begun)
+        return ActiveRun(run, workflow, begun, is_delayed=event.is_delayed)
     root = sender.root or sender.run.id
-    return ActiveRun(run, workflow, begun, root=root, fast=sender.fast, own=sender.own)
+    live = ActiveRun(run, workflow, begun, root=root, fast=sender.fast, own=sender.own)
+    live.is_delayed = event.is_delayed
+    return live
 
 
 def anew(run: Run, now: int) -> Run:

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from kit.engine.agenda import Agenda
-from kit.engine.clock import Timer
+from kit.engine.clock import ClockSettings, Timer
 from kit.engine.invocations import Invocations, LoopOptions
 from kit.engine.invoking import SendOn
 from kit.engine.live import ActiveRun
+from kit.engine.moving import move
 from kit.engine.waiting import Waiting
 from kit.execution.tasks import apart
 from kit.model.run import RunStatus
@@ -47,10 +48,14 @@ class Loop:
         self._waiting = waiting
         self._options = options
         self._clock = options.clock
+        self._clock_settings = ClockSettings(options.clock)
+        self._moving: asyncio.Future[int] | None = None
         self._agenda = Agenda()
         self._running: dict[asyncio.Task[None], ActiveRun] = {}
         self._fallen: dict[str, ActiveRun] = {}
-        self._invocations = Invocations(store, waiting, self.live, self.queue, send, options)
+        self._invocations = Invocations(
+            store, waiting, self.live, self.queue, self.see_clock, send, options
+        )
         self.set_aside = self._invocations.set_aside
         self._reserved = 0
         self._lent = 0
@@ -119,7 +124,7 @@ class Loop:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing of its own is going on and nothing is known to be due."""
-        if not (self._running or self._reserved or self._agenda.has_ready):
+        if not (self._running or self._reserved or self._agenda.has_ready or self._moving):
             return True
         if self._reserved or self._foreign == 0:
             return False
@@ -158,6 +163,14 @@ class Loop:
         """Begin what is due, and set the timer for what is due next."""
         if self.closing or self._waiting.failure:
             return
+        self.see_clock()
+        if self._moving is None:  # else those who wake would read when they were due before
+            self._begin_due()
+        self._set_timer()
+        if self.is_all_quiet:
+            self._waiting.quiet()
+
+    def _begin_due(self) -> None:
         now = self._clock.now()
         self._agenda.ripen(now)
         while self._has_room:
@@ -170,13 +183,37 @@ class Loop:
             live = self.live.get(run_id)
             if live is not None and not live.busy and live.due <= now:
                 self._store.begin(run_id, now)
+                if live.run.started is None:
+                    live.clock_set = 0
                 live.run = replace(
                     live.run, status=RunStatus.RUNNING, started=live.run.started or now
                 )
                 self._begin(live)
-        self._set_timer()
-        if self.is_all_quiet:
-            self._waiting.quiet()
+
+    def see_clock(self) -> None:
+        """
+        Let what waits for a length of time wait as long as it was to, if the clock was set.
+
+        To be called before anything that is due comes in, so that it is not moved as well.
+        """
+        jump = self._clock_settings.jumped()
+        if not jump:
+            return
+        was = self._clock.now() - jump
+        for live in self.live.values():
+            live.clock_set += jump
+        waiting = [live for live in self.live.values() if not live.busy]
+        self._moving = move(waiting, jump, was, self._store)
+        self._moving.add_done_callback(self._moved)
+        for live in waiting:
+            self.queue(live)
+
+    def _moved(self, moving: asyncio.Future[int]) -> None:
+        self._moving = None
+        error = None if moving.cancelled() else moving.exception()
+        if error is not None:
+            self._waiting.fail(error)
+        self.pump()
 
     def _set_timer(self) -> None:
         dues = [due for due in (self._agenda.next_due, self.more_due()) if due is not None]

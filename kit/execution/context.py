@@ -180,7 +180,15 @@ async def _send(
     chain = invocation.delivery.event.chain_of_sent(name)
     due = event_due(delay, delay_until, invocation.now())
     event_id = derived_id("run", name.lower(), id or "")
-    event = Event(name, data, event_id, due, check_priority(priority or 0), chain)
+    event = Event(
+        name,
+        data,
+        event_id,
+        due,
+        check_priority(priority or 0),
+        chain,
+        is_delayed=delay is not None,
+    )
     event = await invocation.send(event, when_asked(delay, delay_until), keeps_id=id is not None)
     return event.id
 

@@ -130,7 +130,7 @@ class Invocation:
             await self._may_begin(step_id)
             due = due_at(duration, self.now())
             self._runner.tell(ProgressKind.SLEPT, stepId=step_id)
-        await self._sleep_on(Sleep(step_id, due))
+        await self._sleep_on(Sleep(step_id, due, until=isinstance(duration, datetime)))
 
     async def _sleep_on(self, sleep: Sleep) -> None:
         began = self.now()

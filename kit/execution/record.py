@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from kit.model.delivery import Checkpoint, CheckpointKind, Delivery, Sleep
 from kit.model.event import Event
 
+UNTIL = '{"until":true}'
+"""The text of a sleep that is not over and lasts until a moment, whatever clocks are set to."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -44,10 +47,11 @@ class Record:
 
     def fall_asleep(self, sleeps: Iterable[Sleep], now: int) -> tuple[Checkpoint, ...]:
         """Let *sleeps* be all that the run is in now; return them as they are to be stored."""
-        self.asleep = {each.step_id: each.due for each in sleeps}
+        by_id = {each.step_id: each for each in sleeps}
+        self.asleep = {step_id: each.due for step_id, each in by_id.items()}
         return tuple(
-            Checkpoint(step_id, CheckpointKind.SLEEP, None, now, due)
-            for step_id, due in self.asleep.items()
+            Checkpoint(step_id, CheckpointKind.SLEEP, UNTIL if each.until else None, now, each.due)
+            for step_id, each in by_id.items()
         )
 
     def wake(self, now: int, *, fast: bool = False) -> tuple[Checkpoint, ...]:

@@ -46,11 +46,16 @@ class Checkpoint(NamedTuple):
 
 
 class Sleep(NamedTuple):
-    """A pause a handler asked for, until it is *due*; or, with another kind, one it did not."""
+    """
+    A pause a handler asked for, until it is *due*; or, with another kind, one it did not.
+
+    With `until` it was a moment that was asked for, not a length of time.
+    """
 
     step_id: str
     due: int
     kind: CheckpointKind = CheckpointKind.SLEEP
+    until: bool = False
 
 
 class Delivery(NamedTuple):

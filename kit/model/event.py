@@ -30,7 +30,8 @@ class Event:
 
     `due` is when it may start, in milliseconds since the epoch, or None for at once. `id` is a
     version-4-shaped UUID: Netlify's stores skip any other. `chain` holds the names of the events
-    that led here, oldest first. `text` is `data` as JSON, where it was encoded already.
+    that led here, oldest first. `text` is `data` as JSON, where it was encoded already. With
+    `is_delayed`, `due` was given as a length of time, not as a moment.
 
     Raises:
         ValueError: If a field is out of bounds.
@@ -43,6 +44,7 @@ class Event:
     priority: int = 0
     chain: tuple[str, ...] = ()
     text: str | None = field(default=None, compare=False, repr=False)
+    is_delayed: bool = field(default=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_name(self.name)

@@ -30,16 +30,23 @@ class FakeTimer:
 
 @dataclass
 class FakeClock:
-    """Time that goes on only in `advance`."""
+    """Time that goes on only in `advance`; `put` sets what the calendar says, forward or back."""
 
     time: int = START
+    ahead: int = 0
     timers: list[FakeTimer] = field(default_factory=list)
 
     def now(self) -> int:
+        return self.time + self.ahead
+
+    def steady(self) -> int:
         return self.time
 
+    def put(self, milliseconds: int) -> None:
+        self.ahead += milliseconds
+
     def call_at(self, when: int, callback: Callable[[], None]) -> FakeTimer:
-        timer = FakeTimer(when, callback)
+        timer = FakeTimer(when - self.ahead, callback)
         self.timers.append(timer)
         return timer
 

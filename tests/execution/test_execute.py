@@ -101,7 +101,8 @@ async def test_a_sleep_suspends_and_is_over_at_the_next_delivery(
 
     stage = await deliver(handler, after=AfterStep.COMMIT)
     due += stage.asked_at["nap"] if isinstance(until, timedelta) else 0
-    assert stage.outcome == Suspended((), (Sleep("nap", due),))
+    asked = Sleep("nap", due, until=isinstance(until, datetime))
+    assert stage.outcome == Suspended((), (asked,))
     stage = await deliver(handler, stage.checkpoints)
     assert stage.outcome == Completed('"awake"')
 

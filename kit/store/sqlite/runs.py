@@ -94,6 +94,11 @@ class RunStore:
         together = statements.waiting(run, checkpoints, forgotten, attempt, asleep)
         return self._writer.write(*together)
 
+    def move(self, runs: Sequence[tuple[Run, Sequence[Checkpoint]]]) -> asyncio.Future[int]:
+        """Store when waiting runs and their sleeps are due, now that the clock was set."""
+        moved = [each for run, asleep in runs for each in statements.moved(run, asleep)]
+        return self._writer.write(*moved)
+
     def end(
         self,
         run: Run,

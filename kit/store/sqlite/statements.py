@@ -117,6 +117,11 @@ def waiting(
     ]
 
 
+def moved(run: Run, asleep: Sequence[Checkpoint]) -> list[Statement]:
+    """Store when a run goes on that waits, and its sleeps are over."""
+    return [*recorded(run.id, asleep), (_WAIT, (run.status.value, run.due, run.attempt, run.id))]
+
+
 def ended(
     run: Run,
     checkpoints: Sequence[Checkpoint],
