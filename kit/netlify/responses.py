@@ -39,15 +39,22 @@ class NoResponse(NamedTuple):
 
 
 def without_key(answer: Response | NoResponse, key: SecretStr | None) -> Response | NoResponse:
-    """Return an *answer* without the key that it was asked with, which some error pages repeat."""
-    if key is None or isinstance(answer, NoResponse):
+    """
+    Return an *answer* without the key that it was asked with, which some error pages repeat.
+
+    What was taken is left as it is, and so is all where the key is as short as any word.
+    """
+    if key is None or isinstance(answer, NoResponse) or answer.status < 300:
         return answer
     secret = key.get_secret_value()
+    if len(secret) < _SHORTEST_SECRET:
+        return answer
     headers = {name: it.replace(secret, _HIDDEN) for name, it in answer.headers.items()}
     return Response(answer.status, headers, answer.text.replace(secret, _HIDDEN))
 
 
 _HIDDEN = "(the key)"
+_SHORTEST_SECRET = 8
 
 
 def not_taken(

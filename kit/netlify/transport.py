@@ -110,7 +110,7 @@ class Transport:
             self._make(built, request, made)
         else:
             in_time(functools.partial(self._make, built, request), made)
-        return _told(made, request)
+        return without_key(made.outcome(), request.key)
 
     def _make(self, built: httpx.Request, request: Request, made: Attempt) -> None:
         limit = _read_limit(built, self._seconds)
@@ -209,7 +209,7 @@ class AsyncTransport:
             made.fail(no_response(error, limit))
         except TimeoutError:
             pass  # what has come until then is what there is
-        return _told(made, request)
+        return without_key(made.outcome(), request.key)
 
     async def _response(self, built: httpx.Request) -> httpx.Response:
         if self._client is not None:
@@ -269,13 +269,6 @@ def _bearer(request: Request) -> dict[str, str]:
     return (
         {} if request.key is None else {"authorization": f"Bearer {request.key.get_secret_value()}"}
     )
-
-
-def _told(made: Attempt, request: Request) -> Response | NoResponse:
-    """Return what has come; only data that was asked for may hold what looks like the key."""
-    answer = made.outcome()
-    is_data = request.is_whole and isinstance(answer, Response) and answer.status < 300
-    return answer if is_data else without_key(answer, request.key)
 
 
 def _read_limit(request: httpx.Request, seconds: float) -> float:

@@ -446,3 +446,19 @@ def test_a_host_that_nobody_knows_is_told(monkeypatch):
     monkeypatch.setattr(pool.socket, "getaddrinfo", addresses)
     with pytest.raises(httpcore.ConnectError, match="not known"):
         pool._Backend().connect_tcp("site.example", 443, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("status", "key", "text"),
+    [
+        (401, "a-key-that-is-long", "no page for (the key)"),
+        (200, "a-key-that-is-long", "no page for a-key-that-is-long"),
+        (401, "a", "no page for a"),
+    ],
+)
+def test_an_error_page_that_repeats_the_key_is_told_without_it(ask, network, status, key, text):
+    network.get(URL).respond(status, text=f"no page for {key}", headers={"x-awl-reason": key})
+    answer = ask(Request("GET", URL, key=SecretStr(key)))
+
+    assert answer.text == text
+    assert text.endswith(answer.headers["x-awl-reason"])

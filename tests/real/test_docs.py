@@ -81,7 +81,8 @@ if args[:2] == ["events", "delete"]:
     args.append("--yes")
 if "ID" in args:
     listed = subprocess.run([*kit, "runs", "--json"], capture_output=True, check=True).stdout
-    known = [each["id"] for each in json.loads(listed)] + ["00000000-0000-4000-8000-000000000000"]
+    known = [each["id"] for each in json.loads(listed) if args[0] != "events"]
+    known += ["00000000-0000-4000-8000-000000000000"]
     args[args.index("ID")] = known[0]
 sys.exit(subprocess.run([*kit, *args]).returncode)
 """
@@ -148,11 +149,15 @@ class _Site(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         page = {"runs": [SEEN], "next": None}
         run = {**SEEN, "data": {}, "result": {}, "steps": [], "attempts": []}
-        self._answer(page if self.path.partition("?")[0].endswith("/kit-runs") else run)
+        is_list = self.path.partition("?")[0].endswith("/kit-runs")
+        if not is_list and str(SEEN["id"]) not in self.path and "kit-runs" in self.path:
+            self._answer({"error": {"code": "RUN_NOT_FOUND", "message": "no such run"}}, 404)
+        else:
+            self._answer(page if is_list else run)
 
-    def _answer(self, body: object) -> None:
+    def _answer(self, body: object, status: int = 200) -> None:
         answer = json.dumps(body).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("x-awl-ack", "ack")
         self.send_header("x-kit-runs", "1")
         self.send_header("content-length", str(len(answer)))
