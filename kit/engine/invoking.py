@@ -9,7 +9,7 @@ from typing import Any
 
 from kit.engine.clock import Clock, Stopwatch, Timer
 from kit.engine.live import ActiveRun, StoreCheckpointer
-from kit.execution.execute import execute
+from kit.execution.execute import LINGER_SECONDS, execute
 from kit.model.delivery import AfterStep, Failed, Outcome, Suspended
 from kit.model.errors import RunTimedOut
 from kit.model.event import Event
@@ -59,6 +59,7 @@ class Invoking:
                 now=self._time.now,
                 send=self._send,
                 observe=None if observe is None else self._tell,
+                linger=LINGER_SECONDS if live.fast else None,
             )
         )
         self.execution.add_done_callback(self._executed)

@@ -56,7 +56,7 @@ class Step:
             ReplayError: If the code no longer fits what the run has recorded.
         """
         step = self._invocation.run_step(step_id, fn, args, kwargs)
-        return self._invocation.promised.note(f"step {step_id!r}", step)
+        return self._invocation.promised.note("step", step_id, step)
 
     def sleep(self, step_id: str, duration: Duration | datetime, /) -> Coroutine[Any, Any, None]:
         """
@@ -67,7 +67,7 @@ class Step:
             StepUsageError: As `run`.
         """
         sleep = self._invocation.sleep(step_id, duration)
-        return self._invocation.promised.note(f"sleep {step_id!r}", sleep)
+        return self._invocation.promised.note("sleep", step_id, sleep)
 
 
 class PlainStep:
@@ -143,7 +143,7 @@ class Context(_Facts):
             SendError: If the event did not get through.
         """
         sending = _send(self, name, data, delay, delay_until, priority, id)
-        return self._invocation.promised.note(f"event {name!r}", sending)
+        return self._invocation.promised.note("event", name, sending)
 
 
 @dataclass(frozen=True, slots=True)

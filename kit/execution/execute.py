@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kit.execution.branch import Branch
 from kit.execution.calling import call, is_async
 from kit.execution.context import Context, PlainContext, PlainStep, Step
 from kit.execution.invocation import Invocation, Send
 from kit.execution.memory import CHANGED
 from kit.execution.runner import Observe
-from kit.execution.tasks import Leavable
 from kit.model.annotations import dump_result, validate_input
 from kit.model.delivery import (
     AfterStep,
@@ -39,6 +39,10 @@ from kit.model.workflow import Workflow, takes
 
 CLEAN_UP_SECONDS = 5.0
 """How long `finally` blocks of a suspended handler may take before they are cancelled."""
+
+LINGER_SECONDS = 5.0
+"""How long a branch that is busy outside of steps is waited for beside a sleep that takes no time:
+where that is skipped, or the clock is a test's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ async def execute(
     observe: Observe | None = None,
     time_left: float | None = None,
     clean_up: float | None = None,
+    linger: float | None = None,
 ) -> Outcome:
     """
     Run one invocation of *workflow* as far as it will go.
@@ -69,6 +74,10 @@ async def execute(
     Steps in the delivery answer from memory. *now* gives milliseconds since the epoch. After
     *time_left* seconds the invocation is cut: what is fresh is handed over, and if nothing is,
     the attempt has failed. What is left of the handler then has *clean_up* seconds.
+
+    Beside a sleep, the invocation goes on for a branch that is busy outside of steps: as long as
+    the sleep lasts, at most *linger* seconds. Then it ends, and what the branch has done outside of
+    steps is done again after the sleep.
     """
     try:
         input = validate_input(workflow, delivery.event.data)
@@ -76,32 +85,30 @@ async def execute(
         return Failed(failure_of(error), None)  # it would be as invalid the next time
     except Exception as error:  # noqa: BLE001 - a validator of the user's, or an annotation
         return Failed(failure_of(error), workflow.retry.decide(attempt_of(delivery), error))
-    after = AfterStep.GATHER if workflow.checkpoints == "gather" else checkpointer.after_step
+    gathers = workflow.checkpoints == "gather"
     invocation = Invocation(
-        delivery, checkpointer, after=after, now=now, send=send, observe=observe
+        delivery, checkpointer, gathers=gathers, now=now, send=send, observe=observe, linger=linger
     )
     gate = invocation.gate
-    handler = Leavable(_run_handler(workflow, input, invocation))
+    handler = Branch(_run_handler(workflow, input, invocation), gate)
     gate.begin(handler, is_plain=not is_async(workflow.handler))
     try:
-        await _within(time_left, gate.decided)
+        if time_left is None:  # as it is locally, where a time-out costs more than it is worth
+            await gate.decided
+        else:
+            async with asyncio.timeout(time_left):
+                await gate.decided
     except TimeoutError:
         return _out_of_time(workflow, invocation, time_left or 0)
+    except WorkflowError as error:  # of the gate's
+        return _failure(workflow, invocation, error)
     else:
         return _outcome(workflow, invocation)
     finally:
-        invocation.promised.close(gate.coroutines)
+        invocation.promised.close(lambda: gate.coroutines)
         await gate.close(CLEAN_UP_SECONDS if clean_up is None else clean_up)
         if not gate.unfinished:
             invocation.let_go()
-
-
-async def _within(seconds: float | None, decided: asyncio.Future[None]) -> None:
-    if seconds is None:  # as it is locally, where a time-out costs more than it is worth
-        await decided
-        return
-    async with asyncio.timeout(seconds):
-        await decided
 
 
 def attempt_of(delivery: Delivery) -> int:
@@ -176,8 +183,10 @@ def _missed(invocation: Invocation) -> ReplayError:
 
 
 def _suspended(invocation: Invocation) -> Outcome:
-    goes_on = invocation.stopping or invocation.gate.held > 0
-    memory, sleeps = invocation.memory, tuple(invocation.sleeps.values())
+    memory, sleeps = invocation.memory, tuple(invocation.sleeping.under_way.values())
+    # it is cut short for what is to be stored: there is more to do beside the sleeps
+    is_cut_short = invocation.gate.is_busy and memory.has_outcomes
+    goes_on = invocation.stopping or invocation.gate.held > 0 or is_cut_short
     return Suspended(memory.take(), sleeps, None, tuple(memory.dropped), goes_on)
 
 
@@ -200,8 +209,12 @@ def _failure(workflow: Workflow[..., Any], invocation: Invocation, error: BaseEx
 
 
 def _out_of_time(workflow: Workflow[..., Any], invocation: Invocation, seconds: float) -> Outcome:
+    gate, sleeps = invocation.gate, tuple(invocation.sleeping.under_way.values())
     if invocation.memory.has_outcomes:
-        return Suspended(invocation.memory.take(), tuple(invocation.sleeps.values()), goes_on=True)
+        return Suspended(invocation.memory.take(), sleeps, goes_on=True)
+    if sleeps and gate.is_busy:
+        # another invocation has more time for what is busy, unless this one had most of it
+        return Suspended((), sleeps, goes_on=gate.busy_for < seconds / 2)
     msg = (
         f"the workflow was cut off after {seconds:g} s, the limit of its function, with no step"
         " finished; make its steps shorter, or define it with background=True (15 minutes)"

@@ -1,15 +1,10 @@
 """
-Who is open, who waits, and how it all ends: the one part of an invocation that knows tasks.
+Who is there, who is in a step, who waits, and how it all ends: the branches of one invocation.
 
 Rules of this room:
 
 * A step is *open* while its function runs. Nothing is decided meanwhile.
-* Who cannot go on yet waits *with us*. When all is quiet, the next one is let go on; one at a time,
-  so that what follows from one has happened before the next: `asyncio.wait(FIRST_COMPLETED)`
-  finds at a replay what it found before.
-* When nobody can go on, the invocation is *stuck*: nothing is open, and every task waits with us or
-  for others that do. A task that is busy elsewhere is given some time. Being wrong about it costs
-  time only: what it does outside of steps may be done again.
+* Who cannot go on yet waits *with us*; `looking` lets one go on after the other.
 * The outcome is decided before anything is unwound: then what user code does with `Suspend`, which
   is raised where it waits, cannot change it. What waits elsewhere is cancelled.
 """
@@ -20,30 +15,18 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from kit.execution.tasks import (
-    Leavable,
-    Standing,
-    Stuck,
-    Task,
-    awaited_by,
-    owner,
-    place_of,
-    standing_of,
-    watch,
-)
-from kit.execution.unwinding import QUIET_TURNS, unwind
+from kit.execution.branch import Branch, Place, Task
+from kit.execution.looking import Looking, Stuck
+from kit.execution.tasks import owner, watch
+from kit.execution.unwinding import unwind
 from kit.model.signals import Suspend
 
-GRACE_SECONDS = 1.0
-"""How long an invocation that has nothing else to do waits for a task that is busy elsewhere."""
-
-_MOVING_TURNS = 100
 _SWALLOWS_ALLOWED = 20
 
 
 class Gate:
     """
-    The tasks of one invocation.
+    The branches of one invocation, each in a task of its own.
 
     *go_on* lets the next one go on and tells whether there is one; *stuck* is called when nobody
     can, and tells whether somebody can now.
@@ -54,102 +37,103 @@ class Gate:
         self.held = 0
         self.has_raised = False  # a failure was raised past what is held
         self.ended = False  # the handler has returned or raised
+        self.is_ending = False  # nobody is to begin anything more
         self.over = False  # the outcome is decided: nobody goes on
         self.is_broken = False
         self.is_plain = False
+        self.has_strangers = False  # branches that nobody sees move
+        self.from_handler = 0  # how many wait with us in the thread of a plain handler
+        self.was_busy = False  # somebody waited for something from outside, which takes its time
+        self.quiet = 0  # turns of the loop in which no branch has moved between steps
         self.loop = asyncio.get_running_loop()
         self.decided: asyncio.Future[None] = self.loop.create_future()
-        self._go_on, self._stuck = go_on, stuck
-        self._tasks: set[Task] = set()
-        self._asked: set[Task] = set()  # those that have asked for anything
-        self._waits: dict[Task, asyncio.Future[Any]] = {}
-        self._elsewhere: set[Task] = set()  # those that do not wait with us
-        self._awaited: dict[Task, asyncio.Future[Any] | None] = {}  # … and what they were found at
-        self.to_be_cut_off: set[Task] = set()  # … but to be cancelled, as before
-        self._from_handler = 0
-        self._quiet = 0
-        self._looking = False
-        self._timer: asyncio.TimerHandle | None = None
+        self.branches: dict[Task, Branch] = {}
+        self.waits: dict[Branch, asyncio.Future[Any]] = {}
+        self.kept: tuple[object, ...] = ()  # what else holds on to what branches hold
         self._swallowed = 0
+        self._handler: Branch | None = None
+        self._looking: Looking | None = None
+        self._go_on, self._stuck = go_on, stuck
 
     # coming in
 
-    def begin(self, handler: Leavable, *, is_plain: bool) -> asyncio.Task[Any]:
+    def begin(self, handler: Branch, *, is_plain: bool) -> asyncio.Task[Any]:
         """Begin *handler* as the task that all others come from; a plain one runs in a thread."""
         watch(self.loop)
-        self.is_plain = is_plain
-        self._handler = handler
+        self.is_plain, self._handler = is_plain, handler
         token = owner.set(self)
         try:
-            self.main = self.loop.create_task(handler.run())
+            self.main = self.loop.create_task(handler)
         finally:
             owner.reset(token)
-        self.begins(self.main)
-        self._asked.add(self.main)
-        self.main.add_done_callback(self._handler_ended)
+        self.begins(self.main).has_asked = True
         return self.main
 
-    def begins(self, task: Task) -> None:
+    def begins(self, task: Task) -> Branch:
         """Note a task that belongs to the invocation."""
-        if task not in self._tasks:
-            self._tasks.add(task)
-            self._elsewhere.add(task)
+        branch = self.branches.get(task)
+        if branch is None:
+            runs: Any = task.get_coro()
+            is_driven = isinstance(runs, Branch)
+            branch = runs if is_driven else Branch(runs, self, is_driven=False)
+            self.branches[task] = branch
+            self.has_strangers = self.has_strangers or not is_driven
             task.add_done_callback(self._task_ended)
+        return branch
 
-    def enter(self) -> Task:
-        """Note that the running task asks for something, and return it."""
+    def enter(self) -> Branch:
+        """Note that the running task asks for something, and return its branch."""
         task = asyncio.current_task()
         if task is None:
             msg = "a step was asked for outside of any task; await it"
             raise RuntimeError(msg)
-        if task not in self._asked:
-            self._asked.add(task)
-            self.begins(task)
-        return task
+        branch = self.branches.get(task) or self.begins(task)
+        branch.has_asked = True
+        return branch
 
     @property
     def is_alone(self) -> bool:
         """Whether only the running task can ask for anything."""
-        return len(self._tasks) == (2 if self.is_plain else 1)
+        return len(self.branches) == (2 if self.is_plain else 1)
 
     @property
     def coroutines(self) -> list[object]:
         """What the tasks of the invocation run."""
-        return [task.get_coro() for task in self._tasks]
+        return [branch.coroutine for branch in self.branches.values()]
 
     @property
     def is_quick(self) -> bool:
         """Whether the running task is the handler's only one, and may go on at once."""
-        return len(self._tasks) == 1 and not (self.over or self.is_broken or self.is_plain)
+        return len(self.branches) == 1 and not (self.over or self.is_broken or self.is_plain)
 
     def _task_ended(self, task: Task) -> None:
-        self._tasks.discard(task)
-        self._elsewhere.discard(task)
-        self._awaited.pop(task, None)
-        if self._waits:
-            self._stir()
-
-    def _handler_ended(self, _task: Task) -> None:
-        self.ended = True
-        if not self.open:
-            self.decide()
+        branch = self.branches.pop(task)
+        if branch.has_asked and not task.cancelled():
+            task.exception()  # it is known; asyncio need not warn that nobody looked
+        if branch is self._handler:
+            self.ended = self.is_ending = True
+            if not self.open:
+                self.decide()
+        elif self.waits:
+            self.stir()
 
     # waiting with us
 
     async def wait(self, future: asyncio.Future[Any]) -> None:
         """Wait for *future*, which `go_on` settles."""
-        task = self.enter()
-        is_from_handler = owner.get() is self
-        self._waits[task] = future
-        self._elsewhere.discard(task)
-        self._from_handler += is_from_handler
-        self._stir()
+        branch = self.enter()
+        is_from_handler = self.is_plain and owner.get() is self
+        self.from_handler += is_from_handler
+        self.waits[branch] = future
+        branch.place = Place.WITH_US
+        self.stir()
         try:
             await future
         finally:
-            self._from_handler -= is_from_handler
-            del self._waits[task]
-            self._elsewhere.add(task)
+            self.quiet = 0
+            branch.place = Place.ELSEWHERE
+            del self.waits[branch]
+            self.from_handler -= is_from_handler
 
     async def hold(self) -> None:
         """
@@ -166,31 +150,32 @@ class Gate:
                 if self.over or self.has_raised:
                     raise
 
-    async def stay(self) -> None:
-        """Wait for the end of the invocation; never return."""
+    async def stay(self, until: asyncio.Future[Any] | None = None) -> None:
+        """Wait for the end of the invocation; return only if *until* is settled."""
         if self.over and self._swallowed < _SWALLOWS_ALLOWED:
             self._swallowed += 1
             await asyncio.sleep(0)
             raise Suspend
-        await self.wait(self.loop.create_future())
+        await self.wait(until or self.loop.create_future())
 
-    # looking
+    def waits_outside(self, branch: Branch) -> None:
+        """Note that *branch* waits, between steps, for a future that is not ours."""
+        if not self.was_busy:
+            self.was_busy = self.looking.is_outside(branch)
 
-    def opens(self) -> Task | None:
-        """Note that the running task, which is returned, is in something that is waited for."""
+    # being in a step
+
+    def opens(self, branch: Branch) -> None:
+        """Note that *branch* is in something that is waited for."""
         self.open += 1
-        task = asyncio.current_task()
-        if task is not None:
-            self._elsewhere.discard(task)
-        return task
+        branch.place = Place.OPEN
 
-    def closes(self, task: Task | None) -> None:
-        """Note that *task* is in that no more."""
+    def closes(self, branch: Branch) -> None:
+        """Note that *branch* is in that no more."""
         self.open -= 1
-        if task in self._tasks:
-            self._elsewhere.add(task)
-        if self._waits:
-            self._stir()
+        branch.place = Place.ELSEWHERE
+        if self.waits:
+            self.stir()
         if not self.open and (self.ended or self.is_broken):
             self.decide()
 
@@ -200,112 +185,73 @@ class Gate:
         if not self.open:
             self.decide()
 
+    def stir(self) -> None:
+        """See whether anybody can go on, since something has changed."""
+        if not self.over:
+            self.looking.stir()
+
+    @property
+    def looking(self) -> Looking:
+        """What looks who can go on; most runs have one branch, and need none."""
+        if self._looking is None:
+            self._looking = Looking(self, self._go_on, self._stuck)
+        return self._looking
+
+    # the end
+
     def decide(self) -> None:
         """Let the outcome be decided now."""
+        self.is_ending = True
         if not self.decided.done():
             self.decided.set_result(None)
 
+    def fail(self, error: Exception) -> None:
+        """Let the outcome be *error*: nobody can tell any more who is to go on."""
+        self.is_ending = True
+        if not self.decided.done():
+            self.decided.set_exception(error)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether nothing is left but branches that are busy elsewhere."""
+        return self._looking is not None and self._looking.busy_since is not None
+
+    @property
+    def busy_for(self) -> float:
+        """For how many seconds nothing has been left but branches that are busy elsewhere."""
+        since = self._looking.busy_since if self._looking else None
+        return 0.0 if since is None else self.loop.time() - since
+
     @property
     def is_decided(self) -> bool:
-        """Whether nobody is to begin anything more."""
+        """Whether the outcome is decided, or about to be."""
         return self.over or self.decided.done()
-
-    def _stir(self) -> None:
-        self._quiet = 0
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-        if not self._looking and not self.over:
-            self._looking = True
-            self.loop.call_soon(self._look)
-
-    def _look(self) -> None:
-        self._looking = False
-        if self.is_decided:
-            return
-        self._quiet += 1
-        if self._quiet > QUIET_TURNS and not self._is_moving():
-            self._act()
-        else:
-            self._looking = True
-            self.loop.call_soon(self._look)
-
-    def _act(self) -> None:
-        """Let somebody go on; and if nobody can, see to that."""
-        if not self._waits:
-            return
-        if self._go_on():
-            self._stir()
-        elif self.open or self.ended:
-            return  # who closes what is open stirs again
-        elif (how := self._stands_still()) is Stuck.IT_SEEMS and self.held:
-            self.decide()  # there is something to store, and all goes on with it at once
-        elif how is not None and self._stuck(how):
-            self._stir()
-        elif how is not Stuck.SURELY and self._timer is None:
-            self._timer = self.loop.call_later(GRACE_SECONDS, self._late)
-
-    def _late(self) -> None:
-        self._timer = None
-        if self.open or self.ended or self.is_decided or not self._waits:
-            return
-        if self._stuck(Stuck.FOR_LONG):
-            self._stir()
-        else:
-            self._timer = self.loop.call_later(GRACE_SECONDS, self._late)
-
-    def _is_moving(self) -> bool:
-        if self._quiet > _MOVING_TURNS:
-            return False  # whatever it is, it moves nothing
-        return any(self._moves(each) for each in self._elsewhere)
-
-    def _moves(self, task: Task) -> bool:
-        """Tell whether *task* is about to go on; looked at once for each future it waits for."""
-        awaited = self._awaited.get(task)
-        if awaited is not None and not awaited.done():
-            return False
-        self._awaited[task] = awaited_by(self._coroutine_of(task))
-        return self._standing(task) is Standing.MOVING
-
-    def _stands_still(self) -> Stuck | None:
-        others = {self._standing(each) for each in self._elsewhere - self.to_be_cut_off}
-        if not others <= {Standing.ON_TASKS, Standing.ON_OTHERS}:
-            return None
-        if Standing.ON_OTHERS in others:
-            return Stuck.IT_SEEMS
-        return Stuck.BUT_CUT_OFFS if self._elsewhere & self.to_be_cut_off else Stuck.SURELY
-
-    def _standing(self, task: Task) -> Standing:
-        if self.is_plain and task is self.main:
-            return Standing.ON_TASKS if self._from_handler else Standing.BUSY
-        return standing_of(self._coroutine_of(task), self._tasks)
-
-    def _coroutine_of(self, task: Task) -> Any:
-        return self._handler.coroutine if task is self.main else task.get_coro()
-
-    # the end
 
     async def close(self, grace: float) -> None:
         """Let nobody go on, and unwind what is left of the handler; see `unwinding`."""
         self.over = True
         self.decide()
-        if self._timer:
-            self._timer.cancel()
+        if self._looking is not None:
+            self._looking.end()
         if self.unfinished:
             await unwind(self, grace)
-        for task in self._asked:
-            if task.done() and not task.cancelled():
-                task.exception()  # it is known; asyncio need not warn that nobody looked
 
     def let_go(self) -> None:
         """Hold on to nobody, since all have ended; who comes late gets no further than `stay`."""
-        self._asked.clear()
+        self.kept = ()
+        self._handler = self._looking = None
         del self.main, self._go_on, self._stuck
 
     @property
-    def unfinished(self) -> list[Task]:
+    def unfinished(self) -> dict[Task, Branch]:
         """The tasks that have asked for something and have not ended; the handler's is one."""
-        return [task for task in self._asked if not task.done()]
+        if not self.branches:  # as is usual
+            return {}
+        return {
+            task: branch
+            for task, branch in self.branches.items()
+            if branch.has_asked and not task.done()
+        }
 
     @property
     def is_listened_to(self) -> bool:
@@ -314,16 +260,10 @@ class Gate:
 
     def raise_suspend(self) -> None:
         """Raise `Suspend` in all that waits with us."""
-        for future in self._waits.values():
+        for future in self.waits.values():
             if not future.done():
                 future.set_exception(Suspend())
 
-    def place_of(self, task: Task) -> object:
-        """Return where *task* is, to see whether it moves; nothing if it is in a thread."""
-        in_thread = self.is_plain and task is self.main
-        return None if in_thread else place_of(self._coroutine_of(task))
-
-    def leave_handler(self) -> None:
-        """Leave the handler where it is, never to be resumed."""
-        self._handler.leave()
-        self.main.cancel()
+    def is_in_thread(self, task: Task) -> bool:
+        """Tell whether nobody can see where *task* is."""
+        return self.is_plain and task is self.main

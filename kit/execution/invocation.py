@@ -20,6 +20,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NoReturn
 
 from kit.execution.envelope import value_of
@@ -28,8 +29,9 @@ from kit.execution.memory import CHANGED, Memory
 from kit.execution.promised import Promised
 from kit.execution.runner import NewStep, Observe, Runner
 from kit.execution.sends import Sends, checkpoint_of
+from kit.execution.sleeping import Sleeping
 from kit.execution.turns import Turns
-from kit.model.delivery import AfterStep, Checkpoint, Checkpointer, CheckpointKind, Delivery, Sleep
+from kit.model.delivery import Checkpoint, Checkpointer, CheckpointKind, Delivery, Sleep
 from kit.model.duration import Duration, due_at
 from kit.model.errors import PayloadError, ReplayError, StepUsageError
 from kit.model.event import Event
@@ -47,16 +49,16 @@ class Invocation:
         delivery: Delivery,
         checkpointer: Checkpointer,
         *,
-        after: AfterStep,
+        gathers: bool,
         now: Callable[[], int],
         send: Send | None,
         observe: Observe | None,
+        linger: float | None,
     ) -> None:
         self.delivery = delivery
         self.memory = Memory(delivery.checkpoints.values())
         self.failures = Failures()
         self.promised = Promised()
-        self.sleeps: dict[str, Sleep] = {}
         self.broken: Exception | None = None  # the outcome, whatever the handler does with it
         self.stopping = False
         self.now = now
@@ -70,13 +72,14 @@ class Invocation:
             self.memory,
             self.failures,
             self._turns,
-            after=after,
-            commit=checkpointer.commit,
+            checkpointer,
+            gathers=gathers,
             breaks=self._break,
             now=now,
             observe=observe,
         )
-        self._sends = Sends(delivery)
+        self.sleeping = Sleeping(self._turns, self._runner, now, linger)
+        self.gate.kept = (self.failures, self.promised)
         self._checkpointer = checkpointer
         self._send = send
         self._is_warned = False
@@ -93,24 +96,17 @@ class Invocation:
         """Answer a step from memory, or run it and record what it came to."""
         if self.gate.is_quick and (known := self.memory.ask_first(step_id)) is not None:
             return self._remember(known, function)
-        return await self._run_step(step_id, function, args, kwargs)
-
-    async def _run_step(
-        self,
-        step_id: str,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        outer = await self._enter()
+        branch, outer = self.gate.enter(), self._outer()
+        if self._is_over:
+            await self.gate.stay()
         if not callable(function):
             self.refuse(_no_function(step_id, function))
         known = self._ask(step_id, CheckpointKind.STEP)
         if known is not None and await self._turns.of(known):
             return self._remember(known, function)
-        if outer is None:
+        if outer is None and not self._is_free:
             await self._may_begin(step_id)
-        return await self._runner.run(NewStep(step_id, function, args, kwargs, outer))
+        return await self._runner.run(NewStep(branch, step_id, function, args, kwargs, outer))
 
     async def sleep(self, step_id: str, duration: Duration | datetime) -> None:
         """Answer a sleep from memory, or wait until the invocation is over."""
@@ -130,19 +126,8 @@ class Invocation:
             await self._may_begin(step_id)
             due = due_at(duration, self.now())
             self._runner.tell(ProgressKind.SLEPT, stepId=step_id)
-        await self._sleep_on(Sleep(step_id, due, until=isinstance(duration, datetime)))
-
-    async def _sleep_on(self, sleep: Sleep) -> None:
-        began = self.now()
-        self.sleeps[sleep.step_id] = sleep
-        try:
-            await self.gate.stay()
-        except asyncio.CancelledError as error:
-            if not self.gate.over:
-                del self.sleeps[sleep.step_id]
-                self._runner.cut_off(sleep.step_id, error, began)
-                await self._turns.answer_cut_off()
-            raise
+        is_moment = isinstance(duration, datetime)
+        await self.sleeping.through(Sleep(step_id, due, until=is_moment))
 
     async def send(self, event: Event, when: str, *, keeps_id: bool = False) -> Event:
         """
@@ -184,11 +169,16 @@ class Invocation:
         if self._send is None:
             msg = f"event {event.name!r} cannot be sent: nothing here sends events"
             raise RuntimeError(msg)
-        task = self.gate.opens()
+        branch = self.gate.enter()
+        self.gate.opens(branch)
         try:
             await self._send(event)
         finally:
-            self.gate.closes(task)
+            self.gate.closes(branch)
+
+    @cached_property
+    def _sends(self) -> Sends:
+        return Sends(self.delivery)  # most runs send nothing
 
     def refuse(self, error: Exception) -> NoReturn:
         """Raise *error*, and make it the outcome whatever the handler does with it."""
@@ -204,10 +194,23 @@ class Invocation:
     async def _enter(self) -> str | None:
         """Return the step around the running code; stay if there is nothing more to ask for."""
         self.gate.enter()
-        if self.gate.over or self.broken:
+        if self._is_over:
             await self.gate.stay()
+        return self._outer()
+
+    def _outer(self) -> str | None:
         running = current.get()
         return running[1] if running and running[0] is self else None
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether there is nothing more to ask for."""
+        return self.gate.over or self.broken is not None
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether something new may begin at once."""
+        return self.memory.is_used_up and not self._is_ending
 
     def _ask(self, step_id: str, kind: CheckpointKind) -> Checkpoint | None:
         try:
@@ -220,15 +223,12 @@ class Invocation:
 
     async def _may_begin(self, step_id: str, *, is_send: bool = False) -> None:
         """Return when something new may begin; stay if the invocation is ending."""
-        if self.memory.is_used_up and not self._is_ending:
-            return
-        while True:
+        while not self._is_free:
             if self._is_ending:
                 await self.gate.stay()
-            if self.memory.is_used_up:
-                return
             try:
-                await self._turns.begin(step_id)
+                if await self._turns.begin(step_id) and not self._is_ending:
+                    return
             except asyncio.CancelledError as error:
                 if not is_send and not self.gate.over:
                     self._runner.cut_off(step_id, error, self.now())
@@ -237,9 +237,9 @@ class Invocation:
 
     @property
     def _is_ending(self) -> bool:
-        gate = self.gate
-        self.stopping = self.stopping or self._checkpointer.stopped
-        return self.stopping or self._turns.is_ahead or gate.ended or gate.is_decided
+        if self._checkpointer.stopped:
+            self.stopping = self.gate.is_ending = True
+        return self.gate.is_ending
 
     def _remember(self, known: Checkpoint, function: Callable[..., Any]) -> Any:
         try:
@@ -255,16 +255,18 @@ class Invocation:
         Break the circles of references, since it is over and nobody is left in it.
 
         Otherwise each waits for the garbage collector, which was a sixth of what a short run takes.
-        Who comes late gets no further than `_enter`.
+        Who comes late gets no further than `gate.stay`.
         """
         self.gate.let_go()
-        del self._turns, self._runner
+        del self._turns, self._runner, self.sleeping
 
     # when nobody can go on
 
-    def _rests(self) -> bool:
-        """Tell whether the handler is in a sleep, or is to end."""
-        return bool(self.sleeps) or self.stopping
+    def _rests(self, is_busy: bool) -> bool:
+        """Tell whether the invocation may end: all sleep, or something is to be stored first."""
+        if not is_busy:
+            return bool(self.sleeping.under_way) or self.stopping
+        return self._is_ending or self.sleeping.may_end()
 
     def _find_changed(self, asked: str | None, is_busy: bool) -> None:
         """Refuse code that no longer asks for what is recorded; as long as it is busy, wait."""

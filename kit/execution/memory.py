@@ -14,7 +14,7 @@ Rules of this room, which knows nothing of tasks:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from kit.execution.envelope import is_inner
 from kit.model.delivery import Checkpoint, CheckpointKind
@@ -138,9 +138,16 @@ class Memory:
         return None
 
     @property
+    def queued(self) -> Iterator[Checkpoint]:
+        """What stands in the queue, in order."""
+        return (each for each in self._queue[self._head :] if each.step_id not in self._left)
+
+    @property
     def is_used_up(self) -> bool:
         """Whether all that is recorded was asked for, so that something new may begin."""
-        return self.first is None and not self._loose
+        if self._loose:
+            return False
+        return self._head == len(self._queue) or self.first is None
 
     @property
     def unasked(self) -> str:
@@ -152,6 +159,8 @@ class Memory:
     @property
     def missed(self) -> str:
         """The ids that the handler should have asked for and has not, to be read."""
+        if self.is_used_up:
+            return ""
         queue = (each.step_id for each in self._queue[self._head :] if not self._is_optional(each))
         loose = () if self._optional_after < float("inf") else self._loose
         return ", ".join(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Container, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -15,29 +15,37 @@ class Promised:
     """The coroutines that a handler was given: each is to be awaited."""
 
     def __init__(self) -> None:
-        self._noted: list[tuple[str, Coroutine[Any, Any, Any]]] = []
+        self._noted: list[tuple[str, str, Coroutine[Any, Any, Any]]] = []
         self._most = _MANY
 
-    def note(self, what: str, coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
-        """Note *coroutine*, which is *what* the handler has asked for, and return it."""
-        self._noted.append((what, coroutine))
+    def note(
+        self, what: str, name: str, coroutine: Coroutine[Any, Any, T]
+    ) -> Coroutine[Any, Any, T]:
+        """Note *coroutine*, which is of the *what* of that *name*, and return it."""
+        self._noted.append((what, name, coroutine))
         if len(self._noted) > self._most:
-            self._noted = [each for each in self._noted if not _has_begun(each[1])]
+            self._prune()
             self._most = _MANY + 2 * len(self._noted)
         return coroutine
 
     def forgotten(self) -> list[str]:
         """Return what was never awaited, in the order in which it was asked for."""
-        self._noted = [each for each in self._noted if not _has_begun(each[1])]
-        return [what for what, _ in self._noted]
+        self._prune()
+        return [f"{what} {name!r}" for what, name, _ in self._noted]
 
-    def close(self, owned: Container[object]) -> None:
+    def close(self, owned: Callable[[], Container[object]]) -> None:
         """Let go of what was never awaited, without a word from Python; tasks *own* theirs."""
-        for _, coroutine in self._noted:
-            if not _has_begun(coroutine) and coroutine not in owned:
+        self._prune()
+        for _, _, coroutine in self._noted:
+            if coroutine not in owned():
                 coroutine.close()
         self._noted.clear()
 
+    def _prune(self) -> None:
+        self._noted = [each for each in self._noted if not _has_begun(each[2])]
+
 
 def _has_begun(coroutine: Coroutine[Any, Any, Any]) -> bool:
+    if coroutine.cr_frame is None:  # type: ignore[attr-defined] # it has ended, as most have
+        return True
     return inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED

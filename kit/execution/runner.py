@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
+from kit.execution.branch import Branch
 from kit.execution.calling import call
 from kit.execution.envelope import as_inner, error_envelope, portable, value_envelope
 from kit.execution.failures import Failures
 from kit.execution.memory import Memory
 from kit.execution.tasks import owner
-from kit.execution.turns import Answer, Turns
-from kit.model.delivery import AfterStep, Checkpoint, CheckpointKind
+from kit.execution.turns import AT_ONCE, Answer, Turns
+from kit.model.delivery import AfterStep, Checkpointer, CheckpointKind, Sleep
 from kit.model.progress import ProgressKind
 from kit.model.running import Running, current
 
 Observe = Callable[[ProgressKind, Mapping[str, Any]], None]
-Commit = Callable[[Sequence[Checkpoint]], Awaitable[None]]
 
 
 class NewStep(NamedTuple):
-    """A step that is to run: its function, and the step around it, if any."""
+    """A step that is to run in *branch*: its function, and the step around it, if any."""
 
+    branch: Branch
     step_id: str
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -43,23 +44,34 @@ class Runner:
         memory: Memory,
         failures: Failures,
         turns: Turns,
+        checkpointer: Checkpointer,
         *,
-        after: AfterStep,
-        commit: Commit,
+        gathers: bool,
         breaks: Callable[[Exception], None],
         now: Callable[[], int],
         observe: Observe | None,
     ) -> None:
         self._running = running
         self._memory, self._failures, self._turns = memory, failures, turns
-        self._after, self._commit, self._breaks = after, commit, breaks
+        self._checkpointer, self._gathers, self._breaks = checkpointer, gathers, breaks
         self._now, self._observe = now, observe
+
+    @property
+    def after_step(self) -> AfterStep:
+        """What happens after a fresh step."""
+        return AfterStep.GATHER if self._gathers else self._checkpointer.after_step
+
+    @property
+    def has_something(self) -> bool:
+        """Whether anything is yet to be stored."""
+        return self._memory.has_outcomes
 
     async def run(self, step: NewStep) -> Any:
         """Run *step*, and return its value or raise its failure when it is their turn."""
         value, failure, answer = await self._open(step)
         if answer is not None:
-            await self._turns.answer(answer)
+            if answer is not AT_ONCE:
+                await self._turns.answer(answer)
         elif step.outer is None:
             await self._turns.gate.hold()
         if failure is not None:
@@ -86,7 +98,7 @@ class Runner:
             is_given = step.args or step.kwargs
             told = {"stepId": step_id, "call": step} if is_given else {"stepId": step_id}
             self._observe(ProgressKind.STEP_STARTED, told)
-        task = gate.opens()
+        gate.opens(step.branch)
         whose, where = owner.set(None), current.set((self._running, step_id))
         failure: Exception | None = None
         is_cut_off = has_ended = False
@@ -99,7 +111,7 @@ class Runner:
             value, failure = None, self._failed(step, error, started)
             if has_ended:  # what it came to cannot be kept, and would not be the next time
                 self._failures.give_up(failure)
-            answer = self._answer(step, failure)
+            answer = self._turns.line_up(is_failure=True) if step.outer is None else None
         except asyncio.CancelledError as error:
             self.cut_off(step_id, error, started)
             is_cut_off = step.outer is None
@@ -109,7 +121,7 @@ class Runner:
         finally:
             owner.reset(whose)
             current.reset(where)
-            gate.closes(task)
+            gate.closes(step.branch)
             if is_cut_off:
                 await self._turns.answer_cut_off()
         if gate.over or gate.ended or gate.is_broken:
@@ -120,25 +132,46 @@ class Runner:
         """Record a step's value, and store it if that is to be done at once."""
         text = text if step.outer is None else as_inner(text)
         self._memory.record(step.step_id, CheckpointKind.STEP, text, started, self._now())
-        answer = self._answer(step, None)
+        after = self.after_step
+        answer = self._answer(step, after)
+        if after is AfterStep.COMMIT:
+            await self._commit(answer)
+        if self._observe:
+            self._observe(ProgressKind.STEP_FINISHED, {"stepId": step.step_id})
+        return answer
+
+    def _answer(self, step: NewStep, after: AfterStep) -> Answer | None:
+        """Line up, if *step* is to answer in this invocation."""
+        if step.outer is not None or after is AfterStep.SUSPEND:
+            return None
+        return AT_ONCE if self._turns.gate.is_quick else self._turns.line_up()
+
+    async def _commit(self, answer: Answer | None) -> None:
+        """Store what is fresh, before *answer*."""
         try:
-            if self._after is AfterStep.COMMIT:
-                await self._commit(self._memory.take())
+            await self._checkpointer.commit(self._memory.take())
         except Exception as error:  # noqa: BLE001 - what a handler must not take for its step's
             self._breaks(error)
         except BaseException:
             if answer is not None:
                 answer.is_gone = True
             raise
-        if self._observe:
-            self._observe(ProgressKind.STEP_FINISHED, {"stepId": step.step_id})
-        return answer
 
-    def _answer(self, step: NewStep, failure: Exception | None) -> Answer | None:
-        """Line up an answer, where there is to be one in this invocation."""
-        if step.outer is not None or (failure is None and self._after is AfterStep.SUSPEND):
-            return None
-        return self._turns.line_up(is_failure=failure is not None)
+    async def wake(self, sleep: Sleep) -> None:
+        """Record that *sleep* is over, and return when that has its turn."""
+        gate = self._turns.gate
+        self._memory.record(sleep.step_id, CheckpointKind.SLEEP, None, sleep.due, sleep.due)
+        answer = self._turns.line_up()
+        branch = gate.enter()
+        gate.opens(branch)
+        try:
+            if self.after_step is AfterStep.COMMIT:
+                await self._commit(answer)
+        finally:
+            gate.closes(branch)
+        if gate.over or gate.ended or gate.is_broken:
+            await gate.stay()
+        await self._turns.answer(answer)
 
     def _failed(self, step: NewStep, error: Exception, started: int) -> Exception:
         """Record a step's failure, and return what is to be raised."""

@@ -17,10 +17,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from kit.execution.branch import Place
 from kit.execution.failures import Failures
 from kit.execution.gate import Gate
+from kit.execution.looking import Stuck
 from kit.execution.memory import Memory
-from kit.execution.tasks import Stuck
 from kit.model.delivery import Checkpoint, CheckpointKind
 
 
@@ -35,13 +36,17 @@ class Answer:
         self.is_gone = False
 
 
+AT_ONCE = Answer()
+"""The answer to who is alone: it lines up nowhere."""
+
+
 class Turns:
     """
     Those who wait in one invocation.
 
     *changed* is called when nobody can ask for what is recorded, with the id that is asked for
-    instead, if one is, and whether that may still change. *rests* tells whether the invocation may
-    end when nobody can go on.
+    instead, if one is, and whether that may still change. *rests* is asked whether the invocation
+    may end when nobody can go on, and told whether somebody is busy elsewhere.
     """
 
     def __init__(
@@ -50,7 +55,7 @@ class Turns:
         failures: Failures,
         *,
         changed: Callable[[str | None, bool], None],
-        rests: Callable[[], bool],
+        rests: Callable[[bool], bool],
     ) -> None:
         self.gate = Gate(self._go_on, self._stuck)
         self.is_ahead = False
@@ -58,7 +63,7 @@ class Turns:
         self._changed, self._rests = changed, rests
         self._turns: dict[str, asyncio.Future[None]] = {}  # who asked for what is recorded
         self._answers: deque[Answer] = deque()  # … for what has just been
-        self._begins: deque[tuple[str, asyncio.Future[None]]] = deque()  # … for what is new
+        self._begins: deque[tuple[str, asyncio.Future[Any]]] = deque()  # … for what is new
         self._uncut: dict[str, tuple[float, asyncio.Future[None]]] = {}
 
     # what is recorded
@@ -100,13 +105,13 @@ class Turns:
 
         Return False if nobody does so any more: it is to be run, as if it never had been.
         """
-        again, task = _future(), self.gate.enter()
+        again, branch = _future(), self.gate.enter()
         self._uncut[known.step_id] = (self.gate.loop.time(), again)
-        self.gate.to_be_cut_off.add(task)
+        branch.place = Place.TO_BE_CUT_OFF
         try:
             await again
         except asyncio.CancelledError as error:
-            self.gate.to_be_cut_off.discard(task)
+            branch.place = Place.ELSEWHERE
             self._failures.note(error, known.step_id)
             while self._memory.waits_its_turn(known) and not self.gate.over:
                 if self._takes_at_once(known):
@@ -115,7 +120,7 @@ class Turns:
                     await self._wait_for(known)
             raise
         finally:
-            self.gate.to_be_cut_off.discard(task)
+            branch.place = Place.ELSEWHERE
             self._uncut.pop(known.step_id, None)
         return False
 
@@ -152,16 +157,18 @@ class Turns:
         At a replay that will have had its effects first. So whatever is done now about a failure,
         or about being cut off, nothing new begins in this invocation.
         """
-        self.is_ahead = self.is_ahead or self.gate.held > 0
+        if self.gate.held:
+            self.is_ahead = self.gate.is_ending = True
         return self.is_ahead
 
     # what is new
 
-    async def begin(self, step_id: str) -> None:
-        """Wait for a moment in which something new might begin."""
+    async def begin(self, step_id: str) -> bool:
+        """Wait for a moment in which something new might begin; tell whether it is to."""
         begin = _future()
         self._begins.append((step_id, begin))
         await self.gate.wait(begin)
+        return bool(begin.result())
 
     def refuse(self, error: Exception) -> None:
         """Raise *error* where something new was to begin."""
@@ -196,6 +203,9 @@ class Turns:
 
     def _stuck(self, how: Stuck) -> bool:
         """See to it that nobody can go on; tell whether somebody can now."""
+        if how is Stuck.IT_SEEMS and self.gate.held:
+            self.gate.decide()
+            return False
         if how is Stuck.FOR_LONG and self._give_up_cut_off():
             return True
         if self._memory.pass_over():
@@ -205,10 +215,34 @@ class Turns:
         if self._let_out_of_turn():
             return True
         if not self._memory.is_used_up:
-            asked = next((step_id for step_id, begin in self._begins if not begin.done()), None)
-            self._changed(asked, how is Stuck.FOR_LONG)
-        elif self.gate.held or self._rests():
+            return self._misfits(how)
+        if self.gate.held or self._rests(how is Stuck.FOR_LONG):
             self.gate.decide()
+        return False
+
+    def _misfits(self, how: Stuck) -> bool:
+        """
+        Go by what is recorded as far as that can be; tell whether somebody can go on now.
+
+        Who came first to a lock may be another than before, where that took time outside of steps:
+        no order can be kept then.
+        """
+        if how is Stuck.BY_LOCKS and self.gate.was_busy and self._let_out_of_order():
+            return True
+        asked = next((step_id for step_id, begin in self._begins if not begin.done()), None)
+        self._changed(asked, how is Stuck.FOR_LONG)
+        return False
+
+    def _let_out_of_order(self) -> bool:
+        for known in self._memory.queued:
+            turn = self._turns.get(known.step_id)
+            if turn is not None and not turn.done():
+                self._memory.leave(known)
+                return _settle(turn)
+        for _, begin in self._begins:
+            if not begin.done():
+                begin.set_result(True)
+                return True
         return False
 
     def _let_out_of_turn(self) -> bool:

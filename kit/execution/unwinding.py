@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from kit.execution.tasks import Task
+from kit.execution.branch import Branch, Task
+from kit.execution.standing import place_of
 
 QUIET_TURNS = 4
 """Turns of the loop in which nothing happens, before anything is made of it: a task that has ended
@@ -19,11 +20,7 @@ class Unwound(Protocol):
     """The tasks of an invocation, as far as they are to be ended; see `Gate`."""
 
     @property
-    def main(self) -> Task:
-        """The handler's task."""
-
-    @property
-    def unfinished(self) -> list[Task]:
+    def unfinished(self) -> dict[Task, Branch]:
         """Those that have not ended."""
 
     @property
@@ -33,11 +30,8 @@ class Unwound(Protocol):
     def raise_suspend(self) -> None:
         """Raise `Suspend` in those that wait with us."""
 
-    def place_of(self, task: Task) -> object:
-        """Return where *task* is, to see whether it moves; None if nobody can see."""
-
-    def leave_handler(self) -> None:
-        """Leave the handler where it is."""
+    def is_in_thread(self, task: Task) -> bool:
+        """Tell whether nobody can see where *task* is."""
 
 
 async def unwind(gate: Unwound, grace: float) -> None:
@@ -45,8 +39,8 @@ async def unwind(gate: Unwound, grace: float) -> None:
     Unwind all that is left of a handler.
 
     `Suspend` is raised in what waits with us; what that does not move is cancelled. Clean-up in
-    user code gets *grace* seconds, then it is cancelled. A handler that swallows that too is left
-    where it is, never to be resumed.
+    user code gets *grace* seconds, then it is cancelled. What swallows that too is left where it
+    is, never to be resumed.
     """
     await _reach(gate)
     await _ended_within(gate, grace)
@@ -54,19 +48,24 @@ async def unwind(gate: Unwound, grace: float) -> None:
         for task in gate.unfinished:
             task.cancel()
         await _ended_within(gate, _CANCEL_SECONDS)
-    if not gate.main.done():
-        gate.leave_handler()
-        await _ended_within(gate, _CANCEL_SECONDS)
+    for task, branch in gate.unfinished.items():
+        branch.leave()
+        task.cancel()
+    await _ended_within(gate, _CANCEL_SECONDS)
 
 
 async def _reach(gate: Unwound) -> None:
     """Raise `Suspend` where that can be done, and cancel what it does not move."""
-    before = {each: gate.place_of(each) for each in gate.unfinished}
+    before = {
+        task: (branch, place_of(branch))
+        for task, branch in gate.unfinished.items()
+        if not gate.is_in_thread(task)
+    }
     gate.raise_suspend()
     for _ in range(QUIET_TURNS * 3):
         await asyncio.sleep(0)
-    for task, place in before.items():
-        if not task.done() and place is not None and gate.place_of(task) is place:
+    for task, (branch, place) in before.items():
+        if not task.done() and place_of(branch) is place:
             task.cancel()
 
 

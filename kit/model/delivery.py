@@ -128,7 +128,7 @@ class Checkpointer(Protocol):
 
     @property
     def after_step(self) -> AfterStep:
-        """What happens after a fresh step."""
+        """What happens after a fresh step; asked for each time."""
 
     @property
     def stopped(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from kit.model.errors import StepUsageError
 
 MAX_STEP_ID_LENGTH = 255
@@ -20,6 +22,11 @@ def check_step_id(step_id: str) -> None:
     if not isinstance(step_id, str):
         msg = f"a step id must be a text, not {step_id!r}"
         raise StepUsageError(msg, step_id=repr(step_id))
+    _check(step_id)
+
+
+@functools.lru_cache(maxsize=1024)  # the same ones come again with every run
+def _check(step_id: str) -> None:
     if not step_id:
         msg = "a step id must not be empty"
     elif len(step_id) > MAX_STEP_ID_LENGTH:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from kit.execution.execute import execute
+from kit.execution.execute import LINGER_SECONDS, execute
 from kit.execution.record import Record
 from kit.model.annotations import encode_input
 from kit.model.delivery import AfterStep, Checkpoint, Completed, Failed, Outcome, Suspended
@@ -127,6 +127,7 @@ class Stage:
         self.stopped = False
         self.crash_at: int | None = None
         self.loses_outcome = False
+        self.linger = LINGER_SECONDS
         self.clock = START
         self.attempt = 0
         self.due = START
@@ -165,6 +166,7 @@ class Stage:
             send=self.send,
             observe=self.observe,
             time_left=time_left,
+            linger=self.linger,
         )
         self._crashed = asyncio.get_running_loop().create_future()
         running = asyncio.ensure_future(executing)

@@ -302,7 +302,7 @@ async def test_each_branch_wakes_at_its_own_time() -> None:
 async def test_a_branch_that_is_busy_is_waited_for_by_one_that_asks_for_something_new(
     after: AfterStep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.execution.gate.GRACE_SECONDS", 0.02)
+    monkeypatch.setattr("kit.execution.looking.GRACE_SECONDS", 0.02)
     is_slow = False
 
     async def handler(input: Any, context: Context) -> list[str]:

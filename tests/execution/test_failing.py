@@ -376,7 +376,7 @@ async def test_nor_while_a_sibling_sleeps(deliver: Deliver) -> None:
 async def test_a_handler_busy_for_long_is_taken_to_have_caught_it(
     deliver: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.execution.gate.GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("kit.execution.looking.GRACE_SECONDS", 0.05)
 
     async def handler(input: Any, context: Context) -> None:
         nap = asyncio.create_task(context.step.sleep("nap", 1))

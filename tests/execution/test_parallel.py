@@ -9,7 +9,7 @@ import pytest
 
 from kit import define_workflow
 from kit.execution.context import Context, PlainContext
-from kit.execution.tasks import standing_of
+from kit.execution.standing import standing_of
 from kit.model.delivery import AfterStep, Completed, Failed, Sleep, Suspended
 from kit.testing import play
 
@@ -103,10 +103,10 @@ async def test_sleeps_side_by_side_are_asked_for_together(deliver: Deliver) -> N
     assert isinstance((await deliver(handler, stage.checkpoints)).outcome, Completed)
 
 
-async def test_a_branch_busy_outside_steps_is_cut_before_long_and_begins_again(
-    deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+async def test_a_branch_busy_outside_steps_for_too_long_is_cut_and_begins_again(
+    deliver: Deliver, make_stage: type[Delivered], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.execution.gate.GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("kit.execution.looking.GRACE_SECONDS", 0.05)
     lives: list[str] = []
 
     async def handler(input: Any, context: Context) -> None:
@@ -120,7 +120,9 @@ async def test_a_branch_busy_outside_steps_is_cut_before_long_and_begins_again(
 
         await asyncio.gather(context.step.sleep("nap", 1), busy())
 
-    stage = await deliver(handler, after=AfterStep.COMMIT)
+    stage = make_stage(AfterStep.COMMIT)
+    stage.linger = 0.05
+    await deliver(handler, stage=stage)
     assert isinstance(stage.outcome, Suspended)
     assert lives == ["over"]
     stage = await deliver(handler, stage.checkpoints, after=AfterStep.COMMIT)
@@ -349,7 +351,7 @@ async def with_a_queue(input: Any, context: Context) -> list[int]:
 def test_who_waits_for_a_lock_or_a_queue_is_not_waited_for(
     handler: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.execution.gate.GRACE_SECONDS", 3600)
+    monkeypatch.setattr("kit.execution.looking.GRACE_SECONDS", 3600)
     played = play(define_workflow(name="locked")(handler))
     assert played.result == [0, 1, 2]
     assert played.steps == ["step-0", "step-1", "step-2"]
@@ -358,7 +360,7 @@ def test_who_waits_for_a_lock_or_a_queue_is_not_waited_for(
 def test_what_a_lock_keeps_from_being_asked_for_does_not_hold_up_a_retry(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kit.execution.gate.GRACE_SECONDS", 3600)
+    monkeypatch.setattr("kit.execution.looking.GRACE_SECONDS", 3600)
     tries: list[int] = []
 
     async def work(number: int) -> int:
@@ -396,7 +398,7 @@ def test_branches_that_wait_for_a_semaphore_are_not_looked_at_for_each_that_goes
         looks.append(coroutine)
         return standing_of(coroutine, others)
 
-    monkeypatch.setattr("kit.execution.gate.standing_of", counted)
+    monkeypatch.setattr("kit.execution.looking.standing_of", counted)
 
     @define_workflow(name="many")
     async def many(input: Any, context: Context) -> int:

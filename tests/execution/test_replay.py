@@ -84,7 +84,7 @@ async def test_a_step_that_is_gone_is_reported_at_the_end(deliver: Deliver) -> N
 async def test_a_branch_that_asks_for_something_else_is_reported_in_time(
     deliver: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.execution.gate.GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("kit.execution.looking.GRACE_SECONDS", 0.05)
 
     async def handler(input: Any, context: Context) -> None:
         await asyncio.gather(context.step.run("x", one), context.step.run("y", one))

@@ -8,12 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kit.execution.branch import Branch
 from kit.execution.context import Context
-from kit.execution.tasks import Standing, apart, owner, standing_of, watch
+from kit.execution.standing import At, standing_of
+from kit.execution.tasks import apart, owner, watch
 from kit.model.delivery import AfterStep, Completed
 
 if TYPE_CHECKING:
     from conftest import Deliver
+
+
+class Seer:
+    """Who takes no notice."""
+
+    loop: Any = None
+    quiet = 0
+    was_busy = False
+
+    def waits_outside(self, branch: Branch) -> None:
+        pass
 
 
 async def forever() -> None:
@@ -60,27 +73,30 @@ async def letting_go() -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "standing"),
+    ("function", "at"),
     [
-        (in_gather, Standing.ON_TASKS),
-        (in_group, Standing.ON_TASKS),
-        (in_wait, Standing.ON_TASKS),
-        (as_completed, Standing.ON_TASKS),
-        (on_a_task, Standing.ON_TASKS),
-        (with_a_limit, Standing.BUSY),
-        (asleep, Standing.BUSY),
-        (forever, Standing.BUSY),
-        (beside_something_else, Standing.BUSY),
-        (letting_go, Standing.MOVING),
+        (in_gather, At.ON_TASKS),
+        (in_group, At.ON_TASKS),
+        (in_wait, At.ON_TASKS),
+        (as_completed, At.ON_TASKS),
+        (on_a_task, At.ON_TASKS),
+        (with_a_limit, At.BUSY),
+        (asleep, At.BUSY),
+        (forever, At.BUSY),
+        (beside_something_else, At.BUSY),
+        (letting_go, At.MOVING),
     ],
 )
-async def test_what_a_task_is_at_is_seen(function: Any, standing: Standing) -> None:
-    task = asyncio.create_task(function())
+@pytest.mark.parametrize("is_driven", [True, False])
+async def test_what_a_task_is_at_is_seen(function: Any, at: At, is_driven: bool) -> None:
+    coroutine = function()
+    branch = Branch(coroutine, Seer(), is_driven=is_driven)
+    task = asyncio.create_task(branch if is_driven else coroutine)
     for _ in range(5):
         await asyncio.sleep(0)
     others = asyncio.all_tasks() - {task, asyncio.current_task()}
 
-    assert standing_of(task.get_coro(), others) is standing
+    assert standing_of(branch, others).at is at
 
     for each in (task, *others):
         each.cancel()
@@ -93,11 +109,12 @@ async def test_a_task_whose_wait_is_over_is_about_to_go_on() -> None:
     async def waits() -> None:
         await future
 
-    task = asyncio.create_task(waits())
-    assert standing_of(task.get_coro(), ()) is Standing.MOVING  # it has not begun
+    branch = Branch(waits(), Seer())
+    task = asyncio.create_task(branch)
+    assert standing_of(branch, ()).at is At.MOVING  # it has not begun
     await asyncio.sleep(0)
     future.set_result(None)
-    assert standing_of(task.get_coro(), ()) is Standing.MOVING
+    assert standing_of(branch, ()).at is At.MOVING
     await task
 
 
@@ -132,7 +149,7 @@ async def test_eager_tasks_are_branches_like_others(deliver: Deliver) -> None:
 
 
 async def test_tasks_belong_to_whoever_begins_them_unless_they_are_apart() -> None:
-    class Owner:
+    class Owner(Seer):
         loop = asyncio.get_running_loop()
         told: list[Any] = []  # noqa: RUF012
 

@@ -100,17 +100,19 @@ async def test_clean_up_that_takes_too_long_is_cancelled(
     assert isinstance(stage.outcome, Suspended)
 
 
-async def test_a_handler_that_waits_elsewhere_is_cancelled_before_long(
-    deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+async def test_a_handler_that_waits_elsewhere_is_cancelled_in_the_end(
+    deliver: Deliver, make_stage: type[Delivered], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kit.execution.gate.GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("kit.execution.looking.GRACE_SECONDS", 0.05)
 
     async def handler(input: Any, context: Context) -> None:
         nap = asyncio.create_task(context.step.sleep("nap", 1))
         await asyncio.sleep(3600)
         await nap
 
-    stage = await deliver(handler)
+    stage = make_stage()
+    stage.linger = 0.05
+    await deliver(handler, stage=stage)
     assert isinstance(stage.outcome, Suspended)
 
 
@@ -137,6 +139,30 @@ async def test_an_endless_loop_that_swallows_everything_is_left_behind(deliver: 
 
 
 @pytest.mark.unstoppable
+@pytest.mark.parametrize("after", list(AfterStep))
+async def test_so_is_a_branch_that_does(deliver: Deliver, after: AfterStep) -> None:
+    went_on: list[str] = []
+
+    async def handler(input: Any, context: Context) -> None:
+        async def swallows(name: str) -> None:
+            with contextlib.suppress(BaseException):
+                await context.step.sleep(name, 1)
+            while True:
+                went_on.append(name)
+                with contextlib.suppress(BaseException):
+                    await asyncio.sleep(0.001)
+
+        await asyncio.gather(swallows("a"), swallows("b"), context.step.sleep("c", 1))
+
+    stage = await asyncio.wait_for(deliver(handler, after=after), 20)  # which looks at all tasks
+    assert isinstance(stage.outcome, Suspended)
+    assert {*went_on} == {"a", "b"}
+    went_on.clear()
+    await asyncio.sleep(0.05)
+    assert went_on == []
+
+
+@pytest.mark.unstoppable
 def test_a_plain_loop_that_swallows_everything_rests_once_its_loop_has_gone(
     deliver: Deliver,
 ) -> None:
@@ -158,7 +184,7 @@ def test_a_plain_loop_that_swallows_everything_rests_once_its_loop_has_gone(
 SWALLOWER = """
     import asyncio, sys
     from kit.execution import execute as execution
-    from kit.execution import gate
+    from kit.execution import looking
     from kit.model.workflow import Workflow
     from kit.execution.execute import Suspending, execute
     from kit.model.event import Event
@@ -193,11 +219,11 @@ SWALLOWER = """
             except BaseException:
                 pass
 
-    execution.CLEAN_UP_SECONDS = gate.GRACE_SECONDS = 0.2
+    execution.CLEAN_UP_SECONDS = looking.GRACE_SECONDS = 0.2
     handler = globals()[sys.argv[1]]
     event = Event("w", None, "11111111-1111-4111-8111-111111111111")
     outcome = asyncio.run(
-        execute(Workflow(handler), Delivery(event), Suspending(), now=lambda: 1)
+        execute(Workflow(handler), Delivery(event), Suspending(), now=lambda: 1, linger=0.1)
     )
     print(type(outcome).__name__)
 """

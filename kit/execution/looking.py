@@ -1,0 +1,192 @@
+"""
+Looking who can go on: one at a time, when all is quiet.
+
+* Who cannot go on yet waits with us. When all is quiet, the next one is let go on; one at a time,
+  so that what follows from one has happened before the next: `asyncio.wait(FIRST_COMPLETED)`
+  finds at a replay what it found before.
+* When nobody can go on, the invocation is *stuck*: nothing is open, and every branch waits with us,
+  or for others that do. A branch that is busy elsewhere is waited for; what that means for the
+  others is looked at after some time. Being wrong about it costs time only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from kit.execution.branch import Branch, Place
+from kit.execution.reach import wakeable
+from kit.execution.standing import At, Standing, standing_of
+from kit.execution.unwinding import QUIET_TURNS
+from kit.model.errors import WorkflowError
+
+if TYPE_CHECKING:
+    from kit.execution.gate import Gate
+
+GRACE_SECONDS = 1.0
+"""How long an invocation that has nothing else to do waits for a branch that is busy elsewhere,
+before it stores what is held, and looks at its sleeps."""
+
+_MOVING_TURNS = 100
+_MOST_LOOKS = 32
+
+
+class Stuck(Enum):
+    """How it is known that nobody can go on."""
+
+    SURELY = "surely"  # everybody waits with us, or for others that do
+    BY_LOCKS = "by locks"  # … some of them for a lock, a queue or the like, of their own
+    BUT_CUT_OFFS = "but cut-offs"  # … or to be cut off, as before
+    IT_SEEMS = "it seems"  # … or for a lock, a queue or the like, which may be others' as well
+    FOR_LONG = "for long"  # somebody is busy elsewhere, and time is up
+
+
+class Looking:
+    """
+    What looks, for the branches of *gate*, who can go on; see there.
+
+    `busy_since` is when, by the loop's time, nothing was left but branches that are busy elsewhere.
+    """
+
+    def __init__(
+        self, gate: Gate, go_on: Callable[[], bool], stuck: Callable[[Stuck], bool]
+    ) -> None:
+        self.busy_since: float | None = None
+        self._gate = gate
+        self._go_on, self._stuck = go_on, stuck
+        self._turns = self._looks = 0
+        self._is_looking = False
+        self._is_too_much = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def stir(self) -> None:
+        """Look soon, since something has changed."""
+        self._gate.quiet = self._turns = 0
+        self.busy_since = None
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if not self._is_looking:
+            self._is_looking = True
+            self._gate.loop.call_soon(self._look)
+
+    def end(self) -> None:
+        """Look no more."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        self._is_looking = False
+        gate = self._gate
+        if gate.is_decided:
+            return
+        gate.quiet += 1
+        self._turns += 1
+        is_quiet = gate.quiet > QUIET_TURNS and not self._strangers_move()
+        if is_quiet or self._turns > _MOVING_TURNS:
+            self._guarded(self._act)
+        else:
+            self._is_looking = True
+            gate.loop.call_soon(self._look)
+
+    def _guarded(self, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except Exception as error:  # noqa: BLE001 - nobody else would look any more
+            msg = f"the kit could not tell who is to go on: {type(error).__name__}: {error}"
+            failed = WorkflowError(msg, code="EXECUTION_FAILED")
+            failed.__cause__ = error
+            self._gate.fail(failed)
+
+    def _act(self) -> None:
+        """Let somebody go on; and if nobody can, see to that."""
+        gate = self._gate
+        if not gate.waits:
+            return
+        if self._go_on():
+            self.stir()
+        elif gate.open or gate.ended:
+            return  # who closes what is open stirs again
+        elif (how := self._stands_still()) is not None and self._stuck(how):
+            self.stir()
+        elif how is not Stuck.SURELY and not gate.is_decided:
+            self.busy_since = gate.loop.time()
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        self._timer = self._gate.loop.call_later(GRACE_SECONDS, self._guarded, self._late)
+
+    def _late(self) -> None:
+        self._timer = None
+        gate = self._gate
+        if gate.open or gate.ended or gate.is_decided or not gate.waits:
+            return
+        how = self._stands_still()  # somebody may have come to wait for a lock meanwhile
+        if self._stuck(how if how in (Stuck.SURELY, Stuck.BY_LOCKS) else Stuck.FOR_LONG):
+            self.stir()
+        elif not gate.is_decided:
+            self._set_timer()
+
+    def _strangers_move(self) -> bool:
+        return self._gate.has_strangers and any(
+            not each.is_driven and standing_of(each, self._gate.branches).at is At.MOVING
+            for each in self._elsewhere()
+        )
+
+    def _elsewhere(self) -> list[Branch]:
+        return [each for each in self._gate.branches.values() if each.place is Place.ELSEWHERE]
+
+    def _stands_still(self) -> Stuck | None:
+        """Tell how everybody waits for others; None if anybody is busy elsewhere."""
+        unclear: list[Branch] = []
+        seems = True
+        for each in self._elsewhere():
+            at = self._standing(each).at
+            if at is At.MOVING:
+                return None
+            if at is not At.ON_TASKS:
+                unclear.append(each)
+                seems = seems and at is At.ON_OTHERS
+        if unclear:
+            return self._by_locks(unclear, seems=seems)
+        return Stuck.BUT_CUT_OFFS if self._has_cut_offs() else Stuck.SURELY
+
+    def _by_locks(self, unclear: list[Branch], *, seems: bool) -> Stuck | None:
+        """Tell the same where *unclear* wait for what others may have to do with."""
+        if seems and self._gate.held:
+            return Stuck.IT_SEEMS  # there is something to store, and all goes on with it at once
+        others = self._wakeable(unclear)
+        if others is None:
+            return Stuck.IT_SEEMS if seems else None
+        if others:
+            return None
+        return Stuck.BUT_CUT_OFFS if self._has_cut_offs() else Stuck.BY_LOCKS
+
+    def is_outside(self, branch: Branch) -> bool:
+        """Tell whether *branch* waits for something from outside, as far as a few looks tell."""
+        if standing_of(branch, self._gate.branches).at is not At.BUSY:
+            return False
+        self._looks += 1
+        return self._looks > _MOST_LOOKS or self._wakeable([branch]) != []
+
+    def _wakeable(self, waiting: list[Branch]) -> list[Branch] | None:
+        """Return those that others may wake; None if that cannot be told."""
+        if self._is_too_much or not all(each.is_driven for each in waiting):
+            return None
+        gate = self._gate
+        kept = [each for holder in gate.kept for each in vars(holder).values()]
+        roots = [*gate.branches, *gate.branches.values(), *kept]
+        found = wakeable(waiting, roots)
+        self._is_too_much = found is None
+        return found
+
+    def _has_cut_offs(self) -> bool:
+        return any(each.place is Place.TO_BE_CUT_OFF for each in self._gate.branches.values())
+
+    def _standing(self, branch: Branch) -> Standing:
+        gate = self._gate
+        if gate.is_plain and branch is gate.branches.get(gate.main):
+            return Standing(At.ON_TASKS if gate.from_handler else At.BUSY)
+        return standing_of(branch, gate.branches)

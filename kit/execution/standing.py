@@ -1,0 +1,121 @@
+"""
+What a branch is at that does not wait with us: whether it could go on by itself.
+
+It is read off its coroutine, which shows what it awaits. Where that cannot be read, a branch counts
+as busy, which costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import types
+from asyncio import locks, queues, taskgroups, tasks
+from collections.abc import Container
+from enum import Enum
+from typing import Any, NamedTuple
+
+from kit.execution.branch import Branch, Task
+
+
+class At(Enum):
+    """What a branch is at."""
+
+    MOVING = "moving"  # it is about to go on
+    BUSY = "busy"  # it waits for something from outside, or nobody can tell
+    ON_TASKS = "on-tasks"  # it waits for other tasks of its invocation
+    ON_OTHERS = "on-others"  # … for a lock, an event or a queue, so most likely for one of them
+
+    __hash__ = object.__hash__
+
+
+class Standing(NamedTuple):
+    """What a branch is at; and the one future that it waits for, where that can be read."""
+
+    at: At
+    future: Any = None
+
+
+def standing_of(branch: Branch, others: Container[Task]) -> Standing:
+    """Tell what *branch* is at, in an invocation that has the tasks *others*."""
+    chain = _awaited_in(branch.coroutine)
+    if branch.is_driven:
+        future = branch.awaited
+        if future is None:
+            return Standing(At.MOVING)  # it runs, or has not begun, or lets others go first
+    elif isinstance(chain[-1], types.CoroutineType | types.GeneratorType):
+        return Standing(At.MOVING)
+    else:
+        future = _future_in(chain[-1])
+    if not asyncio.isfuture(future):
+        return Standing(At.BUSY)
+    if future.done():
+        return Standing(At.MOVING, future)
+    called = _called_of_asyncio(chain)
+    if _waits_for_tasks(called) or _are_tasks(_parts_of(future), others):
+        return Standing(At.ON_TASKS, future)
+    if called is not None and called.cr_code.co_filename in (locks.__file__, queues.__file__):
+        return Standing(At.ON_OTHERS, future)
+    return Standing(At.BUSY, future)
+
+
+def place_of(branch: Branch) -> object:
+    """Return what *branch* awaits, to see whether it has moved: another place is another."""
+    return _awaited_in(branch.coroutine)[-1]
+
+
+def _future_in(leaf: Any) -> Any:
+    futures = [each for each in gc.get_referents(leaf) if asyncio.isfuture(each)]
+    return futures[0] if len(futures) == 1 else None
+
+
+def _awaited_in(coroutine: Any) -> list[Any]:
+    """Return *coroutine*, what it awaits, what that awaits, and so on."""
+    chain = [coroutine]
+    while True:
+        inner = getattr(chain[-1], "cr_await", None) or getattr(chain[-1], "gi_yieldfrom", None)
+        if inner is None:
+            return chain
+        chain.append(inner)
+
+
+def _called_of_asyncio(chain: list[Any]) -> Any:
+    """Return the coroutine of asyncio's that the user's code awaits, or None."""
+    called = None
+    for each in reversed(chain[:-1]):
+        file = each.cr_code.co_filename if isinstance(each, types.CoroutineType) else ""
+        if not file.startswith(_ASYNCIO):
+            break
+        called = each
+    return called
+
+
+def _waits_for_tasks(called: Any) -> bool:
+    """Tell whether the code called last waits for tasks, by a function of asyncio's for that."""
+    if called is None or called.cr_code.co_filename not in (tasks.__file__, taskgroups.__file__):
+        return False
+    if called.cr_code is asyncio.sleep.__code__:
+        return False
+    return called.cr_frame.f_locals.get("timeout") is None  # else it goes on by itself
+
+
+def _parts_of(future: Any) -> list[Any]:
+    """Return the futures that *future* waits for: itself if it is a task, those `gather` has."""
+    if isinstance(future, asyncio.Task):
+        return [future]
+    if type(future) is asyncio.Future:
+        return []
+    held = gc.get_referents(future)
+    for each in list(held):
+        held += each.values() if isinstance(each, dict) else ()
+    return [
+        part for each in held if isinstance(each, list) for part in each if asyncio.isfuture(part)
+    ]
+
+
+def _are_tasks(parts: list[Any], others: Container[Task]) -> bool:
+    left = [part for part in parts if not part.done()]
+    return bool(left) and all(part in others for part in left)
+
+
+_ASYNCIO = asyncio.__file__.rpartition("__init__")[0]
