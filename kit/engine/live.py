@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kit.execution import rehearsing
 from kit.execution.record import Record
 from kit.model.delivery import AfterStep, Checkpoint
 from kit.model.duration import to_milliseconds
@@ -129,7 +130,9 @@ def anew(run: Run, now: int) -> Run:
 class StoreCheckpointer:
     """The checkpointer of the local engine: commit and go on; or suspend, to rehearse Netlify."""
 
-    __slots__ = ("_break_off", "_live", "_store", "after_step", "closed")
+    __slots__ = (
+        "_after_step", "_break_off", "_committed", "_live", "_recorded", "_store", "closed",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -138,8 +141,9 @@ class StoreCheckpointer:
         after_step: AfterStep,
         break_off: Callable[[StoreError], None],
     ) -> None:
-        self.after_step = after_step
+        self._after_step = after_step
         self.closed = False
+        self._recorded, self._committed = len(live.record.checkpoints), 0
         self._live = live
         self._store = store
         self._break_off = break_off
@@ -150,12 +154,20 @@ class StoreCheckpointer:
         self._break_off = _nobody
 
     @property
+    def after_step(self) -> AfterStep:
+        """What happens after a fresh step; a rehearsal ends less and less often."""
+        if self._after_step is AfterStep.COMMIT:
+            return self._after_step
+        return rehearsing.after_step(self._recorded, self._committed)
+
+    @property
     def stopped(self) -> bool:
         """Whether the invocation is to end at its next step or sleep."""
         return self._live.stopped or self._live.pausing
 
     async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Store *checkpoints*, and return once they are on disk; see `stored`."""
+        self._committed += len(checkpoints)
         self._live.record.keep(checkpoints)
         await self.stored(self._store.commit, self._live.run.id, checkpoints)
 

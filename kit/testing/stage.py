@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from kit.execution import rehearsing
 from kit.execution.execute import LINGER_SECONDS, execute
 from kit.execution.record import Record
 from kit.model.annotations import encode_input
@@ -123,7 +124,7 @@ class Stage:
     ) -> None:
         self.workflow = workflow
         self.event = event
-        self.after_step = after_step
+        self._after_step = after_step
         self.stopped = False
         self.crash_at: int | None = None
         self.loses_outcome = False
@@ -133,10 +134,18 @@ class Stage:
         self.due = START
         self.record = Record()
         self.committed: list[tuple[str, ...]] = []
+        self._recorded = self._commits = 0
         self.seen: list[tuple[ProgressKind, Mapping[str, Any]]] = []
         self.outcome: Outcome | None = None
         self.has_ended = False
         self.played = Played(checkpoints=self.record.checkpoints)
+
+    @property
+    def after_step(self) -> AfterStep:
+        """What happens after a fresh step; a replay comes less often where there are many."""
+        if self._after_step is not AfterStep.SUSPEND:
+            return self._after_step
+        return rehearsing.after_step(self._recorded, len(self.committed) - self._commits)
 
     @property
     def checkpoints(self) -> dict[str, Checkpoint]:
@@ -157,6 +166,7 @@ class Stage:
         self.seen = []
         self.played.invocations += 1
         self.record.wake(self.clock)
+        self._recorded, self._commits = len(self.record.checkpoints), len(self.committed)
         event = replace(self.event, data=json.loads(json.dumps(self.event.data)))
         executing = execute(
             self.workflow,
