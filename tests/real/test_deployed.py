@@ -377,7 +377,7 @@ def test_the_project_of_kit_init_runs_to_its_end(engine: Any):
 
 
 def test_crashes_lose_nothing(engine: Any):
-    rig, count = engine.rig, 20
+    rig, count = engine.rig, 6
     sent = [boot.send(rig, "crashing", {"crashes": crashes}) for crashes in (True, False) * count]
     rig.settle(limit=200)
     rig.advance(6)

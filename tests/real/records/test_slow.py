@@ -16,7 +16,7 @@ import pytest
 from tests.real.records.conftest import MakeSite
 from tests.real.records.site import FN, RECORDS, STEPS, until
 
-LETTERS = [*"abcdef"]
+ENDS = [f"{letter} ended" for letter in "abcdef"]
 
 
 class Slow:
@@ -136,5 +136,7 @@ def test_a_run_that_is_longer_than_its_function_goes_on_in_another_at_once(slow:
         site.wake(61)
 
     run = slow.show(name)
-    assert (run["status"], run["attempts"], site.noted()) == ("completed", [], LETTERS)
+    assert (run["status"], run["attempts"]) == ("completed", [])
+    # on a busy machine the end of a function cuts one off; what has ended is never repeated
+    assert [line for line in site.noted() if line in ENDS] == ENDS
     assert site.alarms() == 0

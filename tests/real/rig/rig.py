@@ -28,7 +28,7 @@ WORKLOADS = HERE / "workloads"
 SCHEDULER = "async-workloads-scheduler"
 
 _START_LIMIT = 30.0
-_REQUEST_LIMIT = 60.0
+_REQUEST_LIMIT = 110.0
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT")
 
 

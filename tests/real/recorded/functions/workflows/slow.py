@@ -8,6 +8,7 @@ from kit import Context, define_workflow
 async def work(name: str) -> None:
     note(name)
     await asyncio.sleep(2)
+    note(f"{name} ended")
 
 
 @define_workflow
