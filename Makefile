@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo quick test test-real test-fast test-3.13 test-javascript shuffle check bench soak fix schema install clean
+.PHONY: demo quick test test-real test-fast test-3.13 test-javascript shuffle check bench soak pictures fix schema install clean
 .DEFAULT_GOAL := test
 
 .venv/.ready: pyproject.toml
@@ -92,6 +92,9 @@ bench: .venv/.ready node_modules/.ready
 
 soak: .venv/.ready ## kill processes that share a run file, 2,000 times
 	$(BIN)/python benchmarks/soak.py --kills 2000
+
+pictures: .venv/.ready node_modules/.ready ## take the pictures in the documentation anew
+	KIT_PICTURES=docs/images $(BIN)/python -m pytest tests/real/browser/test_pictures.py
 
 clean:
 	rm -rf .venv* node_modules .kit .coverage* .hypothesis .mypy_cache .ruff_cache .pytest_cache

@@ -134,7 +134,8 @@ class Screens:
     async def workflows(self, query: Query) -> Screen:
         """Return all workflows, and the files that are wrong."""
         found = await self.runs.workflows()
-        values = {**self._shared("workflows", found), "workflows": found}
+        by_trouble = sorted(found, key=lambda info: not info.error)  # what is wrong comes first
+        values = {**self._shared("workflows", found), "workflows": by_trouble}
         return Screen("workflows.html", "Workflows", values, ("notices", "workflows"))
 
     async def workflow(self, name: str, query: Query) -> Screen:

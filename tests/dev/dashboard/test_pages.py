@@ -232,6 +232,16 @@ async def test_a_file_that_is_wrong_is_told_everywhere_and_explained_in_one_plac
     assert "last good version" in (await site.get("/_kit/workflows/send-invoice")).text
 
 
+async def test_what_is_wrong_comes_first_among_the_workflows(
+    site: httpx.AsyncClient, runs: FakeRuns, fake: Any, read: Read
+) -> None:
+    wrong = replace(fake.BROKEN, name="zz-last")
+    runs.infos = (*runs.infos, wrong)
+    text = read((await site.get("/_kit/workflows")).text).text
+
+    assert text.index("zz-last") < min(text.index(info.name) for info in runs.infos[:-1])
+
+
 async def test_it_says_whose_runs_these_are(site: httpx.AsyncClient, runs: FakeRuns) -> None:
     runs.source = Source("local", ".kit/runs.db", 4242)
     assert "Another process, <b>4242</b>" in (await site.get("/_kit/")).text
