@@ -181,6 +181,8 @@ PROGRAMS = (PROCESS, PROCESS, PROCESS, RETRIER)
 
 LAST = """
 import kit.sync as kit
+from kit import RunFailed
+
 kit.resume()
 for line in open("accepted"):
     run = kit.get_workflow_run(line.strip())
@@ -193,7 +195,7 @@ for line in open("accepted"):
     elif run.name == "fragile":
         try:
             run.result(120)
-        except kit.RunError:
+        except RunFailed:
             pass
 print("ended")
 """
