@@ -2,11 +2,13 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from kit.engine.engine import Engine
+from kit.engine.recovery import Recovery
 from kit.model.errors import StoreError
 from kit.model.run import RunStatus
 from kit.store.sqlite.lease import lease_path
@@ -113,3 +115,30 @@ async def test_a_lock_somebody_holds_is_told_once_for_all(
             took = loop.time() - began
         assert {type(each) for each in told} == {StoreError}
         assert took < 5, "not as long for each"
+
+
+async def test_it_is_tried_less_and_less_often_but_every_few_seconds_at_least(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kit.engine.recovery.FIRST_SECONDS", 0.25)
+    waits: list[float] = []
+    sleep = asyncio.sleep
+
+    async def pause(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(0)
+
+    async def probe() -> None:
+        if len(waits) < 7:
+            raise error
+
+    error, went_on = StoreError("the disk is full", path="runs.db"), asyncio.Event()
+    waiting, store = SimpleNamespace(failure=error), SimpleNamespace(probe=probe)
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    recovery = Recovery(cast("Any", store), cast("Any", waiting), went_on.set)
+    recovery.begin(error)
+    await went_on.wait()
+    await recovery.close()
+
+    assert waits == [0.25, 0.5, 1, 2, 4, 5, 5]
+    assert waiting.failure is None
