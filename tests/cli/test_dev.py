@@ -35,7 +35,7 @@ def workflow(root: Path, name: str, text: str) -> None:
 
 def test_it_says_what_it_found_and_where(root: Path, kit: Kit) -> None:
     workflow(root, "echo", ECHO)
-    workflow(root, "broken", "1 / 0\n")
+    workflow(root, "broken", "raise ValueError('\\x1b[2J')\n")
     (root / "functions/api").mkdir()
     (root / "functions/api/publish.py").write_text("def get(): return 1\n")
     (root / "netlify.toml").write_text('[build]\npublish = "public"\n')
@@ -49,7 +49,7 @@ def test_it_says_what_it_found_and_where(root: Path, kit: Kit) -> None:
             "functions/workflows/broken.py",
             "files of public",
             ".kit/runs.db",
-            "ZeroDivisionError",
+            r"ValueError: \x1b[2J",
             "unfinished runs are kept",
         ):
             assert part in said.err

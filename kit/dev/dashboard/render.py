@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from kit.dev.dashboard.views.names import path_of
 from kit.dev.dashboard.views.rows import value_of
 from kit.dev.dashboard.views.values import shown, size_in_words
 from kit.model.duration import in_words
@@ -95,5 +96,6 @@ _FILTERS = {
     "value_text": value_of,
     "shown": shown,
     "size": size_in_words,
+    "path_of": path_of,
     "as_json": as_json,
 }

@@ -20,6 +20,7 @@ from kit.dev.dashboard.feed import feed
 from kit.dev.dashboard.render import STATIC, Renderer
 from kit.dev.dashboard.screens import Now, Screen, Screens
 from kit.dev.dashboard.starting import start
+from kit.dev.dashboard.views.names import name_in, path_of
 from kit.dev.dashboard.views.rows import value_of
 from kit.dev.runs import Details, Runs
 from kit.model.errors import WorkflowError
@@ -121,13 +122,14 @@ class _Pages:
 
     async def start(self, request: Request) -> Response:
         """Start a workflow with what its form says, or show the form with what is wrong."""
+        name = name_in(request.path_params["name"])
         try:
             entries = _entries(await request.body())
-            found = await start(self._screens, request.path_params["name"], entries)
+            found = await start(self._screens, name, entries)
         except WorkflowError as error:
             return self._trouble(error)
         if isinstance(found, Screen):
-            return self._html(found, "/workflows/" + quote(request.path_params["name"]))
+            return self._html(found, f"/workflows/{path_of(name)}")
         return self._go(f"/runs/{quote(found)}")
 
     async def _answer(self, screen: Awaitable[Screen | None], request: Request) -> Response:

@@ -14,6 +14,7 @@ from typing import Any
 
 from kit.dev.dashboard.views.fields import Field, form_of
 from kit.dev.dashboard.views.listing import FILTERS, ON_A_PAGE, lines_of, wanted_of
+from kit.dev.dashboard.views.names import name_in
 from kit.dev.dashboard.views.schemas import MISSING
 from kit.dev.dashboard.views.timeline import timeline_of
 from kit.dev.runs import Change, Runs, WorkflowInfo
@@ -139,8 +140,8 @@ class Screens:
         return Screen("workflows.html", "Workflows", values, ("notices", "workflows"))
 
     async def workflow(self, name: str, query: Query) -> Screen:
-        """Return one workflow with the form that starts it, filled as the run *again* was."""
-        info = await self.info(name)
+        """Return one workflow, *name* as paths have it, with its form, filled as *again* was."""
+        info = await self.info(name_in(name))
         value: Any = MISSING
         if query.get("again"):
             details = await self.runs.details(query["again"])

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -240,6 +241,28 @@ async def test_what_is_wrong_comes_first_among_the_workflows(
     text = read((await site.get("/_kit/workflows")).text).text
 
     assert text.index("zz-last") < min(text.index(info.name) for info in runs.infos[:-1])
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "../../etc", "x/./y", "~", "~../~~", "a b?c#d%2e/é&x=1", "a//b", "end/", "..."]
+)
+async def test_a_workflow_has_a_page_whatever_it_is_called(
+    site: httpx.AsyncClient, runs: FakeRuns, read: Read, name: str
+) -> None:
+    runs.infos = (replace(runs.infos[0], name=name),)
+    runs.kept.clear()
+    tags = read((await site.get("/_kit/workflows")).text).tags
+    [link, *_] = [
+        attributes["href"]
+        for tag, attributes in tags
+        if tag == "a" and (attributes["href"] or "").startswith("/_kit/workflows/")
+    ]
+    page = await site.get(urljoin("http://127.0.0.1:8888/", link))  # as a browser takes it
+    form = next(attributes for tag, attributes in read(page.text).tags if tag == "form")
+    sent = await site.post(urljoin("http://127.0.0.1:8888/", form["action"]), data={"do": "start"})
+
+    assert (page.status_code, sent.status_code) == (200, 303)
+    assert [given[0] for what, given in runs.asked if what == "start"] == [name]
 
 
 async def test_it_says_whose_runs_these_are(site: httpx.AsyncClient, runs: FakeRuns) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from kit.dev.runs import Details, LogLine
@@ -34,7 +34,8 @@ class Row:
     One line of the timeline.
 
     `state` is how it stands: `past` is a wait that is over. `ended` is None while it goes on; of a
-    sleep it is when it ends. `number` counts rows from 1; of an attempt, attempts from 0. `text` is
+    sleep it is when it ends. `number` counts rows from 1, of those that are drawn; of an attempt,
+    attempts from 0. `text` is
     a checkpoint's envelope. `sent` is the id of an event that was sent, which is that of its run.
     `given` is the call that a step has made, where that is known.
     """
@@ -71,10 +72,7 @@ def rows_of(details: Details, now: int) -> list[Row]:
         rows += [*_attempts(details, now), *_waits(details)]
     # sorting is stable: what began in the same millisecond stays as it was stored
     rows.sort(key=lambda row: (row.started, row.kind != "attempt"))
-    return [
-        row if row.kind == "attempt" else replace(row, number=number)
-        for number, row in enumerate(rows, 1)
-    ]
+    return rows
 
 
 def value_of(text: str | None) -> str | None:

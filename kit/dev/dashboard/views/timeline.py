@@ -16,6 +16,9 @@ from kit.dev.runs import Details
 ROWS = 100
 """Rows a page shows; of a longer run, it shows a chunk and where the others are."""
 
+Numbered = tuple[int, Row]
+"""A row, and which it is of all, from 1."""
+
 _LEAST = 0.6
 """Percent of the axis a bar takes at least, to be seen."""
 
@@ -60,12 +63,15 @@ def timeline_of(
     start, end = _bounds(details, now)
     everything = rows_of(details, now)
     axis = _axis(everything, start, end)
-    rows = [row for row in everything if text.casefold() in row.label.casefold()]
+    rows = list(enumerate(everything, 1))
+    if text:
+        rows = [each for each in rows if text.casefold() in each[1].label.casefold()]
     chunks, kept = _chunks(rows, axis, end, chunk)
     inner = axis
     if chunks:
-        inner = _axis(kept, min(r.started for r in kept), max(r.ended or end for r in kept))
-    drawn = tuple(_drawn(row, inner, end, details) for row in kept)
+        found = [row for _, row in kept]
+        inner = _axis(found, min(r.started for r in found), max(r.ended or end for r in found))
+    drawn = tuple(_drawn(row, number, inner, end, details) for number, row in kept)
     return Timeline(axis, inner, drawn, chunks, len(everything), len(rows))
 
 
@@ -94,8 +100,8 @@ def _bounds(details: Details, now: int) -> tuple[int, int]:
 
 
 def _chunks(
-    rows: Sequence[Row], axis: Axis, end: int, number: int | None
-) -> tuple[tuple[Chunk, ...], Sequence[Row]]:
+    rows: Sequence[Numbered], axis: Axis, end: int, number: int | None
+) -> tuple[tuple[Chunk, ...], Sequence[Numbered]]:
     if len(rows) <= ROWS:
         return (), rows
     count = -(-len(rows) // ROWS)
@@ -107,21 +113,24 @@ def _chunks(
     return chunks, parts[number - 1]
 
 
-def _chunk(number: int, rows: Sequence[Row], axis: Axis, end: int, *, is_shown: bool) -> Chunk:
+def _chunk(number: int, rows: Sequence[Numbered], axis: Axis, end: int, *, is_shown: bool) -> Chunk:
     first = (number - 1) * ROWS + 1
-    until = max(row.ended or end for row in rows)
-    failed = any(row.state == "failed" for row in rows)
-    bar = _bar(axis, rows[0].started, until)
+    until = max(row.ended or end for _, row in rows)
+    failed = any(row.state == "failed" for _, row in rows)
+    bar = _bar(axis, rows[0][1].started, until)
     return Chunk(number, first, first + len(rows) - 1, bar, failed, is_shown)
 
 
-def _drawn(row: Row, axis: Axis, end: int, details: Details) -> Row:
+def _drawn(row: Row, number: int, axis: Axis, end: int, details: Details) -> Row:
     until = end if row.ended is None else row.ended
     bar = _bar(axis, row.started, until)
-    if row.kind != "step":
+    if row.kind == "attempt":
         return replace(row, bar=bar)
+    if row.kind != "step":
+        return replace(row, bar=bar, number=number)
     heard = tuple(line for line in details.logs if row.started <= line.at <= until)
-    return replace(row, bar=bar, logs=heard, given=details.given.get(row.step_id or "", ""))
+    given = details.given.get(row.step_id or "", "")
+    return replace(row, bar=bar, number=number, logs=heard, given=given)
 
 
 def _bar(axis: Axis, start: float, end: float) -> Bar:
