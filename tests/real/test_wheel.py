@@ -7,8 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from kit.deploy.bundle import uv
+
 REPOSITORY = Path(__file__).parents[2]
-KEPT = ("PATH", "HOME", "PIP_", "SSL_", "HTTP", "http", "NO_PROXY", "no_proxy", "LANG", "TMPDIR")
+KEPT = (
+    "PATH",
+    "HOME",
+    "PIP_",
+    "UV_",
+    "SSL_",
+    "HTTP",
+    "http",
+    "NO_PROXY",
+    "no_proxy",
+    "LANG",
+    "TMPDIR",
+)
 PROGRAM = """
 import kit, kit.sync, kit.testing, sys
 
@@ -60,10 +74,13 @@ def environment(wheel: Path) -> Path:
 
 
 def install(environment: Path, requirement: str) -> Path:
+    """Install with uv, which takes a fifth of pip's processor time for the same."""
     if not environment.exists():
         tell(sys.executable, "-m", "venv", "--without-pip", environment, cwd=environment.parent)
-    pip = (sys.executable, "-m", "pip", "--python", environment / "bin" / "python")
-    tell(*pip, "install", "--quiet", requirement, cwd=environment.parent)
+    environ = {name: value for name, value in os.environ.items() if name.startswith(KEPT)}
+    where = ["--python", str(environment / "bin" / "python"), "--link-mode", "copy"]
+    arguments = ["pip", "install", *where, *uv.indexes(environ), requirement]
+    uv.run(arguments, cwd=environment.parent, environ=environ)
     return environment
 
 

@@ -246,10 +246,10 @@ class Guard:
         while found := leaks(known, now):
             if not _may_end(known, now) or time.monotonic() > until:
                 put_back(known, now)
+                now = look()
                 break
             time.sleep(0.01)
             now = look()
-        now = look()
         for name, values in known.allowed.items():
             if now.facts[name] in values:
                 now.facts[name] = known.facts[name]
