@@ -99,10 +99,28 @@ def test_its_command_says_what_it_needs(environment: Path, tmp_path: Path) -> No
     assert "netlify-workflow-kit[dev]" in done.stderr
 
 
-def test_with_its_extra_the_command_helps_and_runs(wheel: Path, tmp_path: Path) -> None:
-    kit = install(wheel.parent / "command", f"{wheel}[dev]") / "bin" / "kit"
+@pytest.fixture(scope="module")
+def commands(wheel: Path) -> Path:
+    """Where the commands of its extra are."""
+    return install(wheel.parent / "command", f"{wheel}[dev]") / "bin"
+
+
+def test_with_its_extra_the_command_helps_and_runs(commands: Path, tmp_path: Path) -> None:
+    kit = commands / "kit"
     (tmp_path / "functions/workflows").mkdir(parents=True)
     (tmp_path / "functions/workflows/greet.py").write_text(WORKFLOW)
 
     assert "build" in tell(kit, "--help", cwd=tmp_path)
     assert tell(kit, "run", "greet", "--data", '"Ada"', cwd=tmp_path) == '"Hello, Ada"\n'
+
+
+def test_with_its_extra_the_first_steps_of_the_readme_succeed(
+    commands: Path, tmp_path: Path
+) -> None:
+    tell(commands / "kit", "init", "my-workflows", cwd=tmp_path)
+    project = tmp_path / "my-workflows"
+    data = '{"title": "Ship weekly digest"}'
+    said = tell(commands / "kit", "run", "publish-draft", "--data", data, "--fast", cwd=project)
+
+    assert '"title": "Ship weekly digest"' in said
+    assert "2 passed" in tell(commands / "pytest", cwd=project)
