@@ -31,15 +31,13 @@ from kit.project.files import (
     camel_case,
     check_keys,
     find_root,
-    forget_variables,
     kind_of,
     nearest,
-    read_dotenv,
 )
 from kit.project.hosting import Hosting, detect
+from kit.project.reading import PREFIX, forget_variables, read_dotenv
 from kit.project.settings import (
     FIELDS,
-    PREFIX,
     Kind,
     Origin,
     Provider,
@@ -61,7 +59,7 @@ _EXPECTED = {
     "concurrency": "a whole number from 1 to 10000",
     "retention": 'a duration with its unit, such as "30 days"',
     "folder": "the path of a folder inside the project",
-    "include": 'a list of paths, such as ["data/tokens.json"]',
+    "include": 'a list of paths in quotes, such as ["data/tokens.json"]',
     "bundle": '"shared" or "per-workflow"',
     "python": 'a version in quotes, such as "3.13"',
 }

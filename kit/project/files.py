@@ -1,5 +1,5 @@
 """
-The files settings come from: `kit.yaml`, `[tool.kit]` in `pyproject.toml`, and `.env`.
+The files settings come from: `kit.yaml`, or `[tool.kit]` in `pyproject.toml`.
 
 Finds and reads them, and turns their camelCase keys into field names. What the values mean is
 judged in `config`. An error names the file, the line where it is known, and what to do; it never
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.model.errors import ConfigError
+from kit.project.reading import forget_variables, read_text
 
 if TYPE_CHECKING:
     import yaml
@@ -74,24 +75,6 @@ def find_root(start: Path) -> tuple[Path, Section | None]:
         raise
 
 
-def read_dotenv(root: Path) -> dict[str, str]:
-    """
-    Return what `.env` in *root* says, taken literally: nothing is expanded.
-
-    Raises:
-        ConfigError: If it cannot be read.
-    """
-    path = root / ".env"
-    if not path.is_file():  # a folder of that name is somebody's virtual environment
-        return {}
-    from io import StringIO
-
-    from dotenv import dotenv_values
-
-    found = dotenv_values(stream=StringIO(_read(path)), interpolate=False)
-    return {name: value for name, value in found.items() if value}
-
-
 def check_keys(section: Section, fields: Iterable[str]) -> dict[str, Any]:
     """
     Return the section's values under their field names.
@@ -122,21 +105,6 @@ def kind_of(value: Any) -> str:
         return str(value).lower()
     names = {list: "a list", dict: "a section", str: "text", int: "a number", float: "a number"}
     return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")
-
-
-def forget_variables(error: BaseException | None) -> None:
-    """
-    Empty the frames that *error* and what led to it have come through, but for those still at work.
-
-    A report that shows the variables of frames must not meet the key in one.
-    """
-    import traceback  # only mistakes need it
-
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        if error.__suppress_context__:
-            error.__context__ = None  # which may repeat the text it stumbled over
-        error = error.__cause__ or error.__context__
 
 
 def _find_root(start: Path) -> tuple[Path, Section | None]:
@@ -172,7 +140,7 @@ def _section_in(folder: Path) -> Section | None:
 
 def _tool_table(path: Path) -> Section | None:
     # read only where it may be ours: a broken file of another project is not our business
-    text = _read(path) if path.is_file() else ""
+    text = read_text(path) if path.is_file() else ""
     if not re.search(r"\bkit\b", text):
         return None
     import tomllib
@@ -191,7 +159,7 @@ def _yaml_section(path: Path) -> Section:
     import yaml
 
     # the loader in Python: its C twin says less about what is wrong
-    text = _read(path)
+    text = read_text(path)
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
@@ -274,14 +242,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, (KeyError, AttributeError, TypeError)) or "'" in str(error):
         return "a tag such as !!bool or !!timestamp stands before something else"
     return str(error)[:100]
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}. Check what it is and who may read it"
-        raise ConfigError(msg) from error
-    except UnicodeDecodeError:
-        msg = f"{path} cannot be read: it is not UTF-8. Save it with that encoding"
-        raise ConfigError(msg) from None

@@ -19,8 +19,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from kit.model.duration import parse_duration
 from kit.project.address import origin_of
+from kit.project.reading import PREFIX
 
-PREFIX = "WORKFLOW_"
 PYTHON_VERSION = r"^3\.(1[1-9]|[2-9][0-9])(\.[0-9]+)?$"
 Provider = Literal["netlify", "local"]
 Kind = Literal["argument", "environment", ".env", "file", "hosting", "derived", "default"]
@@ -161,7 +161,9 @@ class WorkflowConfig(BaseSettings):
     @classmethod
     def _separate(cls, value: Any) -> Any:
         """Take a variable's text apart at commas."""
-        return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return [each.strip() for each in value.split(",") if each.strip()]
 
     @field_validator("include")
     @classmethod
@@ -171,7 +173,10 @@ class WorkflowConfig(BaseSettings):
             if any("**" in part and part != "**" for part in path.parts):
                 msg = f"{each[:100]!r} is no pattern: ** stands for folders, between slashes"
                 raise ValueError(msg)
-            if path.is_absolute() or ".." in path.parts or not path.parts or not each.isprintable():
+            if not path.parts or not each.isprintable():
+                msg = f"{each[:100]!r} is no path: write one without control characters"
+                raise ValueError(msg)
+            if path.is_absolute() or ".." in path.parts:
                 msg = f"{each[:100]!r} leads out of the project: give paths inside it"
                 raise ValueError(msg)
         return value

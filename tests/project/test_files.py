@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_read_is_named(root: Path, refusal: Any) -> None:
     (root / "kit.yaml").mkdir()
 
     assert refusal(root) == (
-        f"{root / 'kit.yaml'} cannot be read: Is a directory. Check what it is and who may read it"
+        f"{root / 'kit.yaml'} is no file. Remove it, or put the settings there"
     )
 
 
@@ -247,3 +247,36 @@ def test_a_number_of_more_digits_than_python_reads_is_no_traceback(
     )
     (root / "pyproject.toml").unlink()
     assert "digits" in refusal(root, f"workflow:\n  concurrency: {'9' * 5000}\n")
+
+
+def test_what_is_no_file_of_a_sensible_size_is_not_read(root: Path, refusal: Any) -> None:
+    (root / "kit.yaml").symlink_to("/dev/zero")
+    assert "is no file" in refusal(root)
+    (root / "kit.yaml").unlink()
+    os.mkfifo(root / "kit.yaml")
+    assert "is no file" in refusal(root)
+    (root / "kit.yaml").unlink()
+    assert "longer than a million characters" in refusal(root, "#" * 1_000_001)
+
+
+@pytest.mark.parametrize(
+    "line", ['WORKFLOW_STORE="awl', "WORKFLOW_STORE='awl", "WORKFLOW_STORE awl ="]
+)
+def test_a_line_of_dotenv_that_cannot_be_understood_is_not_passed_over(
+    root: Path, refusal: Any, line: str
+) -> None:
+    (root / ".env").write_text(f"A=1\n{line}\n")
+    assert refusal(root).startswith(f"{root / '.env'} line 2 cannot be understood: write it as")
+
+
+def test_a_line_of_dotenv_that_is_somebody_elses_is_passed_over(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (root / ".env").write_text('OTHER="x\nWORKFLOW_STORE=blobs\n')
+    assert load(root, environ={}).get_workflow().store == "blobs"
+    assert not caplog.records
+
+
+def test_commas_at_the_end_of_a_list_mean_nothing(root: Path) -> None:
+    found = load(root, environ={"WORKFLOW_INCLUDE": "a.json, ,b.json,"}).get_workflow()
+    assert found.include == ("a.json", "b.json")

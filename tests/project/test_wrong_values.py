@@ -21,12 +21,16 @@ from kit.project.config import WorkflowConfig
         ("provider: vercel", '\'vercel\' will not do; it must be "netlify" or "local"'),
         (
             "include: data/x.json",
-            """'data/x.json' is text; it must be a list of paths, such as ["data/tokens.json"]""",
+            "'data/x.json' is text; it must be a list of paths in quotes,"
+            ' such as ["data/tokens.json"]',
         ),
         ("include: [../x]", "'../x' leads out of the project: give paths inside it"),
         ("include: [/etc/passwd]", "'/etc/passwd' leads out of the project: give paths inside it"),
         ("include: [a/**b]", "'a/**b' is no pattern: ** stands for folders, between slashes"),
-        ("include: [5]", 'it is a list; it must be a list of paths, such as ["data/tokens.json"]'),
+        (
+            "include: [5]",
+            'it is a list; it must be a list of paths in quotes, such as ["data/tokens.json"]',
+        ),
         ("concurrency: '5'", "'5' is text; it must be a whole number from 1 to 10000"),
         ("concurrency: 1.5", "1.5 is a number; it must be a whole number from 1 to 10000"),
         ("concurrency: true", "it is true; it must be a whole number from 1 to 10000"),
