@@ -97,8 +97,9 @@ def check_settings(config: Config) -> Iterator[Check]:
 def check_workflows(config: Config) -> Check:
     """Tell whether every workflow file can be imported."""
     found = Catalog.of(config)
-    if found.errors:
-        broken = ", ".join(error.path for error in found.errors[:5])
+    errors = (*found.errors, *found.check_annotations())
+    if errors:
+        broken = ", ".join(error.path for error in errors[:5])
         return Check("workflows", False, f"cannot be used: {broken}", "`kit list` says why")
     if not found.names():
         return Check("workflows", None, f"none in {config.get_workflow().folder}")

@@ -149,13 +149,9 @@ def _made(function: Callable[..., Any]) -> Any:
         annotation = annotation_of(function, "return")
         return None if _is_native(annotation) else adapter_for(annotation)
     except TypeError:
-        return None  # names what is imported for type checkers only
-    except Exception as error:
-        from pydantic import PydanticUserError
-
-        if isinstance(error, PydanticUserError):
-            return None  # Awaitable, a class of its own: the value itself will tell
-        raise
+        # it names what is imported for type checkers only; or is an Awaitable, or a class of its
+        # own: the value itself will tell
+        return None
 
 
 def _is_native(annotation: Any) -> bool:

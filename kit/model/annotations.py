@@ -146,13 +146,37 @@ def _input_adapter(workflow: Workflow[..., Any]) -> Any:
     return adapter_for(_input_of(workflow)[1])
 
 
+def check_annotation(workflow: Workflow[..., Any]) -> None:
+    """
+    Refuse a workflow whose input could never be checked.
+
+    Raises:
+        TypeError: If the annotation of its input names something that does not exist, or is none.
+    """
+    if _input_of(workflow)[1] not in _PLAIN:
+        _input_adapter(workflow)
+
+
 def adapter_for(annotation: Any) -> Any:
-    """Return pydantic's adapter for *annotation*, or None if that allows anything."""
+    """
+    Return pydantic's adapter for *annotation*, or None if that allows anything.
+
+    Raises:
+        TypeError: If pydantic can make nothing of it.
+    """
     if annotation is Any or annotation is object:
         return None
-    from pydantic import TypeAdapter
+    from pydantic import PydanticUserError, TypeAdapter
 
-    return TypeAdapter(annotation)
+    try:
+        return TypeAdapter(annotation)
+    except (PydanticUserError, NameError) as error:  # whose texts are pages
+        why = str(error).splitlines()[0].partition(". ")[0]
+        msg = (
+            f"values cannot be checked against the annotation {annotation!r}: {why}. Use a model, a"
+            " dataclass, a TypedDict or a plain type"
+        )
+        raise TypeError(msg) from error
 
 
 def validated(adapter: Any, data: Any, what: str) -> Any:

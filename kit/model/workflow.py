@@ -135,11 +135,13 @@ def parameter_count(handler: Callable[..., Any]) -> int:
     import inspect
 
     taken = 0
+    takes_any = False
     for parameter in inspect.signature(handler).parameters.values():
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             taken += 1
         elif parameter.kind is not parameter.KEYWORD_ONLY:
-            continue  # *args and **kwargs need nothing
+            takes_any |= parameter.kind is parameter.VAR_POSITIONAL
+            continue  # they need nothing
         is_keyword = parameter.kind is parameter.KEYWORD_ONLY
         if parameter.default is parameter.empty and (is_keyword or taken > 2):
             msg = (
@@ -147,7 +149,7 @@ def parameter_count(handler: Callable[..., Any]) -> int:
                 " is called with (input, context), (input) or nothing"
             )
             raise TypeError(msg)
-    return min(taken, 2)
+    return 2 if takes_any else min(taken, 2)
 
 
 def _check_order(handler: Callable[..., Any]) -> None:

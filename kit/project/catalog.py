@@ -67,6 +67,18 @@ class Catalog:
         """Make a definition known that was not found by file; it comes before one that was."""
         self._admitted[workflow.event_name.lower()] = workflow
 
+    def check_annotations(self) -> tuple[DiscoveryError, ...]:
+        """Return an error for each workflow whose input could never be checked."""
+        from kit.model.annotations import check_annotation
+
+        found = []
+        for name, workflow in self._found().workflows.items():
+            try:
+                check_annotation(workflow)
+            except TypeError as error:
+                found.append(annotation_error(self.paths[name], error))
+        return tuple(found)
+
     def workflows(self) -> list[AnyWorkflow]:
         """Return every workflow, sorted by name."""
         return sorted(self._by_name().values(), key=lambda workflow: workflow.event_name)
@@ -121,6 +133,11 @@ class Catalog:
             if self._discovery is None:
                 self._discovery = self._discover() if self._discover else _nothing()
             return self._discovery
+
+
+def annotation_error(path: str, error: TypeError) -> DiscoveryError:
+    """Return what is wrong with a workflow's file whose input has an annotation of no use."""
+    return DiscoveryError(f"{path}: its input cannot be checked: {error}", path=path)
 
 
 def _nothing() -> Discovery:

@@ -260,7 +260,7 @@ def _import_error(error: BaseException, shown: str) -> WorkflowImportError:
         pending += filter(None, (one.__cause__, one.__context__, *(one.exceptions or ())))
     last = list(trace.format_exception_only())
     summary = last[-1] if isinstance(error, SyntaxError) else last[0]
-    message = f"{shown} cannot be imported: {summary.strip().splitlines()[0]}"
+    message = f"{shown} cannot be imported: {summary.strip().splitlines()[0][:500]}"
     if isinstance(error, SyntaxError) and error.lineno:
         message += f" (line {error.lineno})"
     return WorkflowImportError(

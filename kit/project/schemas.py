@@ -101,7 +101,7 @@ def input_schema(workflow: Workflow[..., Any]) -> Schema:
         adapter = TypeAdapter(annotation_of(workflow.handler, parameter.name))
         return {**adapter.json_schema(), **head}
     except (PydanticUserError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition(". ")[0]
         msg = f"the input of {name!r} has no JSON Schema: {reason}. Annotate it with a model"
         raise PayloadError(msg) from error
 

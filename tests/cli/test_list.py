@@ -142,3 +142,25 @@ def test_a_handler_that_takes_its_context_first_is_listed_with_what_a_handler_ta
     assert "swapped.py cannot be imported" in said.err
     assert "a handler is called with (input, context), (input) or nothing" in said.err
     assert "pydantic" not in said.err
+
+
+def test_an_annotation_that_no_input_could_be_checked_against_is_listed_as_wrong(root, kit):
+    for name, annotation in {"later": "'Nope'", "five": "5", "own": "Own", "fine": "int"}.items():
+        (root / f"functions/workflows/{name}.py").write_text(
+            "from kit import define_workflow\nclass Own: ...\n"
+            f"@define_workflow\nasync def handler(input: {annotation}): ...\n"
+        )
+    said = kit("list")
+
+    assert said.status == 1
+    for path in ("five.py", "later.py", "own.py"):
+        assert f"error: functions/workflows/{path}: its input cannot be checked: " in said.err
+    assert "errors.pydantic.dev" not in said.err
+    assert [each["details"]["path"][20:] for each in kit("list", "--json").json["errors"]] == [
+        "five.py",
+        "later.py",
+        "own.py",
+    ]
+    said = kit("run", "own", "--data", "{}")
+    assert (said.status, len(said.err.splitlines())) == (1, 1)
+    assert "Use a model, a dataclass, a TypedDict or a plain type" in said.err

@@ -147,3 +147,14 @@ def unresolved(input: Decimal) -> None: ...
 def test_an_annotation_that_names_nothing_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="'input' in unresolved cannot be resolved"):
         annotation_of(unresolved, "input")
+
+
+def test_a_handler_that_takes_whatever_comes_gets_both() -> None:
+    def log(handler: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args: handler(*args)  # without functools.wraps
+
+    assert takes(Workflow(lambda *args: args)) == 2
+    assert takes(Workflow(log(lambda input, context: input))) == 2
+    assert takes(Workflow(lambda input, *args: args)) == 2
+    assert takes(Workflow(lambda **kwargs: kwargs)) == 0
+    assert input_parameter(lambda *args: args) is not None

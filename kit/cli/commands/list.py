@@ -23,10 +23,10 @@ def list_workflows(
     # what a workflow file prints while it is imported is no result of ours
     with contextlib.redirect_stdout(sys.stderr):
         found = Catalog.of(config)
-        found.names()
+        errors = sorted((*found.errors, *found.check_annotations()), key=lambda each: each.path)
     if as_json:
-        print_json(workflows_json(found))
+        print_json(workflows_json(found, errors))
     else:
-        print_workflows(found, f"{folder} in {config.root}")
-    if found.errors:
+        print_workflows(found, errors, f"{folder} in {config.root}")
+    if errors:
         raise typer.Exit(1)

@@ -65,13 +65,13 @@ def _event(project: Project, name: str, given: Any, key: str | None) -> Event:
 
 def _valid(project: Project, workflow: AnyWorkflow, given: Any) -> Encoded:
     from kit.model.annotations import encode_input
-    from kit.model.errors import DiscoveryError
+    from kit.project.catalog import annotation_error
 
     try:
         return encode_input(workflow, given)
-    except (TypeError, NameError, RuntimeError) as error:  # an annotation that makes no sense
+    except TypeError as error:  # an annotation that makes no sense
         path = project.catalog.paths.get(workflow.event_name, workflow.event_name)
-        raise DiscoveryError(f"{path}: its input's annotation: {error}", path=path) from error  # noqa: EM102
+        raise annotation_error(path, error) from error
 
 
 def _note_known(project: Project, event: Event, key: str) -> None:

@@ -8,13 +8,16 @@ from kit.cli.screen.table import print_table
 from kit.cli.screen.terminal import report, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kit.model.errors import DiscoveryError
     from kit.model.workflow import AnyWorkflow
     from kit.project.catalog import Catalog
 
 _HEAD = ("NAME", "FILE", "POLICY", "WHAT IT DOES")
 
 
-def workflows_json(found: Catalog) -> dict[str, Any]:
+def workflows_json(found: Catalog, errors: Sequence[DiscoveryError]) -> dict[str, Any]:
     """Return workflows and errors as JSON."""
     return {
         "workflows": [
@@ -29,20 +32,20 @@ def workflows_json(found: Catalog) -> dict[str, Any]:
             }
             for workflow in found.workflows()
         ],
-        "errors": [error.to_json()["error"] for error in found.errors],
+        "errors": [error.to_json()["error"] for error in errors],
     }
 
 
-def print_workflows(found: Catalog, where: str) -> None:
+def print_workflows(found: Catalog, errors: Sequence[DiscoveryError], where: str) -> None:
     """Print a table of workflows, and what is wrong with files; *where* tells where they are."""
     if names := found.names():
         pairs = zip(names, found.workflows(), strict=True)
         rows = [(name, found.paths[name], _policy(each), each.doc) for name, each in pairs]
         print_table(_HEAD, rows)
-    for error in found.errors:
+    for error in errors:
         say("")
         report(error, as_json=False)
-    if not names and not found.errors:
+    if not names and not errors:
         say(f"There are no workflows: looked for Python files in {where}.")
         say("Begin with: kit init DIR")
 

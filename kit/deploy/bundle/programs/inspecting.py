@@ -24,6 +24,7 @@ def main() -> None:
 
 
 def _workflows(root: Path, folder: str) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    from kit.project.catalog import Catalog
     from kit.project.discovery import discover
 
     found = discover(root / folder, root=root)
@@ -34,7 +35,7 @@ def _workflows(root: Path, folder: str) -> tuple[list[dict[str, Any]], list[dict
             "traceback": getattr(error, "traceback_text", ""),
             "missing": _missing(error),
         }
-        for error in found.errors
+        for error in (*found.errors, *Catalog(lambda: found).check_annotations())
     ]
     workflows = [
         {
