@@ -17,15 +17,19 @@ async def echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse((await request.body()).decode() or "page")
 
 
-@pytest.fixture
-async def site() -> Any:
+def client_of(port: int) -> httpx.AsyncClient:
     routes = [Route("/", echo, methods=["GET", "POST"])]
 
     async def rest(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("rest")(scope, receive, send)
 
-    app: Any = make_app(port=PORT, token=TOKEN, dashboard=routes, site=rest)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as client:
+    app: Any = make_app(port=port, token=TOKEN, dashboard=routes, site=rest)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN)
+
+
+@pytest.fixture
+async def site() -> Any:
+    async with client_of(PORT) as client:
         yield client
 
 
@@ -34,6 +38,12 @@ async def site() -> Any:
 )
 async def test_this_machines_names_are_answered(site: httpx.AsyncClient, host: str) -> None:
     assert (await site.get("/_kit/", headers={"host": host})).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:80", "localhost"])
+async def test_at_port_80_a_host_may_do_without_its_port(host: str) -> None:
+    async with client_of(80) as site:
+        assert (await site.get("/_kit/", headers={"host": host})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -68,6 +78,7 @@ async def test_other_origins_are_refused(site: httpx.AsyncClient, origin: str) -
     [
         ("http://localhost:5173", 200),
         ("https://127.0.0.1:3000", 200),
+        ("https://127.0.0.1:8888", 403),  # nobody can serve that there
         ("http://evil.example:5173", 403),
         ("http://localhost.evil.example", 403),
         ("null", 403),
