@@ -14,7 +14,7 @@ from typing import Self
 
 from kit.engine.engine import Engine
 from kit.engine.retention import milliseconds
-from kit.model.errors import RunNotFoundError, WorkflowNotFoundError
+from kit.model.errors import RunNotFoundError, StoreError, WorkflowNotFoundError
 from kit.model.event import Event
 from kit.model.progress import Progress
 from kit.model.run import Run, RunDetails, RunStatus
@@ -23,6 +23,7 @@ from kit.project.settings import WorkflowConfig
 from kit.store.sqlite.direct import delete
 from kit.store.sqlite.lease import holder
 from kit.store.sqlite.reader import Reader
+from kit.store.sqlite.watched_file import identity
 
 
 class Driving:
@@ -53,18 +54,49 @@ class Driving:
             retention=milliseconds(settings.retention),
             observe=observe,
         )
+        self._closed: StoreError | None = None
 
     async def __aenter__(self) -> Self:
-        await self._engine.open()
+        try:
+            await self._engine.open()
+        except StoreError as error:
+            self._closed = error
+            raise
+        self._closed, self._file = None, identity(self.path)
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._engine.close()
+        if self._closed is None:
+            msg = f"{self.path} is not open"
+            self._closed = StoreError(msg, path=str(self.path))
+            await self._engine.close()
 
     @property
     def other(self) -> int | None:
         """The id of the process that drives, if it is not this one; 0 if it is not known."""
-        return None if self._engine.is_driver else holder(self.path)
+        return None if self._closed or self._engine.is_driver else holder(self.path)
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why nothing can be stored now; None while all is well."""
+        failure = self._closed or self._engine.failure
+        return failure if isinstance(failure, StoreError) else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file has been opened."""
+        return self._closed is None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the file is not open, or another one, or none, has taken its place."""
+        return self._closed is not None or identity(self.path) != self._file
+
+    @property
+    def _open(self) -> Engine:
+        if self._closed is not None:
+            raise self._closed
+        return self._engine
 
     async def submit(self, event: Event, *, key: str | None = None) -> tuple[Run, bool]:
         """
@@ -76,38 +108,38 @@ class Driving:
             StoreError: If it could not be stored.
         """
         try:
-            return await self._engine.submit_or_find(event, key=key)
+            return await self._open.submit_or_find(event, key=key)
         except WorkflowNotFoundError:
             self._catalog.get(event.name)  # says more of why
             raise
 
     async def stop(self, run_id: str) -> bool:
         """End a run; False if it had ended. Raises `RunNotFoundError`."""
-        return await self._engine.stop(run_id)
+        return await self._open.stop(run_id)
 
     async def retry(self, run_id: str, *, from_start: bool = False) -> bool:
         """Run an ended run again; False if it has not ended. Raises `RunNotFoundError`."""
-        if not self._engine.get(run_id).status.is_final:
+        if not self._open.get(run_id).status.is_final:
             return False
         try:
-            await self._engine.retry(run_id, from_start=from_start)
+            await self._open.retry(run_id, from_start=from_start)
         except WorkflowNotFoundError:
-            self._catalog.get(self._engine.get(run_id).workflow)  # says more of why
+            self._catalog.get(self._open.get(run_id).workflow)  # says more of why
             raise
         return True
 
     async def delete(self, run_id: str) -> bool:
         """Delete an ended run; False if it has not ended. Raises `RunNotFoundError`."""
-        self._engine.get(run_id)
+        self._open.get(run_id)
         return await asyncio.to_thread(delete, self.path, run_id)
 
     async def wait(self, run_id: str) -> Run:
         """Wait until a run has ended. Raises as `Engine.wait` does."""
-        return await self._engine.wait(run_id)
+        return await self._open.wait(run_id)
 
     async def reload(self) -> None:
         """Have runs in flight go on with the workflows as they are found now."""
-        await self._engine.reload()
+        await self._open.reload()
 
     async def details(self, run_id: str) -> RunDetails | None:
         """Return what the file says of a run, or None."""

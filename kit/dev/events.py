@@ -72,8 +72,7 @@ class Events:
             await asyncio.gather(*map(self._take, events))
         except PayloadError as error:
             return _refusal(400, error.message)
-        except StoreError as error:
-            self._tell(f"error: {error.message}")
+        except StoreError as error:  # whoever works here is told by `LocalRuns`
             return _refusal(503, error.message)
         return Response("ack", headers={**_NO_CACHE, "x-awl-ack": "ack"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -44,12 +44,23 @@ class LocalRuns:
     """
     The runs of the file at *path*, with the workflows at hand; an async context manager.
 
+    *tell* is told when nothing can be stored, and when it can be again. A file that was deleted, or
+    replaced, is opened anew.
+
     Raises (on entering):
         StoreError: If the file cannot be used.
     """
 
-    def __init__(self, path: Path, workflows: LiveWorkflows, settings: WorkflowConfig) -> None:
+    def __init__(
+        self,
+        path: Path,
+        workflows: LiveWorkflows,
+        settings: WorkflowConfig,
+        *,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.live = workflows
+        self._tell = tell
         self.feed = Feed()
         self._path = path
         self._settings = settings
@@ -83,7 +94,9 @@ class LocalRuns:
     @property
     def source(self) -> Source:
         """Where the runs are, now."""
-        return Source("local", str(self._path), self.driving.other)
+        trouble = self.driving.trouble
+        said = None if trouble is None else trouble.message
+        return Source("local", str(self._path), self.driving.other, said)
 
     async def page(
         self,
@@ -163,17 +176,30 @@ class LocalRuns:
         """
         if (path, settings) == (self._path, self._settings):
             return
-        await self.driving.__aexit__(None, None, None)
-        self._listing.close()
-        self._path, self._settings, self._listing = path, settings, Listing(path)
-        self.driving = self._driving()
-        await self.driving.__aenter__()
-        self._source_changed()
+        self._path, self._settings = path, settings
+        await self._open_anew()
 
     async def reloaded(self) -> None:
         """Take up workflows that were loaded anew: runs in flight go on with them."""
         await self.driving.reload()
         self.feed.tell_of(Change(workflows=True))
+
+    async def _take_up(self) -> None:
+        """Open the file that has taken the other's place, or make one; tried again if it fails."""
+        if self.driving.is_open:
+            self._tell(f"{self._path} was deleted or replaced: what is there now is taken up")
+        with suppress(StoreError):
+            await self._open_anew()
+
+    async def _open_anew(self) -> None:
+        await self.driving.__aexit__(None, None, None)
+        self._listing.close()
+        self._listing = Listing(self._path)
+        self.driving = self._driving()
+        try:
+            await self.driving.__aenter__()
+        finally:
+            self._source_changed()
 
     def _page(self, wanted: Wanted, after: tuple[int, str] | None, limit: int) -> Page:
         found = self._listing.page(wanted, after=after, limit=limit + 1)
@@ -214,11 +240,14 @@ class LocalRuns:
 
     async def _watch(self) -> None:
         """Tell of what other processes do; what is executed here is told of at once."""
-        seen, driver = 0, self.driving.other
+        seen, source = 0, self.source
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            if self.driving.other != driver:
-                driver = self.driving.other
+            if self.driving.is_lost:
+                await self._take_up()
+            if self.source != source:
+                self._tell_of_trouble(source.trouble, self.source.trouble)
+                source = self.source
                 self._source_changed()
             if self.feed.has_watchers:
                 with suppress(StoreError):
@@ -226,6 +255,12 @@ class LocalRuns:
                     if version != seen:
                         self.feed.tell_of(Change(is_everything=True))
                     seen = version
+
+    def _tell_of_trouble(self, before: str | None, now: str | None) -> None:
+        if now is not None:
+            self._tell(f"error: {now}")
+        elif before is not None:
+            self._tell(f"{self._path} can be used again; what it holds goes on")
 
 
 def _after(cursor: str | None) -> tuple[int, str] | None:

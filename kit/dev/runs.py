@@ -132,12 +132,13 @@ class Source:
     Where the runs are: `place` is a file's path or a site's origin.
 
     `driver` is the id of another process that drives them, if one does: what is asked for here is
-    then done by that one.
+    then done by that one. `trouble` says why nothing can be stored now, such as a full disk.
     """
 
     kind: Literal["local", "site"]
     place: str
     driver: int | None = None
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ async def serve(
         await project.load()
         exits.push_async_callback(project.close)
         config = project.config
-        runs = LocalRuns(config.path, project.workflows, config.get_workflow())
+        runs = LocalRuns(config.path, project.workflows, config.get_workflow(), tell=tell)
         await exits.enter_async_context(runs)
         before = default.use(default.Default(DevProvider(runs), project.workflows))
         exits.callback(default.use, before)

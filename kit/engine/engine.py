@@ -116,6 +116,11 @@ class Engine:
         """Whether this engine executes the runs of the file; one of all that have it open does."""
         return self._driving.is_driver
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why nothing can be stored now, such as a full disk; None while all is well."""
+        return self._waiting.failure
+
     async def __aenter__(self) -> Self:
         return await self.open()
 

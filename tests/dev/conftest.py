@@ -85,9 +85,11 @@ async def project(root: Path, write: Write, told: list[str]) -> AsyncIterator[De
 
 
 @pytest.fixture
-async def runs(project: DevProject) -> AsyncIterator[LocalRuns]:
+async def runs(project: DevProject, told: list[str]) -> AsyncIterator[LocalRuns]:
     config = project.config
-    async with LocalRuns(config.path, project.workflows, config.get_workflow()) as runs:
+    async with LocalRuns(
+        config.path, project.workflows, config.get_workflow(), tell=told.append
+    ) as runs:
         yield runs
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from typing import Any
 
 import pytest
@@ -9,7 +10,12 @@ import pytest
 from kit.dev.local import LocalRuns
 from kit.dev.project import DevProject
 from kit.dev.runs import Change
-from kit.model.errors import PayloadError, RunNotFoundError, WorkflowNotFoundError
+from kit.model.errors import (
+    PayloadError,
+    RunNotFoundError,
+    StoreError,
+    WorkflowNotFoundError,
+)
 from kit.model.event import derived_id
 from kit.model.run import RunStatus
 
@@ -182,6 +188,54 @@ async def test_where_another_process_drives_it_is_asked_and_followed(
         await runs.driving.__aexit__(None, None, None)
         await until(lambda: second.source.driver is None)
         await ended(second, await second.start("hello"))
+
+
+async def test_a_file_that_is_deleted_makes_room_for_a_new_one(
+    runs: LocalRuns, project: DevProject, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.dev.local.WATCH_SECONDS", 0.01)
+    gone = await runs.start("hello", "nap")
+    before = runs.driving
+    shutil.rmtree(project.config.path.parent)
+    await until(lambda: runs.driving is not before and runs.source.trouble is None)
+    await ended(runs, await runs.start("hello", "you"))
+
+    assert await runs.details(gone) is None
+    assert len((await runs.page()).runs) == 1
+    assert any("was deleted or replaced" in text for text in told)
+
+
+async def test_a_file_that_cannot_be_opened_is_tried_until_it_can(
+    runs: LocalRuns, project: DevProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.dev.local.WATCH_SECONDS", 0.01)
+    file = project.root / "other.db"
+    file.write_text("this is no run file, and long enough to be seen not to be one" * 9)
+    with pytest.raises(StoreError):
+        await runs.move(file, project.config.get_workflow())
+    assert "not a SQLite file" in str(runs.source.trouble)
+    with pytest.raises(StoreError):
+        await runs.start("hello", "you")
+    file.unlink()
+    await until(lambda: runs.source.trouble is None)
+
+    await ended(runs, await runs.start("hello", "you"))
+
+
+async def test_trouble_with_storing_is_told_of_and_shown_until_it_is_over(
+    runs: LocalRuns, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.dev.local.WATCH_SECONDS", 0.01)
+    changes = runs.changes()
+    waiting = runs.driving._engine._waiting
+    waiting.fail(StoreError("the disk is full", path="x", code="ENGINE_CLOSED"))  # not tried again
+    while not (await anext(changes)).source:
+        pass
+    assert runs.source.trouble == "the disk is full"
+    assert told == ["error: the disk is full"]
+    waiting.failure = None
+    await until(lambda: "can be used again" in told[-1])
+    assert runs.source.trouble is None
 
 
 async def test_another_file_is_taken_when_settings_change(

@@ -18,7 +18,7 @@ class WatchedFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._log_path = path.with_name(f"{path.name}-wal")
-        self._file = _identity(path)
+        self._file = identity(path)
         self._log: tuple[int, int] | None = None
         self._opened = 0
 
@@ -31,10 +31,10 @@ class WatchedFile:
         Raises:
             StoreError: If the file or its log has been deleted or replaced.
         """
-        log = _identity(self._log_path)
+        log = identity(self._log_path)
         if self._opened != opened:
             self._opened, self._log = opened, log
-        if log is None or log != self._log or _identity(self._path) != self._file:
+        if log is None or log != self._log or identity(self._path) != self._file:
             msg = (
                 f"{self._path} was deleted or replaced while an engine had it open: what is written"
                 " now would be lost. Put it back if you can, and start again"
@@ -42,7 +42,8 @@ class WatchedFile:
             raise StoreError(msg, path=str(self._path), code="STORE_LOST")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at *path* from one that takes its place; None if it is gone."""
     try:
         found = path.stat()
     except OSError:

@@ -273,6 +273,15 @@ async def test_it_says_whose_runs_these_are(site: httpx.AsyncClient, runs: FakeR
     assert "a deployed site" in (await site.get("/_kit/")).text
 
 
+async def test_a_full_disk_is_told_of_on_every_page(
+    site: httpx.AsyncClient, runs: FakeRuns, read: Read
+) -> None:
+    runs.source = Source("local", ".kit/runs.db", None, "the disk is full")
+    for address in ADDRESSES:
+        text = read((await site.get(f"/_kit{address}")).text).text
+        assert "Nothing can be stored now: the disk is full" in text
+
+
 @pytest.mark.parametrize("path", ["/runs/nope", "/workflows/nope", "/nope", "/runs/", "/static/no"])
 async def test_what_is_not_there_is_not_found(site: httpx.AsyncClient, path: str) -> None:
     assert (await site.get("/_kit" + path)).status_code == 404
