@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from kit.model.errors import DiscoveryError, WorkflowError
 from kit.project.catalog import Catalog
+from kit.project.loading import loading
 from kit.project.underway import is_importing
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ class Default(NamedTuple):
     provider: Provider
     catalog: Catalog
 
+
+_USED_LATER = ("kit.client.handle", "kit.client.sending", "kit.model.text")
+"""Modules that each start loads: done at once, while no fork can come between."""
 
 _lock = threading.Lock()
 _default: Default | None = None
@@ -35,17 +40,25 @@ def default() -> Default:
         DiscoveryError: If a workflow file asks while it is imported.
     """
     global _default
-    with _lock:
-        if _default is None:
-            from kit.client.choice import resolve
-            from kit.project.config import load
-
-            config = load()
-            catalog = Catalog.of(config)
-            _default = Default(resolve(config, catalog), catalog)
-        found = _default
+    found = _default
+    if found is None:
+        with loading(), _lock:
+            if _default is None:
+                _default = _made()
+            found = _default
     found.catalog.refuse_imports()
     return found
+
+
+def _made() -> Default:
+    from kit.client.choice import resolve
+    from kit.project.config import load
+
+    config = load()
+    catalog = Catalog.of(config)
+    for name in _USED_LATER:
+        import_module(name)
+    return Default(resolve(config, catalog), catalog)
 
 
 def provider() -> Provider:

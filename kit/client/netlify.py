@@ -20,8 +20,9 @@ from kit.netlify.flow import Flow
 from kit.netlify.router import Acknowledgement
 from kit.netlify.sender import Sender
 from kit.netlify.site import Site
-from kit.netlify.transport import AsyncTransport
+from kit.netlify.transport import AsyncTransport, load_backend
 from kit.project.config import Config
+from kit.project.loading import loading
 
 if TYPE_CHECKING:
     from kit.client.asking import CarryOut, SiteRuns
@@ -174,7 +175,9 @@ class NetlifyProvider:
     def _open(self) -> Sender:
         loop = asyncio.get_running_loop()
         if self._sender is None or self._loop is not loop:
-            self._sender, self._loop = Sender(self._site, self._transport()), loop
+            with loading():
+                load_backend()
+                self._sender, self._loop = Sender(self._site, self._transport()), loop
             background.closes_at_exit(self)
         return self._sender
 

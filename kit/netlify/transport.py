@@ -218,6 +218,13 @@ class AsyncTransport:
         return await self._transport.handle_async_request(built)
 
 
+def load_backend() -> None:
+    """Load what httpx loads with its first connection; to be called where a loop is running."""
+    import anyio
+
+    anyio.get_cancelled_exc_class()
+
+
 def _check_open(closed: bool) -> None:
     if closed:
         msg = "this client is closed: make a new one"

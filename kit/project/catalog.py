@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from kit.model.errors import DiscoveryError, WorkflowNotFoundError
 from kit.model.workflow import AnyWorkflow
+from kit.project.loading import loading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,9 +131,13 @@ class Catalog:
 
     def _found(self) -> Discovery:
         with self._lock:
-            if self._discovery is None:
-                self._discovery = self._discover() if self._discover else _nothing()
-            return self._discovery
+            found = self._discovery
+        if found is None:
+            with loading(), self._lock:
+                if self._discovery is None:
+                    self._discovery = self._discover() if self._discover else _nothing()
+                found = self._discovery
+        return found
 
 
 def annotation_error(path: str, error: TypeError) -> DiscoveryError:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from kit import AsyncWorkflowClient, WorkflowClient
 from kit.client import background
 from kit.model.running import current
 from kit.model.workflow import Workflow
+from kit.project.loading import loading
 from kit.testing import play
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -148,3 +151,74 @@ def test_an_async_client_is_used_on_the_childs_own_loop() -> None:
         runner.run(client.send_event("c"))
         assert len(made) == 2
         runner.run(client.aclose())
+
+
+def test_a_fork_waits_for_what_another_thread_is_loading() -> None:
+    entered, told, loaded = threading.Event(), threading.Event(), list[str]()
+
+    def load() -> None:
+        with loading():
+            entered.set()
+            told.wait(5)
+            loaded.append("all of it")
+
+    def act() -> None:
+        assert loaded, "it was cut in two"
+        with loading():
+            pass
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    entered.wait(5)
+    threading.Timer(0.05, told.set).start()
+    assert in_child(act) == 0
+    thread.join()
+    with loading():
+        assert in_child(act) == 0, "whoever loads may fork"
+
+
+FORKS = """
+import os, sys, threading, time
+import kit.sync
+
+def start():
+    for _ in range(2):
+        kit.sync.run_workflow("flow", os.getpid())
+
+def go_on():
+    while not over:
+        start()
+
+over = False
+threads = [threading.Thread(target=go_on) for _ in range(4)]
+for thread in threads:
+    thread.start()
+children = []
+for _ in range(8):
+    time.sleep(0.03)  # some while modules are loaded, some while events are sent
+    children.append(os.fork())
+    if not children[-1]:
+        start()
+        os._exit(0)
+statuses = [os.waitpid(each, 0)[1] for each in children]
+over = True
+for thread in threads:
+    thread.join()
+print(statuses, len(children))
+"""
+
+
+def test_children_send_too_that_are_forked_while_threads_of_the_parent_send(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    with counting() as (url, made):
+        environ = {**os.environ, "WORKFLOW_BASE_URL": url, "NO_PROXY": "127.0.0.1"}
+        said = subprocess.run(
+            [sys.executable, "-c", FORKS],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+    assert (said.stdout, said.stderr) == (f"{[0] * 8} 8\n", "")
+    assert len(made) >= 9, "each process over connections of its own"
