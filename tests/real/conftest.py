@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 import respx
@@ -16,12 +13,10 @@ from kit.client.default import Default, use
 from kit.client.netlify import NetlifyProvider
 from kit.project.catalog import Catalog
 from kit.project.config import load
-
-if TYPE_CHECKING:
-    from tests.real.rig.rig import Rig
+from tests.real.rig import rig as rig_module
+from tests.real.rig.rig import Rig
 
 _HERE = Path(__file__).parent
-_RIG = _HERE / "rig" / "rig.py"
 LIMIT = 240
 """Seconds a test of this folder may take: it may be the one that builds or starts for all."""
 
@@ -47,23 +42,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(group))
 
 
-def _load_rig() -> Any:
-    """Import the rig by its path: tests are no package."""
-    spec = importlib.util.spec_from_file_location("netlify_rig", _RIG)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_rig = _load_rig()
-
-
 @pytest.fixture(scope="session")
 def running_rig() -> Iterator[Rig]:
-    with _rig.Rig() as rig:
+    with Rig() as rig:
         yield rig
 
 
@@ -79,13 +60,13 @@ def rig(running_rig: Rig, network: respx.MockRouter, monkeypatch: pytest.MonkeyP
 @pytest.fixture(scope="session")
 def make_rig() -> type[Rig]:
     """Start a rig of one's own, with other functions or other processes."""
-    return _rig.Rig
+    return Rig
 
 
 @pytest.fixture(scope="session")
 def link_packages() -> Callable[[Path], None]:
     """Let functions in a folder import the installed packages."""
-    return _rig.link_packages
+    return rig_module.link_packages
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import string
 import sys
@@ -11,35 +10,19 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import respx
 
 from kit.project import importing
 from kit.project.discovery import discover
-
-if TYPE_CHECKING:
-    from tests.real.rig.rig import Rig
+from tests.real.rig.rig import Rig, link_packages
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent / "deploy" / "function" / "project"
 RUNTIME = HERE.parents[1] / "kit" / "deploy" / "function" / "runtime"
 WAYS = [("in-process", "run"), ("one", "run"), ("one", "freeze"), ("one", "end"), ("one", "kill")]
-
-
-def _load_rig() -> Any:
-    """Import the rig by its path: tests are no package."""
-    spec = importlib.util.spec_from_file_location("bridge_rig", HERE / "rig" / "rig.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_rig = _load_rig()
 
 
 class Site:
@@ -94,7 +77,7 @@ def write_entries(folder: Path) -> None:
     """Write what `kit build` writes: an entry for each workflow, and the manifest."""
     functions = folder / "functions"
     functions.mkdir()
-    _rig.link_packages(functions)
+    link_packages(functions)
     found = discover(PROJECT / "functions" / "workflows", root=PROJECT)
     importing.forget()
     assert not found.errors
@@ -152,7 +135,7 @@ def make_site(
     def make(process: str = "in-process", after: str = "run", **env: str) -> Site:
         tally = tmp_path / "tally"
         variables = {"TALLY": str(tally), "PYTHONDONTWRITEBYTECODE": "1", **env}
-        rig = _rig.Rig(entries / "functions", process=process, after=after, env=variables)
+        rig = Rig(entries / "functions", process=process, after=after, env=variables)
         rigs.append(rig.__enter__())
         return Site(rig, tally)
 

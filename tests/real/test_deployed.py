@@ -7,7 +7,6 @@ numpy and a module of its own, and is built once.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import sys
@@ -19,21 +18,12 @@ from typing import Any
 import pytest
 import respx
 
+from tests.real import boot
+
 HERE = Path(__file__).parent
 KEY = "rig-key"
 
 
-def _load_boot() -> Any:
-    """Import the package beside this file: tests are no package."""
-    spec = importlib.util.spec_from_file_location("deployed_boot", HERE / "boot" / "__init__.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-boot = _load_boot()
 needs_walls = pytest.mark.skipif(bool(boot.why_not_isolated()), reason=boot.why_not_isolated())
 
 PLAIN = """

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import functools
 import html.parser
-import importlib.util
-import sys
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -18,40 +14,23 @@ from starlette.routing import Mount
 
 from kit.dev.dashboard.render import Renderer
 from kit.dev.dashboard.routes import routes
-
-if TYPE_CHECKING:
-    from tests.dev.dashboard.fake import FakeRuns
+from tests.dev.dashboard import fake as fake_runs
+from tests.dev.dashboard.fake import FakeRuns
 
 TOKEN = "a-token-nobody-guesses"
-
-
-def _load_fake() -> ModuleType:
-    """Import the fake by its path: tests are no package."""
-    spec = importlib.util.spec_from_file_location(
-        "dashboard_fake", Path(__file__).with_name("fake.py")
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_fake = _load_fake()
 
 
 @pytest.fixture
 def fake() -> Any:
     """The module of made-up runs."""
-    return _fake
+    return fake_runs
 
 
 @pytest.fixture
 def runs() -> FakeRuns:
     """A source with one run of every kind."""
-    found = _fake.FakeRuns()
-    for number, make in enumerate(_fake.EVERY, 1):
+    found = FakeRuns()
+    for number, make in enumerate(fake_runs.EVERY, 1):
         found.keep(make(number))
     return found
 
@@ -64,7 +43,7 @@ _make_renderer = functools.cache(Renderer)
 async def site(runs: FakeRuns, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the dashboard over `runs`."""
     monkeypatch.setattr("kit.dev.dashboard.routes.Renderer", _make_renderer)
-    pages = routes(runs, token=TOKEN, project="newsroom", now=lambda: _fake.NOW)
+    pages = routes(runs, token=TOKEN, project="newsroom", now=lambda: fake_runs.NOW)
     app = Starlette(routes=[Mount("/_kit", routes=pages)])
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8888") as client:

@@ -7,10 +7,8 @@ Where there is no Chromium, these tests are skipped and say so; nothing is ever 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import shutil
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from starlette.routing import Mount
 
 from kit.dev.dashboard.routes import routes
 from kit.dev.ports import listen
+from tests.dev.dashboard import fake as fake_runs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -104,32 +103,17 @@ def open_window(browser: Browser) -> Iterator[OpenWindow]:
         context.close()
 
 
-def _load_fake() -> Any:
-    """Import the made-up runs by their path: tests are no package."""
-    path = ROOT / "tests" / "dev" / "dashboard" / "fake.py"
-    spec = importlib.util.spec_from_file_location("browser_fake", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_fake = _load_fake()
-
-
 @pytest.fixture
 def fake() -> Any:
     """The module of made-up runs."""
-    return _fake
+    return fake_runs
 
 
 class Server:
     """The dashboard's pages on a loopback port, in a thread."""
 
     def __init__(self, runs: Any, port: int = 0, token: str = "t") -> None:
-        pages = routes(runs, token=token, project="newsroom", now=lambda: _fake.NOW)
+        pages = routes(runs, token=token, project="newsroom", now=lambda: fake_runs.NOW)
         app = Starlette(routes=[Mount("/_kit", routes=pages)])
         self.runs = runs
         self._sockets = listen(port)

@@ -1,12 +1,8 @@
 """Whole builds, with a real interpreter and real packages."""
 
 import os
-import re
-import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,37 +10,10 @@ from typing import Any
 import pytest
 
 from kit.deploy.bundle import build as build_module
-from kit.deploy.bundle.build import build, clear
-from kit.deploy.bundle.interpreter import EXECUTABLE, obtain
-from kit.deploy.bundle.target import GLIBC, Machine
+from kit.deploy.bundle.build import build
+from kit.deploy.bundle.interpreter import EXECUTABLE
 from kit.model.errors import BuildError
 from kit.project.catalog import Catalog
-from tests.support.binaries import binary
-
-LIBRARIES = "libc libm libdl libpthread librt libutil libgcc_s libcrypt libresolv"
-START = (
-    "import sys; sys.path += sys.argv[1:]; from pathlib import Path;"
-    " from kit.deploy.function.loading import Loader;"
-    " from kit.deploy.function.manifest import read_manifest;"
-    " place = Loader(read_manifest(Path(sys.argv[1]).parent));"
-    " import asyncio, ssl, zoneinfo, ctypes, decimal, hashlib, lzma, bz2, uuid, kit.client.api;"
-    " print(place.workflow('PUBLISH-draft').event_name, place.function('publish').__name__)"
-)
-
-
-def start(bundle: Path, *before: str, at: str | None = None, **options: Any) -> str:
-    """Import a workflow as the deployed function does, and return what was printed."""
-    seen = at or str(bundle)
-    command = [*before, f"{seen}/python/{EXECUTABLE}", "-s", "-P", "-c", START]
-    done = subprocess.run(
-        [*command, f"{seen}/site", f"{seen}/app"],
-        capture_output=True,
-        text=True,
-        env={"LANG": "C.UTF-8"},
-        **options,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_a_project_made_by_kit_init_builds(demo: Any) -> None:
@@ -214,212 +183,6 @@ def test_a_link_to_what_lies_elsewhere_is_refused(site: Any) -> None:
         site.build()
 
 
-def test_the_bundle_starts_anywhere_read_only_and_on_its_own(demo: Any, tmp_path: Path) -> None:
-    bundle = shutil.copytree(demo.bundle, tmp_path / "other place")
-    for path in [bundle, *bundle.rglob("*")]:
-        path.chmod(path.stat().st_mode & 0o555)
-    try:
-        assert start(bundle, cwd="/") == "publish-draft functions.api.publish"
-    finally:
-        for path in [bundle, *bundle.rglob("*")]:
-            path.chmod(path.stat().st_mode | 0o200)
-
-
-def test_it_needs_nothing_of_the_system_but_c_libraries(demo: Any, tmp_path: Path) -> None:
-    chroot = shutil.which("chroot")
-    if os.geteuid() or chroot is None or demo.builder.use_running:
-        pytest.skip("needs root to change the root, and a relocatable interpreter")
-    root = tmp_path / "root"
-    shutil.copytree(demo.bundle, root / "var/task")
-    for library in _libraries():
-        target = root / library.relative_to("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(library, target)
-
-    said = start(demo.bundle, chroot, str(root), at="/var/task", cwd="/")
-
-    assert said == "publish-draft functions.api.publish"
-
-
-def _libraries() -> Iterator[Path]:
-    listing = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True).stdout
-    for name, path in re.findall(r"^\s+(\S+) \(libc6,x86-64.*\) => (\S+)$", listing, re.M):
-        if name.split(".")[0] in LIBRARIES.split() or name.startswith("ld-linux"):
-            yield Path(path)
-    yield Path("/lib64/ld-linux-x86-64.so.2")
-
-
-NUMPY = """
-from kit import define_workflow
-from pydantic import BaseModel
-from numbers_of_mine import total
-
-class Numbers(BaseModel):
-    values: list[float]
-
-@define_workflow
-def average(input: Numbers):
-    return total(input.values) / len(input.values)
-"""
-
-
-def test_native_packages_and_modules_of_ones_own(new: Any, tmp_path: Path) -> None:
-    new.write("pyproject.toml", '[project]\nname = "x"\ndependencies = ["numpy", "pydantic"]\n')
-    new.write("functions/workflows/average.py", NUMPY)
-    module = "import numpy\n\ndef total(values):\n    return float(numpy.array(values).sum())\n"
-    new.write("src/numbers_of_mine.py", module)
-
-    report = new.build()
-
-    assert any(part.startswith("numpy ") for part in report.parts)
-    assert new.manifest["paths"] == ["site", "app/src"]
-    assert list((new.bundle / "site/numpy").rglob("*linux-gnu.so"))
-    linux = new.contents()
-
-    # the same on a Mac, where the bundle cannot be started: the same bytes
-    shutil.rmtree(new.root / ".kit/bundle")
-    report = _build_on_a_mac(new, tmp_path)
-    assert report.times == {}
-    assert new.contents() == linux
-
-
-def _build_on_a_mac(new: Any, tmp_path: Path) -> Any:
-    """Build with a Python of the machine's own to compile with, and packages installed there."""
-    if new.builder.use_running:
-        pytest.skip("there is no interpreter but the running one")
-    cache = new.root / ".kit/cache/python"
-    version = new.build_options().config.get_workflow().python or "3"
-    folder = obtain(version, cache, new.builder.environ).folder / "bin"
-    (tmp_path / "packages").mkdir()
-    (tmp_path / "packages/numpy.py").write_text("")
-    environ = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "packages"), str(new.root / "src")])}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-        return new.build(environ, machine=Machine("Darwin", "arm64"))
-
-
-def test_a_mac_without_that_python_is_told_what_to_install(
-    new: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if new.builder.environ.get("WORKFLOW_PYTHON", own) == own:
-        pytest.skip("the interpreter is the running one's twin, which can compile")
-    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
-    with pytest.raises(BuildError, match=r"cannot run on this machine[\s\S]* install one"):
-        new.build(machine=Machine("Darwin", "arm64"))
-
-
-def failure(project: Any, environ: dict[str, str] | None = None, **options: Any) -> BuildError:
-    with pytest.raises(BuildError) as caught:
-        project.build(environ or {}, **options)
-    return caught.value
-
-
-def test_a_workflow_that_does_not_import_in_the_bundle(site: Any) -> None:
-    before = (site.root / "functions/kit-workflows.mjs").read_text()
-    # installed here, for `kit build`, but not a need of the project
-    site.write("functions/workflows/rich_one.py", "import rich\n")
-
-    error = failure(site)
-
-    assert error.code == "BUILD_IMPORT_FAILED"
-    assert "rich: put the package that has it into [project] dependencies" in error.message
-    assert (site.root / "functions/kit-workflows.mjs").read_text() == before
-
-
-def test_a_package_without_a_linux_wheel(site: Any, tmp_path: Path) -> None:
-    wheels = tmp_path / "wheels"
-    wheels.mkdir()
-    (wheels / "onlymac-1.0-py3-none-macosx_11_0_arm64.whl").write_bytes(b"PK\x05\x06" + bytes(18))
-    site.write("pyproject.toml", '[project]\nname = "x"\ndependencies = ["onlymac"]\n')
-
-    error = failure(site, {"UV_FIND_LINKS": str(wheels)})
-
-    assert error.code == "BUILD_NO_WHEEL"
-    assert "onlymac" in error.message
-
-
-def test_a_symbol_newer_than_netlifys_glibc(site: Any) -> None:
-    newer = f"GLIBC_{GLIBC[0]}.{GLIBC[1] + 1}"
-    site.write("functions/workflows/native/fast.so", binary((newer,), ("libc.so.6",)))
-    site.write("functions/workflows/native/_init.py")
-
-    error = failure(site)
-
-    assert error.code == "BUILD_BINARY"
-    assert "app/functions/workflows/native/fast.so needs glibc 2.35" in error.message
-
-
-def test_too_large(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kit.deploy.bundle.checks.MAX_ZIPPED", 1_000_000)
-
-    error = failure(site)
-
-    assert error.code == "BUILD_TOO_LARGE"
-    assert "The largest parts: python 3" in error.message
-
-
-def test_a_name_collision_with_a_users_file(site: Any) -> None:
-    site.write("functions/kit-workflow-second.ts", "// mine")
-    site.workflow("second")
-
-    error = failure(site, {"WORKFLOW_BUNDLE": "per-workflow"})
-
-    assert error.code == "BUILD_NAME_TAKEN"
-    assert "kit-workflow-second.ts" in error.message
-    assert "kit-workflow-second.mjs" in error.message
-
-
-def test_the_library_is_not_installed(site: Any) -> None:
-    shutil.rmtree(site.root / "node_modules")
-
-    assert failure(site).code == "BUILD_NO_LIBRARY"
-
-
-def test_no_key_on_netlifys_builder(site: Any) -> None:
-    assert failure(site, {"NETLIFY": "true"}).code == "BUILD_NO_KEY"
-    assert "BUILD_NO_KEY" not in str(site.build({"AWL_API_KEY": "k"}).findings)
-
-
-def test_checking_writes_no_function_and_takes_warnings_for_errors(site: Any) -> None:
-    if site.builder.use_running:
-        pytest.skip("the running interpreter's glibc is a warning of its own, so an error here")
-    site.workflow("other", "max_retries=9")
-
-    assert failure(site, check=True).code == "BUILD_NO_KEY"
-    report = site.build({"AWL_API_KEY": "k"}, check=True)
-
-    assert len(report.entries) == 3
-    assert report.changed == ()
-    assert len(site.functions) == 2
-
-
-def test_where_there_is_nothing_to_build_entries_are_removed(site: Any) -> None:
-    shutil.rmtree(site.root / "functions/workflows")
-    shutil.rmtree(site.root / "functions/api")
-
-    report = site.build()
-
-    assert [finding.code for finding in report.findings] == ["BUILD_NOTHING"]
-    assert site.functions == []
-
-
-def test_switched_off_entries_are_removed(site: Any) -> None:
-    site.write("kit.yaml", "workflow: false\n")
-    site.write("functions/mine.mjs", "// mine")
-
-    assert clear(site.build_options(check=True)) == []
-    assert clear(site.build_options()) == ["kit-api-publish.mjs", "kit-workflows.mjs"]
-    assert site.functions == ["mine.mjs"]
-
-
-def test_the_running_interpreter_must_have_the_version_that_is_wanted(site: Any) -> None:
-    options = site.build_options({"WORKFLOW_PYTHON": "3.99"})
-
-    with pytest.raises(BuildError, match=r"Build without --python running"):
-        build(replace(options, use_running=True))
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="the copy is for Linux")
 def test_the_running_interpreter_is_taken_on_request(site: Any) -> None:
     options = site.build_options(
@@ -438,10 +201,6 @@ def test_import_times_are_taken_on_request(site: Any) -> None:
 
     assert set(times) == {"publish-draft"}
     assert 5 < times["publish-draft"] < 60_000
-
-
-def test_windows_is_sent_elsewhere(site: Any) -> None:
-    assert failure(site, machine=Machine("Windows", "AMD64")).code == "BUILD_NOT_HERE"
 
 
 def test_a_fixed_moment_may_be_given(site: Any) -> None:

@@ -1,0 +1,136 @@
+"""A bundle in other places: another folder, another root, built on another kind of machine."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.deploy.bundle.interpreter import EXECUTABLE, obtain
+from kit.deploy.bundle.target import Machine
+from kit.model.errors import BuildError
+
+LIBRARIES = "libc libm libdl libpthread librt libutil libgcc_s libcrypt libresolv"
+START = (
+    "import sys; sys.path += sys.argv[1:]; from pathlib import Path;"
+    " from kit.deploy.function.loading import Loader;"
+    " from kit.deploy.function.manifest import read_manifest;"
+    " place = Loader(read_manifest(Path(sys.argv[1]).parent));"
+    " import asyncio, ssl, zoneinfo, ctypes, decimal, hashlib, lzma, bz2, uuid, kit.client.api;"
+    " print(place.workflow('PUBLISH-draft').event_name, place.function('publish').__name__)"
+)
+
+
+def start(bundle: Path, *before: str, at: str | None = None, **options: Any) -> str:
+    """Import a workflow as the deployed function does, and return what was printed."""
+    seen = at or str(bundle)
+    command = [*before, f"{seen}/python/{EXECUTABLE}", "-s", "-P", "-c", START]
+    done = subprocess.run(
+        [*command, f"{seen}/site", f"{seen}/app"],
+        capture_output=True,
+        text=True,
+        env={"LANG": "C.UTF-8"},
+        **options,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_bundle_starts_anywhere_read_only_and_on_its_own(demo: Any, tmp_path: Path) -> None:
+    bundle = shutil.copytree(demo.bundle, tmp_path / "other place")
+    for path in [bundle, *bundle.rglob("*")]:
+        path.chmod(path.stat().st_mode & 0o555)
+    try:
+        assert start(bundle, cwd="/") == "publish-draft functions.api.publish"
+    finally:
+        for path in [bundle, *bundle.rglob("*")]:
+            path.chmod(path.stat().st_mode | 0o200)
+
+
+def test_it_needs_nothing_of_the_system_but_c_libraries(demo: Any, tmp_path: Path) -> None:
+    chroot = shutil.which("chroot")
+    if os.geteuid() or chroot is None or demo.builder.use_running:
+        pytest.skip("needs root to change the root, and a relocatable interpreter")
+    root = tmp_path / "root"
+    shutil.copytree(demo.bundle, root / "var/task")
+    for library in _libraries():
+        target = root / library.relative_to("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library, target)
+
+    said = start(demo.bundle, chroot, str(root), at="/var/task", cwd="/")
+
+    assert said == "publish-draft functions.api.publish"
+
+
+def _libraries() -> Iterator[Path]:
+    listing = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True).stdout
+    for name, path in re.findall(r"^\s+(\S+) \(libc6,x86-64.*\) => (\S+)$", listing, re.M):
+        if name.split(".")[0] in LIBRARIES.split() or name.startswith("ld-linux"):
+            yield Path(path)
+    yield Path("/lib64/ld-linux-x86-64.so.2")
+
+
+NUMPY = """
+from kit import define_workflow
+from pydantic import BaseModel
+from numbers_of_mine import total
+
+class Numbers(BaseModel):
+    values: list[float]
+
+@define_workflow
+def average(input: Numbers):
+    return total(input.values) / len(input.values)
+"""
+
+
+def test_native_packages_and_modules_of_ones_own(new: Any, tmp_path: Path) -> None:
+    new.write("pyproject.toml", '[project]\nname = "x"\ndependencies = ["numpy", "pydantic"]\n')
+    new.write("functions/workflows/average.py", NUMPY)
+    module = "import numpy\n\ndef total(values):\n    return float(numpy.array(values).sum())\n"
+    new.write("src/numbers_of_mine.py", module)
+
+    report = new.build()
+
+    assert any(part.startswith("numpy ") for part in report.parts)
+    assert new.manifest["paths"] == ["site", "app/src"]
+    assert list((new.bundle / "site/numpy").rglob("*linux-gnu.so"))
+    linux = new.contents()
+
+    # the same on a Mac, where the bundle cannot be started: the same bytes
+    shutil.rmtree(new.root / ".kit/bundle")
+    report = _build_on_a_mac(new, tmp_path)
+    assert report.times == {}
+    assert new.contents() == linux
+
+
+def _build_on_a_mac(new: Any, tmp_path: Path) -> Any:
+    """Build with a Python of the machine's own to compile with, and packages installed there."""
+    if new.builder.use_running:
+        pytest.skip("there is no interpreter but the running one")
+    cache = new.root / ".kit/cache/python"
+    version = new.build_options().config.get_workflow().python or "3"
+    folder = obtain(version, cache, new.builder.environ).folder / "bin"
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages/numpy.py").write_text("")
+    environ = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "packages"), str(new.root / "src")])}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+        return new.build(environ, machine=Machine("Darwin", "arm64"))
+
+
+def test_a_mac_without_that_python_is_told_what_to_install(
+    new: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if new.builder.environ.get("WORKFLOW_PYTHON", own) == own:
+        pytest.skip("the interpreter is the running one's twin, which can compile")
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    with pytest.raises(BuildError, match=r"cannot run on this machine[\s\S]* install one"):
+        new.build(machine=Machine("Darwin", "arm64"))
