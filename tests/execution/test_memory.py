@@ -103,6 +103,17 @@ def test_who_is_cancelled_asks_for_nothing_more():
     assert memory.is_used_up
 
 
+def test_after_two_that_were_cut_the_first_says_what_need_not_be_asked_for():
+    memory = recorded(("a", 0), ("b", 1), ("c", 2))
+
+    memory.cut(asked(memory, "a"))
+    memory.cut(asked(memory, "c"))
+
+    assert memory.missed == ""
+    assert memory.pass_over()
+    assert memory.is_used_up
+
+
 def test_events_sent_and_cut_offs_keep_their_place_but_need_not_be_asked_for():
     memory = recorded(
         Checkpoint("kit:send:1", SEND, None, 0, 0, 0), Checkpoint("slow", CUT_OFF, None, 0, 0, 1)
