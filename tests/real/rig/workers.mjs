@@ -45,9 +45,9 @@ export class Workers {
     return [...this.#workers].map(({ child, exited, since, ...told }) => told);
   }
 
-  /** End the process that has been at work for longest, with all it has started; return how many that were. */
+  /** End the workload's process that has been at work for longest, with all it has started; return how many that were. */
   killBusy() {
-    const busy = [...this.#workers].filter((each) => each.busy);
+    const busy = [...this.#workers].filter((each) => each.busy && each.isWorkload);
     const [first] = busy.sort((one, other) => one.since - other.since);
     return first && signal(first, "SIGKILL") ? 1 : 0;
   }
@@ -73,7 +73,8 @@ export class Workers {
       detached: true, // a process group of its own, frozen and ended with all it has started
       stdio: ["ignore", 2, 2, "ipc"], // our stdout is for the ready line alone
     });
-    const worker = { name: fn.name, pid: child.pid, child, busy: true, frozen: false, since: performance.now() };
+    const { name, isWorkload } = fn;
+    const worker = { name, isWorkload, pid: child.pid, child, busy: true, frozen: false, since: performance.now() };
     this.#workers.add(worker);
     child.on("error", () => {}); // a message to a process that is ending
     this.#warden.stdin.write(`+${worker.pid}\n`);
