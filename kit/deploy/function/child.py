@@ -9,6 +9,7 @@ over and something does not stop, Node ends the process (`isSpent`).
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -75,6 +76,8 @@ async def serve(bundle: Path, end: socket.socket) -> None:
     child = Child(Loader(read_manifest(bundle)), channel, Logs(channel.send))
     channel.listen(child.receive)
     channel.send({"type": "ready", "pid": os.getpid()})
+    gc.freeze()
+    gc.enable()  # it was off while all of this was imported
     await channel.ended
 
 

@@ -4,7 +4,13 @@ from typing import Any
 import pytest
 
 from kit.deploy.bundle import packages, uv
-from kit.deploy.bundle.packages import brought_by_kit, install, kit_digest, kit_files
+from kit.deploy.bundle.packages import (
+    brought_by_kit,
+    install,
+    kit_digest,
+    kit_files,
+    read_themselves,
+)
 from kit.deploy.bundle.requirements import Requirements
 from kit.deploy.bundle.tree import files_in
 from kit.model.errors import BuildError
@@ -152,3 +158,17 @@ def test_what_the_kit_brings_is_found_through_what_needs_what(
         "pydantic 1.0",
         "pydantic_core 1.0",
     }
+
+
+def test_packages_that_look_into_their_own_source_are_known(tmp_path: Path):
+    for file, text in {
+        "lazy/__init__.py": "from lazy._later import install",
+        "lazy/_later.py": "source = inspect.getsource(module)",
+        "lazy/inner/__init__.py": "",
+        "plain/__init__.py": "import inspect",
+        "alone.py": "inspect.getsource(alone)",
+    }.items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
+
+    assert read_themselves(tmp_path) == {"lazy/__init__.py", "lazy/inner/__init__.py"}

@@ -6,8 +6,6 @@
 //
 // Nothing happens at import: other functions of the site import every entry.
 
-import { getDeployStore, getStore } from "@netlify/blobs";
-
 const STORE = "kit-runs";
 const REQUEST_LIMIT = 5_000; // ms for one request
 const BUDGET = 12_000; // ms for one operation with all its tries
@@ -29,7 +27,10 @@ export class StoreError extends Error {
  */
 export function opener(context = {}) {
   const isProduction = context.deploy?.context === "production";
-  return (fetch) => (isProduction ? getStore : getDeployStore)({ name: STORE, consistency: "strong", fetch });
+  return async (fetch) => {
+    const { getDeployStore, getStore } = await import("@netlify/blobs"); // while Python starts
+    return (isProduction ? getStore : getDeployStore)({ name: STORE, consistency: "strong", fetch });
+  };
 }
 
 /** Whether the store is the one of `netlify dev`. */
@@ -41,7 +42,7 @@ export class Blobs {
   #how;
 
   /**
-   * `open` takes a `fetch` and returns the library's store. `isLocal` says that it is the one of
+   * `open` takes a `fetch` and returns the library's store, or a promise of it. `isLocal` says that it is the one of
    * `netlify dev`. The rest is for tests.
    */
   constructor(open, how = {}) {
@@ -116,7 +117,7 @@ export class Blobs {
       const seen = {};
       let result;
       try {
-        result = await work(this.#open(bounded(this.#how, seen)));
+        result = await work(await this.#open(bounded(this.#how, seen)));
       } catch (error) {
         // an answer that broke off while it was read, or a request that could not even be made
         if (!seen.error) Object.assign(seen, { error, isWorthAnotherTry: seen.status === 200 });

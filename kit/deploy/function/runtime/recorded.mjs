@@ -6,7 +6,7 @@ import { look } from "./durable.mjs";
 import { failed, idOf, isFinal, isLive } from "./record.mjs";
 import { Damaged, Records } from "./records.mjs";
 import { originOf, wake } from "./router.mjs";
-import { expected, failure, timeLimit } from "./workflow.mjs";
+import { failure, timeLimit, workload } from "./workflow.mjs";
 
 const MARGIN = 500; // ms for what comes before and after
 const FALLBACK = 60_000; // ms until a run is looked at again that was sent on at once
@@ -17,28 +17,25 @@ const [ALARM, SPARE, MOVED] = ["kit:wake:", "kit:spare:", "kit:moved:"];
 const MOST_ALARMS = 50; // that an event carries along, each some 80 bytes of it
 
 /**
- * Return the function of an entry. `library` is what it imports from @netlify/async-workloads,
- * `workflows` what is known of each: {name, maxRetries, backoff, timeout}, in ms.
+ * Return the function of an entry. `load` imports @netlify/async-workloads, `workflows` are what is known of
+ * each: {name, maxRetries, backoff, timeout}, in ms.
  */
-export function recorded(library, { metaUrl, workflows }) {
+export function recorded(load, { metaUrl, workflows }) {
   const byName = new Map(workflows.map((each) => [each.name.toLowerCase(), each]));
   const arrived = new WeakMap(); // what came with a request; the library keeps most to itself
-  const handle = library.asyncWorkloadFn(async (event) => {
-    const { copy, ...around } = arrived.get(event.request);
-    const [item] = await copy.json();
-    const workflow = byName.get(item.eventName.toLowerCase());
-    await tell(library, event, item, await visit(item, { ...around, workflow, metaUrl }));
+  return workload(load, {
+    metaUrl,
+    arrive: (request, context) => {
+      const fnName = new URL(request.url).pathname.split("/").at(-1);
+      arrived.set(request, { copy: request.clone(), context, fnName, limit: timeLimit(request) - MARGIN });
+    },
+    make: (library) => async (event) => {
+      const { copy, ...around } = arrived.get(event.request);
+      const [item] = await copy.json();
+      const workflow = byName.get(item.eventName.toLowerCase());
+      await tell(library, event, item, await visit(item, { ...around, workflow, metaUrl }));
+    },
   });
-  return (request, context) => {
-    const fnName = new URL(request.url).pathname.split("/").at(-1);
-    arrived.set(request, { copy: request.clone(), context, fnName, limit: timeLimit(request) - MARGIN });
-    try {
-      bridgeOf(metaUrl).start(context, expected(request)); // it boots while the record is read
-    } catch {
-      // told as the failure of an attempt: a failed request would be sent again without end
-    }
-    return handle(request, context);
-  };
 }
 
 /** Look at the run of an event; what comes of it, and how to have it looked at again. */

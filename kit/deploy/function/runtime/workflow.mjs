@@ -9,27 +9,40 @@ const LIBRARY_LIMIT = 26_500; // ms the library waits for a workload, of which s
 const BACKGROUND_LIMIT = 899_500;
 const MARGIN = 500;
 
-/** Return the function of an entry. `library` is what it imports from @netlify/async-workloads. */
-export function workflow(library, { metaUrl }) {
+/** Return the function of an entry. `load` imports @netlify/async-workloads. */
+export function workflow(load, { metaUrl }) {
   const arrived = new WeakMap(); // what came with a request; the library keeps most to itself
-  const handle = library.asyncWorkloadFn(async (event) => {
-    const { copy, context } = arrived.get(event.request);
-    const [item] = await copy.json();
-    const frame = { type: "invoke", workflow: event.eventName, event: item };
-    const request = event.request;
-    const outcome = await invoke(bridgeOf(metaUrl), frame, { request, context });
-    if (outcome.type === "failed") throw failure(library, outcome, event.eventId);
-    if (outcome.type === "suspended") await suspend(event.step, outcome);
+  return workload(load, {
+    metaUrl,
+    arrive: (request, context) => arrived.set(request, { copy: request.clone(), context }),
+    make: (library) => async (event) => {
+      const { copy, context } = arrived.get(event.request);
+      const [item] = await copy.json();
+      const frame = { type: "invoke", workflow: event.eventName, event: item };
+      const request = event.request;
+      const outcome = await invoke(bridgeOf(metaUrl), frame, { request, context });
+      if (outcome.type === "failed") throw failure(library, outcome, event.eventId);
+      if (outcome.type === "suspended") await suspend(event.step, outcome);
+    },
   });
-  return (request, context) => {
-    arrived.set(request, { copy: request.clone(), context });
+}
+
+/**
+ * Return a function that hands what the library makes of a request to `make(library)`. The library is
+ * imported with the first request, when Python has been told to start: side by side they take less time,
+ * and nobody pays for either who merely imports the entry.
+ */
+export function workload(load, { metaUrl, arrive, make }) {
+  let loaded = null;
+  return async (request, context) => {
+    arrive(request, context);
     try {
-      // it boots while the library writes its first blob
       bridgeOf(metaUrl).start(context, expected(request));
     } catch {
       // told as the failure of an attempt: a failed request would cost the run its steps
     }
-    return handle(request, context);
+    loaded ??= load().then((library) => library.asyncWorkloadFn(make(library)));
+    return (await loaded)(request, context);
   };
 }
 

@@ -48,7 +48,7 @@ const library = { asyncWorkloadFn, ErrorDoNotRetry, ErrorRetryAfterDelay };
 const eventId = "11111111-1111-4111-8111-111111111111";
 
 function deliver(bundle, eventName, more = {}, url = "https://shop.example/.netlify/functions/w") {
-  const handle = workflow(library, { metaUrl: bundle.metaUrl });
+  const handle = workflow(async () => library, { metaUrl: bundle.metaUrl });
   const body = JSON.stringify([{ eventName, eventId, data: {}, ...more }]);
   return handle(new Request(url, { method: "POST", body }), {});
 }
@@ -85,7 +85,7 @@ test("an event that is nested too deeply is refused for good, at once, and Pytho
   const bundle = bundleWith({ workflows });
   await deliver(bundle, "quick");
   for (const depth of [3_000, 100_000]) {
-    const handle = workflow(library, { metaUrl: bundle.metaUrl });
+    const handle = workflow(async () => library, { metaUrl: bundle.metaUrl });
     const body = `[{"eventName":"quick","eventId":"${eventId}","data":${"[".repeat(depth)}${"]".repeat(depth)}}]`;
     const request = new Request("https://shop.example/.netlify/functions/w", { method: "POST", body });
     const { error } = await handle(request, {});

@@ -39,7 +39,7 @@ async function deliver(item) {
     ErrorDoNotRetry,
     asyncWorkloadFn: (work) => (request) => work({ request, step, eventId: item.eventId }).catch((error) => ({ error })),
   };
-  const handle = recorded(library, { metaUrl: import.meta.url, workflows: [] });
+  const handle = recorded(async () => library, { metaUrl: import.meta.url, workflows: [] });
   const url = `https://shop.example/.netlify/functions/kit-workflows-blobs?events=["${item.eventName}"]`;
   const request = new Request(url, { method: "POST", body: JSON.stringify([item]) });
   const context = { deploy: { context: "production", id: "d2" }, site: { url: "https://shop.example" } };
