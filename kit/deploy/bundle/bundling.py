@@ -93,9 +93,7 @@ class Bundler:
         mentioned = _mentions(target)
         reads = packages.read_themselves(target)
         # of what the kit brings, bytecode is enough: nobody debugs it from a function's log
-        self._compile(
-            target, bare=lambda path: path.split("/", 1)[0] in bare and path not in reads
-        )
+        self._compile(target, bare=lambda path: path.split("/", 1)[0] in bare and path not in reads)
         return {**_facts(target, owners, "other files"), "mentions": mentioned}
 
     def _app(self) -> StageResult:
