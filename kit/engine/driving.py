@@ -28,6 +28,7 @@ nothing here has a time-out, and a process that was stopped for an hour has lost
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from kit.engine.asking import Asking
 from kit.engine.backlog import Backlog
@@ -69,6 +70,7 @@ class Driving:
         *,
         fast: bool,
     ) -> None:
+        self.on_drive: Callable[[], None] = lambda: None
         self.is_quiet = True  # as far as other engines execute what this one wishes
         self._store = store
         self._reader: Reader = store.reader
@@ -152,6 +154,7 @@ class Driving:
             self._leases.give_up()
             raise
         self._asking.forget()
+        self.on_drive()
         self.watch()
         self.hear()
 

@@ -74,7 +74,7 @@ class Engine:
         after_step = AfterStep.SUSPEND if replay == "always" else AfterStep.COMMIT
         self._options = LoopOptions(self._clock, after_step, concurrency, observe)
         self._waiting = Waiting()
-        self._retention = Retention(path, retention, self._clock.now, lambda: self.is_driver)
+        self._retention = Retention(path, retention, self._clock.now)
 
     async def open(self) -> Self:
         """Open the file, and continue what an ended process left; see `close`."""
@@ -85,20 +85,14 @@ class Engine:
             check=lambda: self._driving.check(),
         )
         self._loop = Loop(self._store, self._waiting, self._accept, self._options)
-        self._driving = Driving(
-            self._store, self._loop, self._waiting, self._find, self._clock, fast=self._fast
-        )
+        known = (self._find, self._clock)
+        self._driving = Driving(self._store, self._loop, self._waiting, *known, fast=self._fast)
         self._recovery = Recovery(self._store, self._waiting, self._driving.recover)
         self._waiting.on_failure = self._recovery.begin
         self._arrivals = Arrivals(
-            self._store,
-            self._loop,
-            self._driving,
-            self._find,
-            self._clock,
-            self._check_open,
-            fast=self._fast,
+            self._store, self._loop, self._driving, *known, self._check_open, fast=self._fast
         )
+        self._driving.on_drive = self._retention.begin
         self._loop.is_quiet_elsewhere = lambda: self._driving.is_quiet
         try:
             if self._resume == "all":
@@ -108,7 +102,6 @@ class Engine:
         except BaseException:
             await self.close()
             raise
-        self._retention.begin()
         return self
 
     @property

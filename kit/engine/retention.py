@@ -22,33 +22,29 @@ def milliseconds(retention: str | None) -> int | None:
 
 class Retention:
     """
-    Deletes, now and every hour, what ended more than *keep* milliseconds ago.
+    Deletes, from `begin` on and every hour, what ended more than *keep* milliseconds ago.
 
-    Only where *is_driver* says so: one process is enough. With None everything is kept.
+    It is the driver's to do: one process is enough. With None everything is kept.
     """
 
-    def __init__(
-        self, path: Path, keep: int | None, now: Callable[[], int], is_driver: Callable[[], bool]
-    ) -> None:
+    def __init__(self, path: Path, keep: int | None, now: Callable[[], int]) -> None:
         self._path = path
         self._keep = keep
         self._now = now
-        self._is_driver = is_driver
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Begin to see to it."""
-        if self._keep is not None:
+        """Begin to see to it; doing it twice does nothing."""
+        if self._keep is not None and self._task is None:
             self._task = asyncio.create_task(self._forget(self._keep))
 
     async def _forget(self, keep: int) -> None:
         while True:
-            if self._is_driver():
-                which = Ended(before=self._now() - keep)
-                try:
-                    await asyncio.to_thread(delete_ended, self._path, which)
-                except StoreError as error:
-                    _log.warning("runs past their retention were not deleted: %s", error)
+            which = Ended(before=self._now() - keep)
+            try:
+                await asyncio.to_thread(delete_ended, self._path, which)
+            except StoreError as error:
+                _log.warning("runs past their retention were not deleted: %s", error)
             await asyncio.sleep(EVERY_SECONDS)
 
     async def close(self) -> None:

@@ -81,3 +81,15 @@ async def test_an_engine_forgets_what_is_past_its_retention(path: Path) -> None:
                 break
             await asyncio.sleep(0.01)
         assert {each.id for each in engine._store.reader.runs()} == {"open", run.id}
+
+
+async def test_so_does_one_that_begins_to_drive_later(path: Path) -> None:
+    fill(path, 20)
+    flow: Workflow[..., Any] = Workflow(lambda: None, name="flow")
+    async with Engine(path, {"flow": flow}.get, resume=(), retention=60_000) as engine:
+        await asyncio.sleep(0)
+        run = await engine.submit(Event("flow", None, derived_id("later")))
+        await engine.wait(run.id)
+        while len(engine._store.reader.runs()) > 2:
+            await asyncio.sleep(0.01)
+        assert engine.get(run.id).status is RunStatus.COMPLETED
