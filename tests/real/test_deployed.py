@@ -22,6 +22,7 @@ from tests.real import boot
 
 HERE = Path(__file__).parent
 KEY = "rig-key"
+BUILD_KEY = "6f2c-the-key-of-the-site-while-it-is-built"
 
 
 needs_walls = pytest.mark.skipif(bool(boot.why_not_isolated()), reason=boot.why_not_isolated())
@@ -83,11 +84,16 @@ class Prices(BaseModel):
     "functions/api/publish.py": """
 import os, sys
 
-from kit import run_workflow
+from kit import get_workflow_run, run_workflow
 
 async def post(request):
     run = await run_workflow("publish-draft", {"title": "Ship weekly digest"})
     return {"eventId": run.id, "status": await run.status()}
+
+async def patch(request):
+    run = await get_workflow_run(request.query_params["id"])
+    result = await run.result(timeout=30) if "wait" in request.query_params else None
+    return {"pid": os.getpid(), "status": await run.status(), "result": result}
 
 def get(request):
     if request.query_params.get("crash"):
@@ -231,7 +237,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The project, built, zipped and unpacked: `project`, `tasks` by function, and a `jail`."""
     folder = tmp_path_factory.mktemp("deployed")
     project = _lay_out(folder / "project")
-    report = boot.build(project, boot.cpython_downloads(folder))
+    keys = {"AWL_API_KEY": BUILD_KEY, "WORKFLOW_API_KEY": BUILD_KEY}
+    report = boot.build(project, {**boot.cpython_downloads(folder), **keys})
     return SimpleNamespace(
         project=project,
         tasks=_tasks(project, folder),
@@ -245,6 +252,11 @@ def _lay_out(project: Path) -> Path:
     for path, text in FILES.items():
         (project / path).parent.mkdir(exist_ok=True)
         (project / path).write_text(text)
+    workflow = project / "functions" / "workflows" / "publish_draft.py"
+    text = workflow.read_text().replace("30 seconds", "1 second")
+    recorded = text.replace("@define_workflow\n", '@define_workflow(store="blobs")\n')
+    assert recorded != text != workflow.read_text()
+    workflow.with_name("publish_recorded.py").write_text(recorded)
     settings = project / "pyproject.toml"
     text = settings.read_text()
     settings.write_text(text.replace('dependencies = ["', 'dependencies = ["numpy", "', 1))
@@ -282,6 +294,19 @@ def engine(built: Any, start: MakeBooted, tmp_path: Path) -> Iterator[Any]:
     booted = start("kit-workflows", freeze=True)
     entry = built.project / "functions" / "kit-workflows.mjs"
     with boot.make_rig(tmp_path / "rig", {entry: booted.url}) as rig:
+        yield SimpleNamespace(rig=rig, booted=booted)
+
+
+@pytest.fixture
+def recorded(built: Any, start: MakeBooted, tmp_path: Path) -> Any:
+    """The same before the function of workflows with records, and the runs API beside it."""
+    # the least that Netlify lets a function have: no sleep is waited for in place
+    booted = start("kit-workflows-blobs", freeze=True, env={"AWL_SERVERLESS_TIMEOUT": "11"})
+    functions = built.project / "functions"
+    rig = boot.make_rig(tmp_path / "rig", {functions / "kit-workflows-blobs.mjs": booted.url})
+    runs = json.dumps((functions / "kit-runs.mjs").as_uri())
+    (tmp_path / "rig" / "kit-runs.mjs").write_text(f"export {{ default }} from {runs};")
+    with rig:
         yield SimpleNamespace(rig=rig, booted=booted)
 
 
@@ -409,3 +434,37 @@ def test_frozen_between_invocations_it_goes_on(start: MakeBooted):
 
     assert len({answer.json()["pid"] for answer in answers}) == 1
     assert max(answer.took for answer in answers) < 20_000  # it is there at once, on any machine
+
+
+def test_a_run_with_a_record_goes_on_in_a_thawed_process_and_is_seen_from_a_thawed_function(
+    recorded: Any, start: MakeBooted
+):
+    rig, booted = recorded.rig, recorded.booted
+    http = start("kit-api-publish", freeze=True, env={"URL": rig.url})
+    event_id = boot.send(rig, "publish-recorded", {"title": " Ship it "})
+    python = booted.children()
+
+    def look(more: str = "") -> Any:
+        return http.invoke("PATCH", f"{rig.url}/api/publish?id={event_id}{more}").json()
+
+    seen = look()
+    assert (seen["status"], seen["result"]) == ("sleeping", None), booted.log
+    for _ in range(100):
+        rig.advance(1)  # of the engine; the functions' second is a real one
+        rig.settle()
+        if look()["status"] == "completed":
+            break
+
+    told = look("&wait=")
+    assert (told["status"], told["result"]["title"]) == ("completed", "Ship it"), booted.log
+    assert told["pid"] == seen["pid"]
+    assert booted.children() == python
+    assert len(rig.log("kit-workflows-blobs")) >= 2
+    assert _stored(rig) == []
+
+
+def test_the_key_of_the_build_is_in_no_file_of_any_function(built: Any):
+    for name, task in built.tasks.items():
+        for file in task.rglob("*"):
+            if file.is_file() and not file.is_symlink():
+                assert BUILD_KEY.encode() not in file.read_bytes(), (name, file)
