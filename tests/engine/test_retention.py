@@ -1,4 +1,4 @@
-"""Runs are deleted when they have been over for long enough, by the process that drives."""
+"""Runs are deleted when they have been over for long enough, from when an engine drives."""
 
 import asyncio
 from collections.abc import Callable
@@ -44,7 +44,7 @@ async def test_what_ended_longer_ago_goes_and_what_ended_since_goes_when_its_tim
 ) -> None:
     store(path, old=1000, recent=5000)
     now = 6000
-    retention = Retention(path, KEPT, lambda: now, lambda: True)
+    retention = Retention(path, KEPT, lambda: now)
     retention.begin()
     await until(lambda: runs(path) == {"recent"})
     now = 5000 + KEPT + 1
@@ -52,27 +52,24 @@ async def test_what_ended_longer_ago_goes_and_what_ended_since_goes_when_its_tim
     await retention.close()
 
 
-async def test_who_does_not_drive_deletes_nothing_until_it_does(path: Path) -> None:
+async def test_nothing_is_deleted_before_it_begins_or_where_all_is_kept(path: Path) -> None:
     store(path, old=1000)
-    seen: list[set[str]] = []
-
-    def drives() -> bool:
-        seen.append(runs(path))
-        return len(seen) > 5
-
-    retention = Retention(path, KEPT, lambda: 9000, drives)
-    retention.begin()
+    waits, keeps = Retention(path, KEPT, lambda: 9000), Retention(path, None, lambda: 9000)
+    keeps.begin()
+    await asyncio.sleep(0.02)
+    assert runs(path) == {"old"}
+    waits.begin()
+    waits.begin()
     await until(lambda: runs(path) == set())
-    await retention.close()
-
-    assert seen[:6] == [{"old"}] * 6
+    await waits.close()
+    await keeps.close()
 
 
 async def test_a_file_that_cannot_be_read_is_told_and_tried_again(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path.write_bytes(b"no run file" * 100)
-    retention = Retention(path, KEPT, lambda: 9000, lambda: True)
+    retention = Retention(path, KEPT, lambda: 9000)
     retention.begin()
     await until(lambda: len(caplog.records) > 1)
     await retention.close()
