@@ -42,6 +42,7 @@ class WorkflowRun:
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait until the run has ended, and return its result; see `kit.WorkflowRun.result`."""
+        handle.refuse_within_a_run(self.provider)  # before it is said that this is async code
         return wait(self._run.result(timeout))
 
     def stop(self) -> bool:

@@ -70,8 +70,7 @@ class WorkflowRun:
             RunCancelled: If it was stopped.
             RunTimedOut: If it took longer than its workflow allows.
         """
-        if current.get() is not None:
-            raise _within_a_run(self.provider)
+        refuse_within_a_run(self.provider)
         await self._sent()
         async with asyncio.timeout(timeout):
             run = await self._source.wait(self.id)
@@ -98,10 +97,19 @@ class WorkflowRun:
             self.native, self.existed = receipt.native, receipt.existed
 
 
-def _within_a_run(provider: str) -> NotSupportedError:
+def refuse_within_a_run(provider: str) -> None:
+    """
+    Refuse to wait for a run where that is within another one.
+
+    Raises:
+        NotSupportedError: If the running code belongs to a handler or step.
+    """
+    if current.get() is None:
+        return
     remedy = (
         "A handler is run again from its top after each pause, and would wait again each time, in"
         " the way of the run it waits for. Let that one send an event when it is done, or look at"
         " its status() in steps, with sleeps between them."
     )
-    return NotSupportedError("waiting for a run within a run", provider, remedy)
+    capability = "waiting for a run within a run"
+    raise NotSupportedError(capability, provider, remedy)
