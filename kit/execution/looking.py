@@ -84,8 +84,10 @@ class Looking:
             return
         gate.quiet += 1
         self._turns += 1
-        is_quiet = gate.quiet > QUIET_TURNS and not self._strangers_move()
-        if is_quiet or self._turns > _MOVING_TURNS:
+        if gate.quiet > QUIET_TURNS and not self._strangers_move():
+            self._guarded(self._act)
+        elif self._turns > _MOVING_TURNS:
+            gate.was_busy = True
             self._guarded(self._act)
         else:
             self._is_looking = True

@@ -79,8 +79,8 @@ def _referents(thing: Any) -> list[Any]:
         ]  # fmt: skip
     if isinstance(thing, _CLOSED) or not gc.is_tracked(thing):
         return []
-    if type(thing).__module__.startswith("kit.") and not isinstance(thing, Branch):
-        return []
+    if type(thing).__module__.startswith("kit.") and not isinstance(thing, Branch | tuple):
+        return []  # what holds the invocation together
     return gc.get_referents(thing)
 
 
