@@ -20,10 +20,12 @@ _NAMES = (
     *("*credential*", "*secret*", "*password*", "*passwd*", "*passphrase*", "*pwd", "*pwd.*"),
     *("token", "token.*", "*-token", "*-token.*", "*access-token*", "*auth-token*", "*.jwt"),
     *("*api-key*", "*apikey*", "*private-key*", "*privatekey*", "*key-pair*", "*keypair*"),
-    *("*service-account*", "*serviceaccount*", "*adminsdk*", "*keyfile*"),
+    *("*service-account*", "*serviceaccount*", "*adminsdk*", "*keyfile*", "oauth*.json"),
+    *("*-key", "*-key.json", "*-key.txt"),
     # environments and settings of tools that hold keys
     *("env", "*.env", "env.*", "*.env.*", "netrc", "npmrc", "pypirc", "pgpass", "my.cnf"),
-    *("htpasswd*", "auth.json", "kubeconfig*", "*.kubeconfig", "*.ovpn", "wallet.dat"),
+    *("htpasswd*", "auth.json", "kubeconfig*", "*.kubeconfig", "kube.config", "*.ovpn"),
+    *("wallet.dat", "cookies.txt"),
     *("*.tfstate", "*.tfstate.*", "*.tfvars", "*.tfvars.*"),
     # keys and their stores
     *("*.key", "*.pem", "*.p8", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdb", "*.kdbx"),
@@ -72,15 +74,23 @@ _KEYS = (
 _IN_DATA = (
     _kind(
         "a secret in JSON",
-        '_key" _secret" _token" "password"',
-        rb'"(?:private_key|client_secret|refresh_token|access_token|password)"\s*:\s*"[^"]{8}',
+        '_key" ey" ecret" oken" assword"',
+        rb'"(?:[A-Za-z_]{0,40}(?:private_?[Kk]ey|[Ss]ecret|ccess_?[Kk]ey|[Aa]pi_?[Kk]ey|[Pp]assword)'
+        rb'|(?:refresh|access|auth)_?[Tt]oken)"\s*:\s*"[^"\s]{8}',
     ),
     _kind(
         "a variable that is a secret",
         "SECRET PASSWORD PASSWD TOKEN API_KEY APIKEY PRIVATE_KEY",
-        rb"(?m)^[ \t]*(?:export[ \t]+)?"
-        rb"[A-Z0-9_]*(?:SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_KEY)[A-Z0-9_]*"
-        rb"[ \t]*=[ \t]*['\"]?[^\s'\"]{8}",
+        rb"(?m)^[ \t]{0,80}(?:export[ \t]{1,80})?"
+        rb"[A-Z0-9_]{0,80}(?:SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_KEY)[A-Z0-9_]{0,80}"
+        rb"[ \t]{0,80}=[ \t]{0,80}['\"]?[^\s'\"]{8}",
+    ),
+    _kind(
+        "a setting that is a secret",  # of INI, TOML, YAML and properties
+        "assword asswd ecret pi_key piKey pikey rivate_key rivateKey ccess_key ccessKey",
+        rb"(?m)^[ \t]{0,80}[A-Za-z0-9_.-]{0,80}"
+        rb"(?:[Pp]assw(?:or)?d|[Ss]ecret|[Aa]pi_?[Kk]ey|[Pp]rivate_?[Kk]ey|[Aa]ccess_?[Kk]ey)"
+        rb"[A-Za-z0-9_]{0,80}[ \t]{0,80}[=:][ \t]{0,80}['\"]?[^\s'\"]{8,200}['\"]?[ \t\r]{0,80}$",
     ),
     _kind(
         "an address with a password",

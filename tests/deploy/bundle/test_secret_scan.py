@@ -26,6 +26,7 @@ from kit.deploy.bundle.secret_scan import (
         *("server.key.bak", "server.key~", "server.key.bak.1", "token.json (1)", "token.json.old"),
         *("\uff54\uff4f\uff4b\uff45\uff4e.json", "server.key "),
         *("a/secrets/list.csv", "credentials/en.txt"),
+        *("gcp-key.json", "ssh_key", "cookies.txt", "oauth_client.json", "kube.config"),
     ],
 )  # fmt: skip
 def test_names_of_secrets(name: str) -> None:
@@ -54,6 +55,11 @@ def test_names_of_other_things(name: str) -> None:
         ("nf" + "p_" + "a" * 36, "a token of Netlify"),
         ('{"client_secret": "abcdefghij"}', "a secret in JSON"),
         ("A=1\n  export MY_API_KEY='abcdefghij'", "a variable that is a secret"),
+        ('{"aws_secret_access_key": "abcdefghij"}', "a secret in JSON"),
+        ('{"dbPassword":"abcdefghij"}', "a secret in JSON"),
+        ("[db]\npassword = hunter2pass", "a setting that is a secret"),
+        ("db:\n  apiKey: 'hunter2pass'", "a setting that is a secret"),
+        ("spring.datasource.password=hunter2pass\r", "a setting that is a secret"),
         ("url: postgres://me:hunter2@db.example/x", "an address with a password"),
     ],
 )
@@ -68,6 +74,9 @@ def test_contents_of_secrets(content: str, what: str, encoding: str) -> None:
         "-----BEGIN CERTIFICATE-----",
         "the password = something you know",
         "TOKEN_COUNT=12",
+        "secret: see the wiki",
+        "monkey = abcdefghij",
+        '{"password": "Your password"}',
         "see https://example.org/a:b@c or mailto:me@example.org",
         "",
     ],
@@ -85,7 +94,8 @@ def test_in_code_keys_only_are_looked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"A", b"\n", b" ", b"http://", b"a_", b"BEGIN ", b'"password"']
+    "content",
+    [b"A", b"\n", b" ", b"http://", b"a_", b"BEGIN ", b'"password"', b"a_passwd", b"ecret="],
 )
 def test_looking_takes_time_in_proportion(content: bytes) -> None:
     large = (content * LOOKED_AT)[: LOOKED_AT + 10]
