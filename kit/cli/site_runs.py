@@ -73,7 +73,7 @@ class SiteRuns:
         """Print what came of a run; exits with 1 unless it has completed."""
         from kit.cli.screen.ending import say_why
         from kit.model.run import RunStatus
-        from kit.netlify.runs import run_of
+        from kit.netlify.run_json import run_of
 
         found = self._shown(run_id)
         run = run_of(found)

@@ -17,7 +17,8 @@ from typing import Any, Protocol, TypeVar
 from kit.model.errors import NotSupportedError, RunNotFoundError, WorkflowError
 from kit.model.run import Run, RunDetails, RunStatus
 from kit.netlify.flow import Flow
-from kit.netlify.runs import RunsApi, checked, details_of, run_of, status_of
+from kit.netlify.run_json import details_of, run_of, status_of
+from kit.netlify.runs import RunsApi, checked
 from kit.netlify.site import Site
 
 T = TypeVar("T")

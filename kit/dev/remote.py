@@ -19,7 +19,8 @@ from kit.model.annotations import encode_input
 from kit.model.errors import RunNotFoundError, WorkflowError
 from kit.model.run import RunStatus
 from kit.netlify.flow import Flow
-from kit.netlify.runs import RunsApi, details_of, status_of
+from kit.netlify.run_json import details_of, status_of
+from kit.netlify.runs import RunsApi
 from kit.netlify.site import Site
 from kit.netlify.transport import AsyncTransport, httpx
 

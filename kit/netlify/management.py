@@ -143,7 +143,7 @@ def is_taken(response: Response) -> bool:
 def _result(response: Response) -> dict[str, Any] | None:
     try:
         found = json.loads(response.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     result = found.get("workloadResult") if isinstance(found, dict) else None
     return result if isinstance(result, dict) else None

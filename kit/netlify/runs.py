@@ -7,19 +7,19 @@ its answers has the header `x-kit-runs`; an answer without it is Netlify's, or a
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.errors import NotSupportedError, RunNotFoundError, WorkflowError
 from kit.model.event import check_id
-from kit.model.failure import Failure
-from kit.model.run import Attempt, Run, RunDetails, RunStatus
+from kit.model.run import RunStatus
 from kit.netlify.flow import Flow, Pause, Request, probe_flow
 from kit.netlify.responses import WORTH_ANOTHER_TRY, NoResponse, Response, meaning_of
+from kit.netlify.run_json import check_page, check_result, check_run, status_of
 from kit.netlify.site import Site
 
 RUNS_PATH = "/.netlify/functions/kit-runs"
@@ -35,6 +35,10 @@ RETRIES = 2
 
 _REFUSED = (401, 403, 429)
 _Method = Literal["GET", "POST", "DELETE"]
+
+
+def _anything(found: Mapping[str, Any]) -> None:
+    """Take whatever was answered: nothing of it is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,9 @@ class RunsApi:
         query |= {"workflow": workflow} if workflow else {}
         query |= {"status": ",".join(statuses)} if statuses else {}
         query |= {"before": before} if before else {}
-        return self._ask("GET", f"?{urlencode(query)}", "listing runs")
+        known = None if before is None else int(before)
+        check = functools.partial(check_page, before=known)
+        return self._ask("GET", f"?{urlencode(query)}", "listing runs", check)
 
     def latest(
         self, *, workflow: str | None = None, statuses: Sequence[RunStatus] = (), limit: int = 50
@@ -84,19 +90,19 @@ class RunsApi:
 
     def show(self, run_id: str) -> Flow[dict[str, Any]]:
         """Return a run with its steps and attempts, as in `schemas/run.schema.json`."""
-        return self._ask("GET", f"/{checked(run_id)}", "details")
+        return self._ask("GET", f"/{checked(run_id)}", "details", check_run)
 
     def known(self, run_id: str) -> Flow[dict[str, Any]]:
         """Return the same, for whoever wants to know whether an id has started a run."""
-        return self._ask("GET", f"/{checked(run_id)}", "on_conflict")
+        return self._ask("GET", f"/{checked(run_id)}", "on_conflict", check_run)
 
     def result(self, run_id: str) -> Flow[dict[str, Any]]:
         """Return a run's `id`, `workflow`, `status`, `result` and `error`."""
-        return self._ask("GET", f"/{checked(run_id)}/result", "result")
+        return self._ask("GET", f"/{checked(run_id)}/result", "result", check_result)
 
     def stop(self, run_id: str) -> Flow[bool]:
         """End a run: at once if it waits, else at its next step; False if it had ended."""
-        known = yield from self._ask("GET", f"/{checked(run_id)}/result", "stop")
+        known = yield from self._ask("GET", f"/{checked(run_id)}/result", "stop", check_result)
         if status_of(known).is_final:
             return False
         yield from self._ask("POST", f"/{checked(run_id)}/stop", "stop")
@@ -105,7 +111,8 @@ class RunsApi:
     def retry(self, run_id: str, *, from_start: bool = False) -> Flow[bool]:
         """Run an ended run again; False if it has not ended."""
         content = json.dumps({"fromStart": from_start}).encode()
-        return _unless_unended(self._ask("POST", f"/{checked(run_id)}/retry", "retry", content))
+        asking = self._ask("POST", f"/{checked(run_id)}/retry", "retry", content=content)
+        return _unless_unended(asking)
 
     def delete(self, run_id: str) -> Flow[bool]:
         """Delete an ended run; False if it has not ended."""
@@ -125,14 +132,21 @@ class RunsApi:
         return self._request("GET", "?limit=1", b"")
 
     def _ask(
-        self, method: _Method, path: str, capability: str, content: bytes = b""
+        self,
+        method: _Method,
+        path: str,
+        capability: str,
+        check: Callable[[Mapping[str, Any]], None] = _anything,
+        content: bytes = b"",
     ) -> Flow[dict[str, Any]]:
         request, tries = self._request(method, path, content), 0
         while True:
             response = yield from probe_flow(request)
             if method != "GET" or tries == self.retries or not _is_busy(response):
                 run_id = path[1:].partition("/")[0] if path.startswith("/") else ""
-                return understood(response, self.site, capability, run_id=run_id)
+                found = understood(response, self.site, capability, run_id=run_id)
+                _check(found, check, self.site)
+                return found
             tries += 1
             yield Pause(0.1 * 2.0**tries)
 
@@ -142,6 +156,19 @@ class RunsApi:
             headers["content-type"] = "application/json"
         url = f"{self.site.origin}{RUNS_PATH}{path}"
         return Request(method, url, headers, content, is_whole=True, key=self.site.api_key)
+
+
+def _check(
+    found: Mapping[str, Any], check: Callable[[Mapping[str, Any]], None], site: Site
+) -> None:
+    try:
+        check(found)
+    except ValueError as error:
+        msg = (
+            f"the runs API of {site.origin} answered what this version cannot read ({error}):"
+            " `kit doctor` tells which versions do not fit"
+        )
+        raise WorkflowError(msg, code="SITE_ANSWER", http_status=502) from None
 
 
 def understood(
@@ -189,7 +216,7 @@ def _not_the_api(response: Response, site: Site, capability: str) -> WorkflowErr
 def _json_of(response: Response) -> Any:
     try:
         return json.loads(response.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -221,64 +248,3 @@ def checked(run_id: str) -> str:
     except ValueError:
         msg = f"no run has the id {run_id[:100]!r}"
         raise RunNotFoundError(msg, run_id=run_id[:100]) from None
-
-
-def run_of(run: Mapping[str, Any]) -> Run:
-    """
-    Return a run of the API's JSON: of a page, of `show`, or of `result`.
-
-    What that JSON does not have stays empty: a page has no input and no result.
-    """
-    status = status_of(run)
-    return Run(
-        id=run["id"],
-        workflow=run.get("workflow", ""),
-        status=status,
-        data=json.dumps(run.get("data")),
-        attempt=run.get("attempt", 0),
-        due=run.get("dueAt") or 0,
-        priority=run.get("priority", 0),
-        created=run.get("createdAt", 0),
-        started=run.get("startedAt"),
-        ended=run.get("endedAt"),
-        result=json.dumps(run.get("result")) if status is RunStatus.COMPLETED else None,
-        failure=failure_of(run["error"]) if run.get("error") else None,
-    )
-
-
-def details_of(run: Mapping[str, Any]) -> RunDetails:
-    """Return the run in the JSON of `schemas/run.schema.json`."""
-    attempts = tuple(
-        Attempt(each["number"], each["endedAt"], failure_of(each["error"]), each["retryIn"])
-        for each in run["attempts"]
-    )
-    return RunDetails(run_of(run), tuple(map(_checkpoint, run["steps"])), attempts)
-
-
-def _checkpoint(step: Mapping[str, Any]) -> Checkpoint:
-    part = next((name for name in ("value", "error") if name in step), None)
-    return Checkpoint(
-        step["id"],
-        CheckpointKind(step["kind"]),
-        None if part is None else json.dumps({part: step[part]}),
-        step.get("startedAt") or 0,
-        step.get("endedAt") or 0,
-    )
-
-
-def failure_of(error: Mapping[str, Any]) -> Failure:
-    """Return the error in that JSON."""
-    return Failure(
-        error["type"],
-        error["message"],
-        error.get("traceback", ""),
-        error.get("stepId"),
-        error.get("code"),
-    )
-
-
-def status_of(run: Mapping[str, Any]) -> RunStatus:
-    """Return the status in that JSON; `unknown` for one that this client does not know."""
-    text = run["status"]
-    known = text in RunStatus.__members__.values()
-    return RunStatus(text) if known else RunStatus.UNKNOWN

@@ -128,12 +128,14 @@ def test_where_nobody_can_be_asked_deleting_many_says_what_to_give(kit, network)
     assert {call.request.method for call in network.calls} == {"GET"}
 
 
+def line(status):
+    times = {"createdAt": 1, "startedAt": 1, "endedAt": None, "dueAt": None}
+    return {"id": ID, "workflow": "w", "status": status, "attempt": 0, "priority": 0, **times}
+
+
 def recorded(status):
-    return httpx.Response(
-        200,
-        headers={"x-kit-runs": "1"},
-        json={"id": ID, "workflow": "w", "status": status, "result": None, "error": None},
-    )
+    run = {**line(status), "data": None, "result": None, "error": None, "steps": [], "attempts": []}
+    return httpx.Response(200, headers={"x-kit-runs": "1"}, json=run)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_otherwise_it_is_an_event_like_any(kit, runs, orders, command, status):
 
 @pytest.mark.parametrize("arguments", [["--all"], ["--name", "w"]])
 def test_that_runs_with_a_record_are_not_tried_again_is_said(kit, runs, orders, arguments):
-    page = {"runs": [{"id": ID, "workflow": "w", "status": "failed"}], "next": None}
+    page = {"runs": [line("failed")], "next": None}
     runs.respond(200, headers={"x-kit-runs": "1"}, json=page)
     said = kit("events", "retry", *arguments, *TO_SITE)
 
@@ -172,6 +174,6 @@ def test_that_runs_with_a_record_are_not_tried_again_is_said(kit, runs, orders, 
 
 
 def test_that_runs_with_a_record_would_sleep_for_ever_is_said_before(kit, runs):
-    page = {"runs": [{"id": ID, "workflow": "w", "status": "sleeping"}], "next": None}
+    page = {"runs": [line("sleeping")], "next": None}
     runs.respond(200, headers={"x-kit-runs": "1"}, json=page)
     assert "Nothing will wake the runs" in kit("events", "delete", "--all", *TO_SITE).err

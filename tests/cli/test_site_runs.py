@@ -103,7 +103,7 @@ def test_a_result_is_printed_and_what_has_none_says_why(kit, network):
 
 
 def test_a_run_is_stopped_and_tried_again(kit, network):
-    known = {"id": ID, "status": "sleeping", "result": None, "error": None}
+    known = {"id": ID, "workflow": "w", "status": "sleeping", "result": None, "error": None}
     network.get(f"{RUNS}/{ID}/result").side_effect = [
         answer(known),
         answer(known | {"status": "cancelled"}),
@@ -147,3 +147,14 @@ def test_a_site_without_the_api_says_how_to_have_it(kit, network):
     assert said.status == 1
     assert "store: blobs" in said.err
     assert "s3cret" not in said.err
+
+
+def test_what_a_site_tells_does_nothing_to_a_terminal(kit, network, page):
+    error = ERROR | {"message": "\x1b[2J\nbad", "traceback": "Trace\x1b[5m\nback"}
+    run = shown("failed", error) | {"workflow": "w\x1b]0;x\x07"}
+    network.get(f"{RUNS}/{ID}").mock(return_value=answer(run))
+    page.mock(return_value=answer({"runs": [run], "next": None}))
+    for command in ([], ["show", ID], ["result", ID]):
+        said = kit("runs", *command)
+        assert not {"\x1b", "\x07"} & set(said.out + said.err)
+    assert "Trace\\x1b[5m\nback" in said.err

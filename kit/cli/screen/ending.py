@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from kit.cli.hints import kept_here
-from kit.cli.screen.terminal import print_json, say
+from kit.cli.screen.terminal import print_json, printable, say
 from kit.model.run import RunStatus
 
 if TYPE_CHECKING:
@@ -61,10 +61,12 @@ def say_why(run: Run, attempts: int, retry: str) -> None:
     which = f"run {run.id} of {run.workflow!r}"
     if run.failure is not None:
         if run.failure.traceback:
-            say(run.failure.traceback.rstrip())
+            for line in run.failure.traceback.rstrip().split("\n"):
+                say(printable(line))
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         after = f" after {tries}" if attempts else ""
-        say(f"error: {which} failed{after}: {run.failure.type}: {run.failure.message}")
+        what = f"{run.failure.type}: {run.failure.message}"
+        say(f"error: {which} failed{after}: {printable(what)}")
         say(f"Run it again from its last finished step: {retry}")
     elif run.status.is_final:
         say(f"error: {which} was {run.status}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kit.cli.screen.table import status_style
+from kit.cli.screen.terminal import printable
 from kit.cli.screen.times import age, countdown, moment, now, span
 from kit.model.delivery import CheckpointKind
 from kit.model.run import RunStatus
@@ -21,7 +22,8 @@ _LONGEST_VALUE = 60
 
 def print_run(run: RunJson) -> None:
     """Print all that is known of a run."""
-    lines = list(_page(run))
+    # names and errors may be anybody's: what is no line end of ours is shown, and does nothing
+    lines = [(printable(each), style) for text, style in _page(run) for each in text.split("\n")]
     if not sys.stdout.isatty():
         sys.stdout.writelines(f"{text}\n" for text, _ in lines)
         return

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kit.cli.screen.terminal import printable
 from kit.cli.screen.times import countdown, span
 from kit.model.progress import Progress, ProgressKind
 
@@ -65,18 +66,18 @@ class Story:
         if line is None:
             return None
         prefix = "" if run_id == self._main else f"{progress.workflow} {run_id[:8]}: "
-        return Line(line.kind, _printable(prefix + line.text), _printable(line.detail))
+        return Line(line.kind, printable(prefix + line.text), printable(line.detail))
 
     def open(self, now: int) -> Iterator[str]:
         """Yield what is going on at this moment: running steps, and runs that wait."""
         for run_id, seen in list(self._seen.items()):
             prefix = "" if run_id == self._main else f"{seen.workflow} {run_id[:8]}: "
             if seen.due is not None:
-                slept = _printable(", ".join(seen.sleeps))
+                slept = printable(", ".join(seen.sleeps))
                 what = f"{slept}  goes on" if slept else f"attempt {seen.attempt + 1}  begins"
                 yield f"{prefix}{what} in {countdown(seen.due - now)}"
             for step_id, since in list(seen.steps.items()):
-                yield f"{prefix}{_printable(step_id)}  {countdown(now - since)}"
+                yield f"{prefix}{printable(step_id)}  {countdown(now - since)}"
 
     def _run_started(self, progress: Progress, seen: _Seen) -> Line | None:
         attempt: int = progress.data["attempt"]
@@ -148,8 +149,3 @@ _ABOUT: dict[ProgressKind, Callable[[Story, Progress, _Seen], Line | None]] = {
 
 def _first(text: str) -> str:
     return (text.splitlines() or [""])[0]
-
-
-def _printable(text: str) -> str:
-    """Replace what would do something to a terminal: names and errors are the user's own."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
+from kit.cli.screen.terminal import printable
+
 Style: TypeAlias = "str | Callable[[str], str]"
 """How rich is to show a column's cells: in a style of its own, or one that depends on the text."""
 
@@ -21,7 +23,7 @@ def print_table(
     head: Sequence[str], rows: Iterable[Sequence[str]], styles: Sequence[Style] = ()
 ) -> None:
     """Print *rows* below *head*; *styles*, one a column, are for a terminal only."""
-    rows = list(rows)
+    rows = [tuple(map(printable, row)) for row in rows]
     if sys.stdout.isatty():
         _print_styled(head, rows, styles or [""] * len(head))
         return

@@ -20,6 +20,11 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def printable(text: str) -> str:
+    """Replace what would do something to a terminal, line ends as well."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def say(text: str) -> None:
     """Print a line on standard error."""
     sys.stderr.write(text + "\n")
