@@ -97,6 +97,7 @@ class Project:
                 fast=fast,
                 resume=resume,
                 observe=display,
+                follow=True,
             ) as engine:
                 with display, workflow_logs():
                     return await act(engine)

@@ -33,6 +33,7 @@ from collections.abc import Callable
 from kit.engine.asking import Asking
 from kit.engine.backlog import Backlog
 from kit.engine.clock import Clock
+from kit.engine.following import Following
 from kit.engine.hearing import Hearing
 from kit.engine.leases import Leases
 from kit.engine.loop import Loop
@@ -70,6 +71,7 @@ class Driving:
         *,
         fast: bool,
     ) -> None:
+        self.following: Following | None = None
         self.on_drive: Callable[[], None] = lambda: None
         self.is_quiet = True  # as far as other engines execute what this one wishes
         self._store = store
@@ -257,6 +259,9 @@ class Driving:
     async def _settle_once(self) -> None:
         ids = self._wishes.ids | self._news.awaited
         rows = self._reader.left(ids) if ids else []
+        if self.following is not None and not self._leases.drives:
+            mine = self._loop.live.keys()
+            self.following.look((ids | {row.run.id for row in rows}) - mine)
         self._news.tell_set_aside()
         self._news.tell_ended(ids - {row.run.id for row in rows})
         if self._leases.drives:

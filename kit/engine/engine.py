@@ -15,6 +15,7 @@ from typing import Literal, Self
 from kit.engine.arrivals import Arrivals
 from kit.engine.clock import Clock, SystemClock
 from kit.engine.driving import Driving
+from kit.engine.following import Following
 from kit.engine.invocations import LoopOptions
 from kit.engine.invoking import Watch
 from kit.engine.live import ActiveRun
@@ -41,7 +42,8 @@ class Engine:
     *find* gives the workflow of a name. *resume* says which unfinished runs to continue: all, or
     only those with the given ids. *fast* skips sleeps and waits. With *replay* `always` each fresh
     step ends its invocation, as on Netlify. At most *concurrency* runs go on at a time. What ended
-    more than *retention* milliseconds ago is deleted; None keeps it.
+    more than *retention* milliseconds ago is deleted; None keeps it. *observe* is told of what is
+    executed here; to *follow*, also of what others make of runs that this engine waits for.
 
     Raises (on opening):
         StoreInUseError: If another engine runs on the file.
@@ -61,10 +63,8 @@ class Engine:
         retention: int | None = None,
         clock: Clock | None = None,
         observe: Watch | None = None,
+        follow: bool = False,
     ) -> None:
-        if concurrency < 1:
-            msg = f"an engine needs room for at least one run, not for {concurrency}"
-            raise ValueError(msg)
         self.path = path
         self._find = find
         self._durability: Durability = durability
@@ -74,6 +74,7 @@ class Engine:
         after_step = AfterStep.SUSPEND if replay == "always" else AfterStep.COMMIT
         self._options = LoopOptions(self._clock, after_step, concurrency, observe)
         self._waiting = Waiting()
+        self._follow = follow
         self._retention = Retention(path, retention, self._clock.now)
 
     async def open(self) -> Self:
@@ -92,6 +93,8 @@ class Engine:
         self._arrivals = Arrivals(
             self._store, self._loop, self._driving, *known, self._check_open, fast=self._fast
         )
+        if self._follow and self._options.observe is not None:
+            self._driving.following = Following(self._store.reader, self._options.observe)
         self._driving.on_drive = self._retention.begin
         self._loop.is_quiet_elsewhere = lambda: self._driving.is_quiet
         try:

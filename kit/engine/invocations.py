@@ -29,12 +29,22 @@ HAND_OVER_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LoopOptions:
-    """How a loop goes about its runs; see `Engine`."""
+    """
+    How a loop goes about its runs; see `Engine`.
+
+    Raises:
+        ValueError: If it has no room for a run.
+    """
 
     clock: Clock
     after_step: AfterStep
     concurrency: int
     observe: Watch | None
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1:
+            msg = f"an engine needs room for at least one run, not for {self.concurrency}"
+            raise ValueError(msg)
 
 
 class Invocations:
