@@ -18,13 +18,17 @@ RUNS = 500
 LONGEST = 10_000
 """Characters kept of a line."""
 
+MOST = 20_000_000
+"""Characters kept of all lines; beyond it, those runs lose theirs that were quiet for longest."""
+
 
 class LogKeeper(logging.Handler):
     """Keeps what is logged through `context.logger`, by run; *tell* is called with the run's id."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str], None], *, most: int = MOST) -> None:
         super().__init__(logging.DEBUG)
         self._tell = tell
+        self._size, self._most = 0, most
         self._lines: OrderedDict[str, deque[LogLine]] = OrderedDict()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -37,11 +41,15 @@ class LogKeeper(logging.Handler):
         except Exception:  # noqa: BLE001 - a wrong format string is the user's, and told as such
             self.handleError(record)
             return
-        if run_id not in self._lines and len(self._lines) >= RUNS:
-            self._lines.popitem(last=False)
-        lines = self._lines.setdefault(run_id, deque(maxlen=LINES))
-        lines.append(LogLine(int(record.created * 1000), record.levelname, text))
+        lines = self._lines.setdefault(run_id, deque())
         self._lines.move_to_end(run_id)
+        lines.append(LogLine(int(record.created * 1000), record.levelname, text))
+        self._size += len(text)
+        if len(lines) > LINES:
+            self._size -= len(lines.popleft().text)
+        while len(self._lines) > RUNS or (self._size > self._most and len(self._lines) > 1):
+            _, dropped = self._lines.popitem(last=False)
+            self._size -= sum(len(line.text) for line in dropped)
         self._tell(run_id)
 
     def of(self, run_id: str) -> tuple[LogLine, ...]:

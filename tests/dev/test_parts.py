@@ -44,6 +44,18 @@ def test_the_latest_lines_of_the_latest_runs_are_kept() -> None:
     assert len(told) == LINES + 5 + RUNS
 
 
+def test_however_much_is_logged_so_much_is_kept() -> None:
+    keeper = LogKeeper(lambda _: None, most=1_000)
+    for run_id in ("a", "b", "c"):
+        log(keeper, run_id, "x" * 400)
+    assert [bool(keeper.of(run_id)) for run_id in ("a", "b", "c")] == [False, True, True]
+    for _ in range(5):
+        log(keeper, "c", "x" * 400)
+    assert (keeper.of("b"), len(keeper.of("c"))) == ((), 6)
+    log(keeper, "d", "short")
+    assert (keeper.of("c"), len(keeper.of("d"))) == ((), 1)
+
+
 def test_what_belongs_to_no_run_or_cannot_be_written_is_left_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

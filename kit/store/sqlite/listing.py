@@ -72,6 +72,11 @@ class Wanted:
     since: int | None = None
     before: int | None = None
 
+    @property
+    def is_choosy(self) -> bool:
+        """Whether it is known of no run, before it is looked at, that it is wanted."""
+        return bool(self.workflow is not None or self.statuses or self.text)
+
     def where(self) -> tuple[str, list[object]]:
         """Return the condition in SQL, and its parameters."""
         parts, given = ["1"], list[object]()
@@ -113,9 +118,12 @@ class Listing:
         if after is not None:
             condition += " AND created <= ? AND (created < ? OR id < ?)"
             given += [after[0], after[0], after[1]]
+        # the newest first is what the index gives; but where few fit, it would look up every run by
+        # it, which takes fifteen times as long as reading the table from end to end
+        order = "+created" if wanted.is_choosy else "created"
         sql = (
             f"SELECT {_COLUMNS} FROM runs WHERE {condition}"  # noqa: S608 - made of our own words
-            " ORDER BY created DESC, id DESC LIMIT ?"
+            f" ORDER BY {order} DESC, id DESC LIMIT ?"
         )
         return [_listed(row) for row in self._rows(sql, [*given, limit])]
 
