@@ -25,6 +25,7 @@ from kit.model.event import (
     Event,
     check_key,
     check_name,
+    check_own_name,
     check_priority,
     derived_id,
     event_due,
@@ -151,7 +152,7 @@ def make_event(name: str, data: Any, options: SendOptions) -> Event:
             f"an event has no {unknown!r}; it has {', '.join(sorted(SendOptions.__annotations__))}"
         )
         raise TypeError(msg)
-    check_name(name)
+    check_own_name(name)
     encoded = (
         data if isinstance(data, Encoded) else encode_data(data, f"the data of event {name!r}")
     )

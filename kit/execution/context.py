@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from kit.execution.invocation import Invocation
 from kit.execution.threads import stay
 from kit.model.duration import Duration
-from kit.model.event import Event, check_priority, derived_id, event_due, when_asked
+from kit.model.event import (
+    Event,
+    check_own_name,
+    check_priority,
+    derived_id,
+    event_due,
+    when_asked,
+)
 from kit.model.signals import Suspend
 
 if TYPE_CHECKING:
@@ -177,7 +184,7 @@ async def _send(
     id: str | None,
 ) -> str:
     invocation = context._invocation
-    chain = invocation.delivery.event.chain_of_sent(name)
+    chain = invocation.delivery.event.chain_of_sent(check_own_name(name))
     due = event_due(delay, delay_until, invocation.now())
     event_id = derived_id("run", name.lower(), id or "")
     event = Event(

@@ -11,6 +11,7 @@ from kit.model.duration import Duration, due_at, parse_duration
 from kit.model.errors import LoopDetectedError
 from kit.model.name import MAX_NAME_LENGTH as MAX_NAME_LENGTH
 from kit.model.name import check_name as check_name
+from kit.model.name import check_own_name as check_own_name
 
 MAX_PRIORITY = 50
 """Priorities run from minus this to this; higher goes first (Async Workloads)."""

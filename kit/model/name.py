@@ -6,6 +6,26 @@ MAX_NAME_LENGTH = 381
 """Characters. Netlify keeps it base64-coded in a key of at most 600 bytes; the rest takes 89."""
 
 
+PLATFORM = "awl:"
+"""How the names of Async Workloads' own events begin, which delete and retry those of a site."""
+
+
+def check_own_name(name: str) -> str:
+    """
+    Return *name* if a workflow may have it, or an event that is sent.
+
+    Raises:
+        ValueError: If it can name no event, or is the platform's own; the message says why.
+    """
+    if isinstance(name, str) and name.strip().lower().startswith(PLATFORM):
+        msg = (
+            f"{name!r} is a name of Async Workloads' own: its events delete and retry those of the"
+            " site, for which there are delete_events and retry_events of a WorkflowClient"
+        )
+        raise ValueError(msg)
+    return check_name(name)
+
+
 def check_name(name: str) -> str:
     """
     Return *name* if it can name an event: printable Latin-1, no blanks at its ends.

@@ -17,7 +17,7 @@ from typing import (
 )
 
 from kit.model.frozen import Frozen
-from kit.model.name import check_name
+from kit.model.name import check_own_name
 from kit.model.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Workflow(Frozen, Generic[P, R]):
             msg = f"define_workflow needs a function as its handler, not {self.handler!r}"
             raise TypeError(msg)
         if self.name is not None:
-            check_name(self.name)
+            check_own_name(self.name)
         if self.checkpoints not in ("each", "gather"):
             msg = f'checkpoints must be "each" or "gather", not {self.checkpoints!r}'
             raise ValueError(msg)

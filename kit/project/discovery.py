@@ -24,7 +24,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from kit.model.errors import DiscoveryError, DuplicateWorkflowError, WorkflowImportError
-from kit.model.event import check_name
+from kit.model.event import check_own_name
 from kit.model.workflow import AnyWorkflow, Workflow
 from kit.project.importing import exclusively, load_module
 
@@ -174,7 +174,7 @@ class _Project:
         # a module may be discovered again, in another folder: what the user gave is kept apart
         given = vars(module).setdefault("__workflow_name__", workflow.name)
         try:
-            name = given or check_name(self.name(file))
+            name = given or check_own_name(self.name(file))
         except ValueError as error:
             why = f"gives no usable name: {error}. Rename it, or use define_workflow(name=…)"
             raise _wrong(shown, why) from error

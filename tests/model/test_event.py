@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.client.sending import make_event
 from kit.model.errors import LoopDetectedError
 from kit.model.event import (
     CHAIN_LIMIT,
@@ -16,10 +17,12 @@ from kit.model.event import (
     check_id,
     check_key,
     check_name,
+    check_own_name,
     check_priority,
     derived_id,
     event_due,
 )
+from kit.model.workflow import Workflow
 
 ID = "0190b6f0-0000-4000-8000-000000000000"
 
@@ -138,3 +141,14 @@ def test_any_text_is_a_key(key: str) -> None:
 def test_what_is_no_text_or_no_utf8_is_no_key(key: Any) -> None:
     with pytest.raises(ValueError, match="is no id to start a run under"):
         check_key(key)
+
+
+@pytest.mark.parametrize("name", ["awl:delete-events", "AWL:retry-failed-events", " awl:x"])
+def test_a_name_of_the_platforms_own_is_nobodys(name: str) -> None:
+    with pytest.raises(ValueError, match="of Async Workloads' own"):
+        check_own_name(name)
+    with pytest.raises(ValueError, match="of Async Workloads' own"):
+        Workflow(lambda: None, name)
+    with pytest.raises(ValueError, match="of Async Workloads' own"):
+        make_event(name, {"states": []}, {})
+    assert check_own_name("awl-delete") == "awl-delete"
