@@ -18,6 +18,9 @@ Backoff: TypeAlias = "Sequence[Duration] | Callable[[int], Duration] | None"
 """A list of delays (the last one repeats), a function of the coming attempt, or the default."""
 
 DEFAULT_MAX_RETRIES = 4
+MOST_RETRIES = 10_000
+"""What a function's entry can list the waits of."""
+
 MAX_BACKOFF = timedelta(days=7)
 MAX_FIRST_DELAY = timedelta(milliseconds=31_556_952_000)
 """What Netlify allows as the delay after the very first attempt: 365.2425 days."""
@@ -28,7 +31,8 @@ class RetryPolicy(Frozen):
     How often a workflow is tried again, and after what waits; not to be changed once made.
 
     Raises:
-        ValueError: If `max_retries` is negative, or a delay in a list is malformed or not positive.
+        ValueError: If `max_retries` is none from 0 to 10,000, or a delay in a list is malformed or
+            not positive.
     """
 
     max_retries: int
@@ -39,8 +43,9 @@ class RetryPolicy(Frozen):
     def __init__(self, max_retries: int = DEFAULT_MAX_RETRIES, backoff: Backoff = None) -> None:
         self._set(max_retries=max_retries, backoff=backoff)
         retries = max_retries
-        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-            msg = f"max_retries must be a whole number from 0 up, not {retries!r}"
+        is_whole = isinstance(retries, int) and not isinstance(retries, bool)
+        if not is_whole or not 0 <= retries <= MOST_RETRIES:
+            msg = f"max_retries must be a whole number from 0 to {MOST_RETRIES}, not {retries!r}"
             raise ValueError(msg)
         if isinstance(self.backoff, str) or not (
             self.backoff is None or callable(self.backoff) or isinstance(self.backoff, Sequence)
