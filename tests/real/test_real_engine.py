@@ -226,13 +226,14 @@ async def test_an_event_that_keeps_failing_ends_as_a_dead_letter(site: Rig):
     event_id = await send_event("rig.fail", {"failures": 9})
 
     for backoff in (5, 5, 20, 40):
-        site.settle()
-        before = len(site.seen())
-        site.advance(backoff - 1)
-        site.settle()
-        assert len(site.seen()) == before
-        site.advance(2)
-    site.settle()
+        site.idle()
+        (wait,) = [
+            each["body"]["delayUntilTime"] - each["body"]["enqueuedTime"]
+            for each in site.events()["pending"]
+        ]
+        assert round(wait / 1000) == backoff
+        site.advance(backoff + 1)
+        site.tick()
 
     assert [each["attempt"] for each in site.seen()] == [0, 1, 2, 3, 4]
     events = site.events()
