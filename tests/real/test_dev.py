@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -342,10 +342,10 @@ Ask = Callable[[socket.socket], None]
 )
 def test_whatever_arrives_the_next_one_is_answered(served: KitDev, text: bytes) -> None:
     host, _, port = served.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), LIMIT) as stranger:
-        stranger.sendall(text)
+    answer = b""
+    with socket.create_connection((host, int(port)), LIMIT) as stranger, suppress(OSError):
+        stranger.sendall(text)  # it may be told no, and left, before it has said all
         stranger.shutdown(socket.SHUT_WR)
-        stranger.settimeout(LIMIT)
         answer = stranger.recv(100)
 
     assert not answer.startswith(b"HTTP/1.1 2")

@@ -237,11 +237,11 @@ def test_a_page_that_could_not_be_shown_is_as_soon_as_its_file_is_mended(
     file.unlink()
 
 
-def test_ten_pages_are_followed_at_once(
+def test_more_pages_are_followed_than_a_browser_has_connections(
     kit_dev: KitDev, open_window: Callable[..., Window]
 ) -> None:
     first = open_window().page
-    pages = [first, *(first.context.new_page() for _ in range(9))]
+    pages = [first, *(first.context.new_page() for _ in range(6))]
     for page in pages:
         page.goto(f"{kit_dev.url}/_kit/?workflow=waiting")
         page.wait_for_selector("#live[data-state=on]")
