@@ -8,6 +8,8 @@ It does no I/O of its own: it awaits the user's code, the checkpointer and `send
 from __future__ import annotations
 
 import asyncio
+import functools
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -121,12 +123,26 @@ async def _run_handler(workflow: Workflow[..., Any], input: Any, invocation: Inv
     current.set((invocation, None))
     taken = takes(workflow)
     arguments = (input, _context(workflow, invocation))[:taken] if taken else ()
-    result = await call(workflow.handler, arguments, {})
+    handler = workflow.handler
+    if invocation.gate.is_plain:
+        handler = _seen(handler, invocation)
+    result = await call(handler, arguments, {})
     try:
         return dump_result(result)
     except PayloadError as error:
         invocation.failures.give_up(error)
         raise
+
+
+def _seen(handler: Callable[..., Any], invocation: Invocation) -> Callable[..., Any]:
+    """Return *handler*, as it notes the thread that it runs in."""
+
+    @functools.wraps(handler)
+    def run(*args: Any) -> Any:
+        invocation.gate.thread = threading.get_ident()
+        return handler(*args)
+
+    return run
 
 
 def _context(workflow: Workflow[..., Any], invocation: Invocation) -> Context | PlainContext:

@@ -41,6 +41,8 @@ class Gate:
         self.over = False  # the outcome is decided: nobody goes on
         self.is_broken = False
         self.is_plain = False
+        self.thread: int | None = None  # of a plain handler
+        self.all_wait = False  # … and its own threads wait for each other
         self.has_strangers = False  # branches that nobody sees move
         self.from_handler = 0  # how many wait with us in the thread of a plain handler
         self.was_busy = False  # somebody waited for something from outside, which takes its time

@@ -17,6 +17,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from kit.execution.branch import Branch, Place
+from kit.execution.idling import all_wait
 from kit.execution.reach import wakeable
 from kit.execution.standing import At, Standing, standing_of
 from kit.execution.unwinding import QUIET_TURNS
@@ -115,21 +116,23 @@ class Looking:
             self.stir()
         elif how is not Stuck.SURELY and not gate.is_decided:
             self.busy_since = gate.loop.time()
-            self._set_timer()
+            soon = gate.is_plain and gate.held and all_wait(gate.thread)
+            self._set_timer(GRACE_SECONDS / 20 if soon else GRACE_SECONDS)
 
-    def _set_timer(self) -> None:
-        self._timer = self._gate.loop.call_later(GRACE_SECONDS, self._guarded, self._late)
+    def _set_timer(self, seconds: float) -> None:
+        self._timer = self._gate.loop.call_later(seconds, self._guarded, self._late)
 
     def _late(self) -> None:
         self._timer = None
         gate = self._gate
         if gate.open or gate.ended or gate.is_decided or not gate.waits:
             return
+        gate.all_wait = gate.is_plain and all_wait(gate.thread)
         how = self._stands_still()  # somebody may have come to wait for a lock meanwhile
         if self._stuck(how if how in (Stuck.SURELY, Stuck.BY_LOCKS) else Stuck.FOR_LONG):
             self.stir()
         elif not gate.is_decided:
-            self._set_timer()
+            self._set_timer(GRACE_SECONDS)
 
     def _strangers_move(self) -> bool:
         return self._gate.has_strangers and any(

@@ -55,7 +55,8 @@ class Sleeping:
         """
         if not self.under_way:
             return False
-        if self._runner.has_something or self._turns.gate.busy_for >= self._linger:
+        gate = self._turns.gate
+        if self._runner.has_something or gate.all_wait or gate.busy_for >= self._linger:
             return True
         over = self._over_by(self._now())
         if self._runner.after_step is not AfterStep.COMMIT:

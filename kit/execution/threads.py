@@ -23,6 +23,9 @@ from queue import SimpleQueue
 from typing import Any, Never
 from weakref import WeakKeyDictionary
 
+NAME = "kit-plain"
+"""The name of each thread."""
+
 _KEPT_IDLE = 32
 _SOON = 0.001
 """Seconds until another thread helps with calls that still wait."""
@@ -195,7 +198,7 @@ def _worker() -> SimpleQueue[_Calls]:
             thread, inbox = _idle.pop()
         except IndexError:
             inbox = SimpleQueue()
-            threading.Thread(target=_work, args=(inbox,), name="kit-plain", daemon=True).start()
+            threading.Thread(target=_work, args=(inbox,), name=NAME, daemon=True).start()
             return inbox
         if thread.is_alive():  # those of a parent process are not
             return inbox

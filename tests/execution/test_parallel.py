@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -316,6 +317,58 @@ async def test_threads_of_a_plain_handler_are_branches(deliver: Deliver) -> None
         rounds += 1
     assert stage.outcome == Completed("3")
     assert rounds <= 4
+
+
+def in_threads(input: Any, context: PlainContext) -> list[int]:
+    def branch(number: int) -> int:
+        value = context.step.run(f"first {number}", lambda: number)
+        context.step.sleep(f"nap {number}", 60)
+        return int(context.step.run(f"last {number}", lambda: value))
+
+    with ThreadPoolExecutor(3) as pool:
+        return [*pool.map(branch, range(3))]
+
+
+@pytest.mark.parametrize("replay", ["pauses", "always"])
+def test_threads_that_wait_for_each_other_are_not_taken_for_busy(
+    replay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.execution.looking.GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("kit.testing.stage.LINGER_SECONDS", 3600)
+    played = play(define_workflow(name="threads")(in_threads), replay=replay)
+    assert played.result == [0, 1, 2]
+    assert sorted(played.steps) == sorted(f"{w} {n}" for w in ("first", "last") for n in range(3))
+
+
+def test_a_thread_that_is_busy_beside_a_sleep_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kit.execution.looking.GRACE_SECONDS", 0.02)
+    monkeypatch.setattr("kit.testing.stage.LINGER_SECONDS", 3600)
+    began: list[int] = []
+
+    @define_workflow(name="busy-threads")
+    def busy(input: Any, context: PlainContext) -> None:
+        started = threading.Event()
+
+        def works() -> None:
+            began.append(1)
+            started.set()
+            until = time.monotonic() + 0.3
+            while time.monotonic() < until:
+                sum(range(1000))
+            context.step.run("late", lambda: began.append(2))
+
+        with ThreadPoolExecutor(2) as pool:
+            work = pool.submit(works)
+            started.wait()
+            nap = pool.submit(context.step.sleep, "day", 86_400)
+            work.result()
+            nap.result()
+
+    played = play(busy, replay="pauses")
+    assert played.completed
+    assert began[:2] == [1, 2]
 
 
 async def with_a_lock(input: Any, context: Context) -> list[int]:
