@@ -177,7 +177,7 @@ def _outcome(workflow: Workflow[..., Any], invocation: Invocation) -> Outcome:
     forgotten = invocation.promised.forgotten()
     if forgotten:
         return _failure(workflow, invocation, _never_awaited(forgotten))
-    if invocation.memory.missed:
+    if not invocation.memory.is_used_up and invocation.memory.missed:
         return _failure(workflow, invocation, _missed(invocation))
     return Completed(main.result(), invocation.memory.take())
 

@@ -68,7 +68,8 @@ class Gate:
             self.main = self.loop.create_task(handler)
         finally:
             owner.reset(token)
-        self.begins(self.main).has_asked = True
+        handler.has_asked = True
+        self.begins(self.main)
         return self.main
 
     def begins(self, task: Task) -> Branch:
@@ -232,7 +233,8 @@ class Gate:
     async def close(self, grace: float) -> None:
         """Let nobody go on, and unwind what is left of the handler; see `unwinding`."""
         self.over = True
-        self.decide()
+        if not self.decided.done():  # it is cut short
+            self.decide()
         if self._looking is not None:
             self._looking.end()
         if self.unfinished:

@@ -159,8 +159,6 @@ class Memory:
     @property
     def missed(self) -> str:
         """The ids that the handler should have asked for and has not, to be read."""
-        if self.is_used_up:
-            return ""
         queue = (each.step_id for each in self._queue[self._head :] if not self._is_optional(each))
         loose = () if self._optional_after < float("inf") else self._loose
         return ", ".join(

@@ -35,6 +35,8 @@ class Promised:
 
     def close(self, owned: Callable[[], Container[object]]) -> None:
         """Let go of what was never awaited, without a word from Python; tasks *own* theirs."""
+        if not self._noted:  # as is usual, after `forgotten`
+            return
         self._prune()
         for _, _, coroutine in self._noted:
             if coroutine not in owned():
