@@ -46,7 +46,7 @@ def send(
     if as_json:
         print_json(_to_json(run.id, run.name, run.native.tries))
         return
-    say(f"accepted: {run.name!r} is queued; Netlify does not tell how it ends")
+    say(f"accepted: {run.name!r} is queued; with `store: blobs` there, kit runs show tells of it")
     sys.stdout.write(f"{run.id}\n")
 
 
