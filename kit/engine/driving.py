@@ -293,7 +293,8 @@ class Driving:
     async def close(self) -> None:
         """Wait until what was begun is done."""
         await self._tasks.close()
+        self._leases.note_busy()
 
     def release(self) -> None:
-        """Let others take over."""
+        """Let others take over, once no plain step goes on any more: none overlaps itself."""
         self._leases.release()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from collections.abc import Hashable
 from uuid import uuid4
 
 from kit.engine.clock import Clock
-from kit.model.errors import StoreInUseError
+from kit.execution.threads import begin_afresh, under_way, when_ended
+from kit.model.errors import StoreError, StoreInUseError
 from kit.store.sqlite.lease import Lease, is_held
 from kit.store.sqlite.runs import RunStore
 
@@ -22,6 +25,7 @@ class Leases:
         self._clock = clock
         self._main: Lease | None = None
         self._side: Lease | None = None
+        self._busy: list[Hashable] = []
 
     @property
     def drives(self) -> bool:
@@ -72,8 +76,19 @@ class Leases:
             if lease is not None:
                 lease.check()
 
+    def note_busy(self) -> None:
+        """Note which plain steps still go on, though nobody waits for them any more."""
+        if not self.executes:
+            return
+        keys = [key for key in under_way() if isinstance(key, tuple)]
+        with contextlib.suppress(StoreError):  # then nobody else can take over either
+            self._busy = [key for key in keys if self._store.reader.find(key[0]) is not None]
+
     def release(self) -> None:
-        """Let others take over."""
+        """Let others take over: once what `note_busy` has found has ended."""
+        when_ended(self._busy, self._release)
+
+    def _release(self) -> None:
         self.give_up()
         if self._side is not None:
             self._side.release()
@@ -85,3 +100,7 @@ class Leases:
                 return Lease(self._store.path, lane, patience=0)
         msg = f"{self._store.path} is in use by {_LANES} processes with different workflows"
         raise StoreInUseError(msg, path=str(self._store.path), pid=0)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=begin_afresh)

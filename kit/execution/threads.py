@@ -18,7 +18,8 @@ import contextlib
 import contextvars
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Never
 from weakref import WeakKeyDictionary
@@ -65,6 +66,31 @@ async def in_thread(
     return await call.future
 
 
+def under_way() -> list[Hashable]:
+    """Return the keys of the calls that have not ended, whether or not somebody waits for them."""
+    return list(_under_way)
+
+
+def when_ended(keys: Iterable[Hashable], then: Callable[[], object]) -> None:
+    """Call *then* once these calls have ended: at once, or in the thread of the last of them."""
+    with _lock:
+        calls = [call for key in keys if (call := _under_way.get(key)) is not None]
+        left = len(calls)
+
+        def one_less() -> None:
+            nonlocal left
+            with _lock:
+                left -= 1
+                is_last = not left
+            if is_last:
+                then()
+
+        for call in calls:
+            call.waiters.append(one_less)
+    if not calls:
+        then()
+
+
 def stay() -> Never:
     """Keep the calling thread where it is: its run is over, and its code does not listen."""
     while True:
@@ -73,7 +99,7 @@ def stay() -> Never:
 
 class _Call:
     __slots__ = (
-        "_waiters", "args", "context", "error", "function", "future", "key", "kwargs", "value",
+        "args", "context", "error", "function", "future", "key", "kwargs", "value", "waiters",
     )  # fmt: skip
 
     def __init__(
@@ -89,7 +115,7 @@ class _Call:
         self.function, self.args, self.kwargs = function, args, kwargs
         self.value: Any = None
         self.error: BaseException | None = None
-        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self.waiters: list[Callable[[], None]] = []
 
     def carry_out(self) -> None:
         try:
@@ -99,9 +125,9 @@ class _Call:
         if self.key is not None:
             with _lock:
                 _under_way.pop(self.key, None)
-                waiters, self._waiters = self._waiters, []
-            for loop, waiter in waiters:
-                _tell(loop, _settle_waiter, waiter)
+                waiters, self.waiters = self.waiters, []
+            for tell in waiters:
+                tell()
 
     async def ended(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wait until the call has ended."""
@@ -109,7 +135,7 @@ class _Call:
         with _lock:
             if _under_way.get(self.key) is not self:
                 return
-            self._waiters.append((loop, waiter))
+            self.waiters.append(partial(_tell, loop, _settle_waiter, waiter))
         await waiter
 
     def settle(self) -> None:
@@ -226,3 +252,10 @@ def _wrapped(error: StopIteration) -> RuntimeError:
     wrapped = RuntimeError("the function raised StopIteration")
     wrapped.__cause__ = error
     return wrapped
+
+
+def begin_afresh() -> None:
+    """Know nothing, in a forked child, of what goes on in the parent's threads: none of it ends."""
+    global _lock
+    _lock = threading.Lock()
+    _under_way.clear()

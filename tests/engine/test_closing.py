@@ -1,14 +1,18 @@
 """Closing an engine at any moment, opening the file again, and stores that fail."""
 
 import asyncio
+import os
+import threading
 from typing import Any
 
 import pytest
 
 from kit.engine.engine import Engine
+from kit.execution.threads import under_way
 from kit.model.errors import StoreError
 from kit.model.run import RunStatus
 from kit.store.sqlite.direct import request_stop
+from kit.store.sqlite.lease import is_held
 
 from .conftest import (
     START,
@@ -474,3 +478,53 @@ async def test_requests_that_cannot_be_read_are_told(start: Open) -> None:
     engine._driving.hear()
     with pytest.raises(StoreError):
         await engine.wait(run.id)
+
+
+async def test_nobody_takes_over_while_a_plain_step_of_a_closed_engine_goes_on(
+    start: Open,
+) -> None:
+    entered, go_on = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        entered.set()
+        go_on.wait(10)
+
+    async def handler(input: Any, context: Any) -> None:
+        await context.step.run("busy", busy)
+
+    engine = await start(flow(handler))
+    run = await engine.submit(event())
+    while not entered.is_set():
+        await asyncio.sleep(0.01)
+    await engine.close()
+    assert is_held(engine.path)
+    entered.clear()
+    other = await start(flow(handler))
+    assert not other.is_driver
+    go_on.set()
+    assert (await asyncio.wait_for(other.wait(run.id), 10)).status is RunStatus.COMPLETED
+    assert other.is_driver
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+async def test_a_forked_child_does_not_wait_for_a_plain_step_of_its_parent(start: Open) -> None:
+    entered, go_on = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        entered.set()
+        go_on.wait(10)
+
+    async def handler(input: Any, context: Any) -> None:
+        await context.step.run("busy", busy)
+
+    engine = await start(flow(handler))
+    run = await engine.submit(event())
+    while not entered.is_set():
+        await asyncio.sleep(0.01)
+    assert (run.id, "busy") in under_way()
+    child = os.fork()
+    if not child:
+        os._exit(bool(under_way()))
+    go_on.set()
+    assert os.waitpid(child, 0)[1] == 0
+    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED

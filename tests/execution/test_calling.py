@@ -181,3 +181,21 @@ async def test_a_call_that_takes_long_holds_up_no_other() -> None:
     assert await asyncio.wait_for(asyncio.gather(*quick), 30) == list(range(200))
     go_on.set()
     await asyncio.gather(*slow)
+
+
+async def test_whoever_asks_is_told_when_calls_have_ended_that_nobody_waits_for() -> None:
+    go_on, told = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    calls = [asyncio.create_task(threads.in_thread(go_on.wait, (5,), {}, key)) for key in "ab"]
+    await asyncio.sleep(0)
+    assert set(threads.under_way()) >= {"a", "b"}
+    for each in calls:
+        each.cancel()
+    threads.when_ended("ab", lambda: loop.call_soon_threadsafe(told.set))
+    await asyncio.sleep(0.02)
+    assert not told.is_set()
+    go_on.set()
+    await asyncio.wait_for(told.wait(), 5)
+    once: list[str] = []
+    threads.when_ended("ab", lambda: once.append("at once"))
+    assert once == ["at once"]
