@@ -187,9 +187,13 @@ def _sent(name: str, event: Event | Exception, outcome: object) -> Sent:
 
 
 def _made(each: AnyEvent) -> Made:
-    given: dict[str, Any] = (
-        {"name": each[0], "data": each[1]} if isinstance(each, tuple) else {**each}
-    )
+    if isinstance(each, tuple) and len(each) == 2:
+        given: dict[str, Any] = {"name": each[0], "data": each[1]}
+    elif isinstance(each, Mapping):
+        given = {**each}
+    else:
+        msg = f"an event is a pair of name and data, or a mapping, not {each!r:.100}"
+        return "", TypeError(msg)
     name, data = str(given.pop("name", "")), given.pop("data", None)
     try:
         return name, make_event(name, data, cast("SendOptions", given))

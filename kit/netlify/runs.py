@@ -246,5 +246,5 @@ def checked(run_id: str) -> str:
     try:
         return check_id(run_id).lower()
     except ValueError:
-        msg = f"no run has the id {run_id[:100]!r}"
-        raise RunNotFoundError(msg, run_id=run_id[:100]) from None
+        shown = str(run_id)[:100]
+        raise RunNotFoundError(f"no run has the id {shown!r}", run_id=shown) from None  # noqa: EM102

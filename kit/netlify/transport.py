@@ -31,10 +31,7 @@ from kit.netlify.responses import NoResponse, Response, without_key
 from kit.version import __version__
 
 TIMEOUT = 30.0
-"""
-Seconds until an answer must have begun, from the moment the request is made; or until it is there,
-where all of it is wanted.
-"""
+"""Seconds until an answer must have begun; or until it is there, where all of it is wanted."""
 
 CONNECT_TIMEOUT = 10.0
 _HEADERS = {"user-agent": f"netlify-workflow-kit/{__version__}", "accept": "*/*"}
@@ -46,10 +43,10 @@ class Transport:
     """
     Carries out flows, for plain code. Any number of threads may use one.
 
-    It has pooled connections of its own, or those of the httpx client or transport it is given,
-    which it then does not close. *timeout* bounds each attempt as a whole. Connections that are not
-    its own, and those through a proxy, know of a limit for each read only: such an attempt is made
-    in a thread of its own, which is given up when time is over, and ends once the site lets go.
+    It has pooled connections, or those of the httpx client or transport it is given, which it then
+    does not close. *timeout* bounds each attempt as a whole. Connections that are given, or go by a
+    proxy, know of a limit for each read only: there an attempt is made in a thread, which is given
+    up when time is over, and ends once the site lets go.
     """
 
     def __init__(
@@ -60,6 +57,8 @@ class Transport:
         timeout: float = TIMEOUT,
         pause: Callable[[float], None] | None = None,
     ) -> None:
+        _check_given(client, httpx.Client)
+        _check_given(transport, httpx.BaseTransport)
         self._seconds = timeout
         self._timeouts = _timeouts(timeout).as_dict()
         self._pause = pause
@@ -96,8 +95,7 @@ class Transport:
 
     def _connect(self) -> None:
         self._pid = os.getpid()
-        # a client does more than is needed here, and takes half as long again; but it alone
-        # knows about proxies
+        # a client takes half as long again, but it alone knows about proxies
         if _has_proxies():
             self._own = self._client = httpx.Client(timeout=_timeouts(self._seconds))
         else:
@@ -154,6 +152,8 @@ class AsyncTransport:
         timeout: float = TIMEOUT,
         pause: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
+        _check_given(client, httpx.AsyncClient)
+        _check_given(transport, httpx.AsyncBaseTransport)
         self._seconds = timeout
         self._timeouts = _timeouts(timeout).as_dict()
         self._pause = pause
@@ -236,7 +236,17 @@ def _has_proxies() -> bool:
 
 
 def _timeouts(seconds: float) -> httpx.Timeout:
+    if not isinstance(seconds, int | float) or not 0 < seconds <= 86_400:
+        msg = f"timeout must be a number of seconds above 0, and at most a day, not {seconds!r}"
+        raise ValueError(msg)
     return httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT))
+
+
+def _check_given(given: object, kind: type) -> None:
+    """Refuse what could not carry a request out, such as an async client for plain code."""
+    if given is not None and not isinstance(given, kind):
+        msg = f"an httpx.{kind.__name__} is needed here, not {given!r}"
+        raise TypeError(msg)
 
 
 @functools.cache
@@ -273,9 +283,8 @@ def _built(
 
 
 def _bearer(request: Request) -> dict[str, str]:
-    return (
-        {} if request.key is None else {"authorization": f"Bearer {request.key.get_secret_value()}"}
-    )
+    key = request.key
+    return {"authorization": f"Bearer {key.get_secret_value()}"} if key else {}
 
 
 def _read_limit(request: httpx.Request, seconds: float) -> float:

@@ -462,3 +462,19 @@ def test_an_error_page_that_repeats_the_key_is_told_without_it(ask, network, sta
 
     assert answer.text == text
     assert text.endswith(answer.headers["x-awl-reason"])
+
+
+@pytest.mark.parametrize("timeout", [0, -1, None, "5", float("nan"), float("inf"), 1e9])
+def test_a_timeout_that_is_no_time_is_refused(timeout):
+    for make in (Transport, AsyncTransport):
+        with pytest.raises(ValueError, match="timeout must be a number of seconds above 0"):
+            make(timeout=timeout)
+
+
+def test_what_could_not_carry_a_request_out_is_refused():
+    with httpx.Client() as client, pytest.raises(TypeError, match=r"httpx\.AsyncClient is needed"):
+        AsyncTransport(client)
+    with pytest.raises(TypeError, match=r"an httpx\.Client is needed here, not 5"):
+        Transport(5)
+    with pytest.raises(TypeError, match=r"an httpx\.BaseTransport is needed"):
+        Transport(transport=httpx.AsyncHTTPTransport())
