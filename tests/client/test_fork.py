@@ -213,7 +213,7 @@ def test_children_send_too_that_are_forked_while_threads_of_the_parent_send(tmp_
     with counting() as (url, made):
         environ = {**os.environ, "WORKFLOW_BASE_URL": url, "NO_PROXY": "127.0.0.1"}
         said = subprocess.run(
-            [sys.executable, "-c", FORKS],
+            [sys.executable, "-W", "ignore", "-c", FORKS],
             cwd=tmp_path,
             env=environ,
             capture_output=True,
