@@ -245,9 +245,9 @@ class LocalRuns:
             await asyncio.sleep(WATCH_SECONDS)
             if self.driving.is_lost:
                 await self._take_up()
-            if self.source != source:
-                self._tell_of_trouble(source.trouble, self.source.trouble)
-                source = self.source
+            before, source = source, self.source
+            if source != before:
+                self._tell_of_trouble(before.trouble, source.trouble)
                 self._source_changed()
             if self.feed.has_watchers:
                 with suppress(StoreError):
@@ -257,9 +257,9 @@ class LocalRuns:
                     seen = version
 
     def _tell_of_trouble(self, before: str | None, now: str | None) -> None:
-        if now is not None:
+        if now is not None and now != before:
             self._tell(f"error: {now}")
-        elif before is not None:
+        elif now is None and before is not None:
             self._tell(f"{self._path} can be used again; what it holds goes on")
 
 
