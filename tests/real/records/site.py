@@ -37,7 +37,7 @@ def facts(name: str, **more: Any) -> WorkflowFacts:
     return WorkflowFacts(name, f"functions/workflows/{name}.py", store="blobs", **more)
 
 
-NAMES = ("ten", "together", "long", "slow", "heard", "journey", "napping", "asking")
+NAMES = ("ten", "together", "long", "slow", "heard", "journey", "napping", "asking", "wide")
 WORKFLOWS = [
     *(facts(name) for name in NAMES),
     facts("failing", max_retries=2, backoff=(1_000, 60_000)),

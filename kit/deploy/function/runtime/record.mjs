@@ -21,7 +21,7 @@
 //               sequence}; `n` is the record's own number, never used again, `sequence` Python's
 //   segments    where older entries are, in order: {key, first, last, count}
 //   forgotten   numbers of entries in segments that no longer count
-//   waits       what has begun and is not over: {id, kind, due}
+//   waits       what has begun and is not over, or was not when the run ended: {id, kind, due}
 //   attempts    the failed ones: {number, endedAt, error, retryIn}
 //   result      a text, or null
 //   error       {type, message, traceback, stepId, code}, or null
@@ -156,10 +156,10 @@ export function suspended(record, { waits, due }) {
   return { ...record, status: waits.length ? "sleeping" : "queued", waits, due };
 }
 
-/** An attempt has failed, and the next one begins after `wait` ms. */
+/** An attempt has failed, and the next one begins after `wait` ms. What had begun to sleep sleeps on, or has slept. */
 export function failedOnce(record, { error, wait, now }) {
   const attempts = withAttempt(record, { error, retryIn: wait, now });
-  return { ...record, status: "queued", attempts, attempt: record.attempt + 1, waits: [], due: now + wait };
+  return { ...record, status: "queued", attempts, attempt: record.attempt + 1, due: now + wait };
 }
 
 export function completed(record, { result, now }) {
@@ -186,7 +186,7 @@ export function cancelled(record, { now }) {
 export const released = (record) => ({ ...record, owner: null });
 
 function ended(record, { status, result = null, now }) {
-  return { ...record, status, result, endedAt: now, due: null, waits: [], owner: null };
+  return { ...record, status, result, endedAt: now, due: null, owner: null };
 }
 
 function withAttempt({ attempts, attempt }, { error, retryIn, now }) {
@@ -209,7 +209,8 @@ export function stopped(record, { now }) {
 
 /**
  * Begin an ended run again, after its last finished step, or `fromStart`. The same record if it has not
- * ended. A step whose failure was caught runs again, with all that came after it.
+ * ended. A step whose failure was caught runs again, with all that came after it. What it slept when it
+ * ended is over at the moment it would have been.
  */
 export function retried(record, { now, fromStart = false, entries = record.entries }) {
   if (!isFinal(record) || isTombstone(record)) return record;
@@ -227,6 +228,7 @@ export function retried(record, { now, fromStart = false, entries = record.entri
     stop: null,
     owner: null,
     entries: record.entries.filter((each) => !isGone(each)),
+    waits: fromStart ? [] : record.waits,
     forgotten: [...record.forgotten, ...forgotten],
     result: null,
     error: null,

@@ -1,6 +1,7 @@
 // Runs as they are shown: as `kit runs show --json` has them (schemas/run.schema.json).
 
 import { Raw } from "./json.mjs";
+import { isFinal } from "./record.mjs";
 
 const MOST = 4_000_000; // bytes of step values in one answer; a function answers with 6 MB at most
 const MARK = ',"inner":true'; // of a step that ran within another
@@ -43,7 +44,9 @@ function stepJson({ id, kind, text, startedAt, endedAt }) {
 }
 
 /** What it waits for, as steps that have not ended. */
-function pausesOf({ waits }, entries) {
+function pausesOf(record, entries) {
+  if (isFinal(record)) return [];
+  const { waits } = record;
   const known = new Set(entries.map(({ id }) => id));
   const open = waits.filter(({ id }) => !known.has(id));
   return open.map(({ id, kind, due }) => ({ id, kind, status: "sleeping", startedAt: null, endedAt: due }));

@@ -92,6 +92,28 @@ test("a longer sleep lets go of the run, and asks to be woken", async () => {
   assert.deepEqual(await go(event, invoke), {});
 });
 
+test("what has slept has slept: not again after a failed attempt, nor after a stop or a dead letter and a retry", async () => {
+  for (const how of ["failed once", "dead", "stopped"]) {
+    const event = eventOf();
+    const { invoke, invoked } = python(async ({ number }) => {
+      if (number === 1) return sleeping(600_000);
+      return number === 2 && how !== "stopped" ? failing({ final: how === "dead" }) : ends.completed();
+    });
+    await go(event, invoke);
+    const { waits, due } = await recordOf(event);
+    const read = () => records.read(event.id);
+    if (how === "stopped") await records.change(await read(), (record) => R.stopped(record, { now: clock.now }));
+    clock.now = due;
+    if (how !== "stopped") await go(event, invoke, { limit: 9_000 });
+    if (how !== "failed once") await records.change(await read(), (record) => R.retried(record, { now: clock.now }));
+    clock.now += 3_000;
+    await go(event, invoke);
+    assert.deepEqual(invoked.at(-1).run.asleep, waits, how);
+    await records.change({ ...(await read()) }, (record) => R.cancelled(record, { now: clock.now }));
+    assert.deepEqual(R.retried((await read()).record, { now: clock.now, fromStart: true }).waits, []);
+  }
+});
+
 test("branches that go on beside a sleep are not kept waiting", async () => {
   const event = eventOf();
   const { invoke, invoked } = python(async ({ number }) => (number === 1 ? sleeping(600_000, { goesOn: true }) : ends.completed()));
