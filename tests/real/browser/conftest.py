@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[3]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 390, "height": 844}}
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds to wait for what must happen; a busy machine is given time, a broken page is not."""
 
 
@@ -124,7 +124,7 @@ class Server:
         self._thread = threading.Thread(target=self._run)
         self._ready = threading.Event()
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(60)
 
     def _run(self) -> None:
         async def main() -> None:
@@ -143,7 +143,7 @@ class Server:
             return
         self.do(self.runs.feed.close)
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(60)
         for each in self._sockets:
             each.close()
 

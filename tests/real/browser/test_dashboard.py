@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from kit.dev.runs import Source
 
-pytestmark = pytest.mark.timeout(180)  # a busy machine is given time
+pytestmark = pytest.mark.timeout(400)  # a busy machine is given time
 
 if TYPE_CHECKING:
     from tests.real.browser.conftest import Window
