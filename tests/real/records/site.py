@@ -29,7 +29,7 @@ RUNS = "/.netlify/functions/kit-runs"
 FN = "kit-workflows-blobs"
 RECORDS = "site:kit-runs/runs/"
 STEPS = [f"s{number}" for number in range(10)]
-API = PurePosixPath("functions/api")
+API = PurePosixPath("endpoints")  # this checkout, which tests import from, has `functions/api`
 
 
 def facts(name: str, **more: Any) -> WorkflowFacts:
