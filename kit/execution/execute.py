@@ -199,10 +199,11 @@ def _missed(invocation: Invocation) -> ReplayError:
 
 
 def _suspended(invocation: Invocation) -> Outcome:
-    memory, sleeps = invocation.memory, tuple(invocation.sleeping.under_way.values())
-    # it is cut short for what is to be stored: there is more to do beside the sleeps
-    is_cut_short = invocation.gate.is_busy and memory.has_outcomes
-    goes_on = invocation.stopping or invocation.gate.held > 0 or is_cut_short
+    memory, sleeping, gate = invocation.memory, invocation.sleeping, invocation.gate
+    # it may be cut short to store something, while there is more to do beside the sleeps
+    is_cut_short = gate.held > 0 or (gate.is_busy and not sleeping.has_lingered)
+    goes_on = invocation.stopping or is_cut_short
+    sleeps = tuple(sleeping.under_way.values())
     return Suspended(memory.take(), sleeps, None, tuple(memory.dropped), goes_on)
 
 

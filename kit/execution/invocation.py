@@ -78,7 +78,7 @@ class Invocation:
             now=now,
             observe=observe,
         )
-        self.sleeping = Sleeping(self._turns, self._runner, now, linger)
+        self.sleeping = Sleeping(self._turns, self._runner, now, linger, delivery.asleep)
         self.gate.kept = (self.failures, self.promised)
         self._checkpointer = checkpointer
         self._send = send

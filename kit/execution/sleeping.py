@@ -8,11 +8,19 @@ what it does outside of steps would have to be done again. A sleep that is over 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from kit.execution.runner import Runner
 from kit.execution.turns import Turns
 from kit.model.delivery import AfterStep, Sleep
+
+UNSTORED_SECONDS = 300.0
+"""
+How long a sleep may be under way, in an invocation that goes on, until that is stored.
+
+If the process ends before, as much is slept again; to store it, as much is done again outside of
+steps.
+"""
 
 
 class Sleeping:
@@ -24,9 +32,13 @@ class Sleeping:
         runner: Runner,
         now: Callable[[], int],
         linger: float | None,
+        stored: Container[str],
     ) -> None:
         self.under_way: dict[str, Sleep] = {}
+        self.has_lingered = False  # long enough, so that the invocation ends
         self._over: dict[str, asyncio.Future[None]] = {}
+        self._since: dict[str, float] = {}  # by the loop's time, those that are not stored
+        self._stored = stored
         self._turns, self._runner, self._now = turns, runner, now
         self._linger = float("inf") if linger is None else linger
 
@@ -35,16 +47,22 @@ class Sleeping:
         began, gate = self._now(), self._turns.gate
         over = self._over[sleep.step_id] = gate.loop.create_future()
         self.under_way[sleep.step_id] = sleep
+        if sleep.step_id not in self._stored:
+            self._since[sleep.step_id] = gate.loop.time()
         try:
             await gate.stay(over)
         except asyncio.CancelledError as error:
             if not gate.over:
-                del self.under_way[sleep.step_id], self._over[sleep.step_id]
+                self._forget(sleep.step_id)
                 self._runner.cut_off(sleep.step_id, error, began)
                 await self._turns.answer_cut_off()
             raise
-        del self.under_way[sleep.step_id], self._over[sleep.step_id]
+        self._forget(sleep.step_id)
         await self._runner.wake(sleep)
+
+    def _forget(self, step_id: str) -> None:
+        del self.under_way[step_id], self._over[step_id]
+        self._since.pop(step_id, None)
 
     def may_end(self) -> bool:
         """
@@ -56,7 +74,8 @@ class Sleeping:
         if not self.under_way:
             return False
         gate = self._turns.gate
-        if self._runner.has_something or gate.all_wait or gate.busy_for >= self._linger:
+        self.has_lingered = gate.all_wait or gate.busy_for >= self._linger
+        if self.has_lingered or self._runner.has_something:
             return True
         over = self._over_by(self._now())
         if self._runner.after_step is not AfterStep.COMMIT:
@@ -64,14 +83,9 @@ class Sleeping:
         for each in over:
             if not each.done():
                 each.set_result(None)
-        return False
+        since = min(self._since.values(), default=float("inf"))
+        return not over and gate.loop.time() - since >= UNSTORED_SECONDS
 
     def _over_by(self, now: int) -> list[asyncio.Future[None]]:
         dues = sorted((each.due, step_id) for step_id, each in self.under_way.items())
         return [self._over[step_id] for due, step_id in dues if due <= now]
-
-    @property
-    def soonest(self) -> float | None:
-        """In how many seconds the first one is over."""
-        dues = [each.due for each in self.under_way.values()]
-        return max(0, min(dues) - self._now()) / 1000 if dues else None

@@ -98,6 +98,33 @@ async def test_a_sleep_that_is_over_meanwhile_ends_beside_the_busy_branch() -> N
     assert stage.started == []
 
 
+async def test_that_a_sleep_has_begun_is_stored_before_it_has_lasted_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a process that ends from time to time would begin it anew each time."""
+    monkeypatch.setattr("kit.execution.sleeping.UNSTORED_SECONDS", 0.05)
+    lives: list[int] = []
+
+    async def handler(input: Any, context: Context) -> None:
+        lives.append(1)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(3600))
+            group.create_task(context.step.sleep("day", DAY))
+
+    stage = stage_of(handler, AfterStep.COMMIT)
+    stage.linger = 0.3
+    outcome = await stage.deliver()
+    assert isinstance(outcome, Suspended)
+    assert outcome.goes_on
+    due = outcome.sleeps[0].due
+    stage.clock += 5000
+    outcome = await stage.deliver()  # which is not cut short again: all is stored
+    assert isinstance(outcome, Suspended)
+    assert not outcome.goes_on
+    assert [each.due for each in outcome.sleeps] == [due]
+    assert len(lives) == 2
+
+
 async def test_where_it_cannot_be_stored_that_a_sleep_is_over_the_invocation_ends_then() -> None:
     async def handler(input: Any, context: Context) -> None:
         async def busy() -> None:
