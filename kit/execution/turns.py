@@ -185,9 +185,11 @@ class Turns:
         if first and turn and not turn.done():
             self._memory.leave(first)
             return _settle(turn)
-        if self._answers and self._answer_next():
+        if not self._memory.is_used_up:
+            return False  # what was cut off meanwhile comes after what is recorded, as at a replay
+        if self._answer_next():
             return True
-        if self._memory.is_used_up and self._begins:
+        if self._begins:
             begins, self._begins = self._begins, deque()
             return sum(_settle(begin) for _, begin in begins) > 0  # each of them, not the first
         return False
@@ -208,7 +210,7 @@ class Turns:
             return False
         if how is Stuck.FOR_LONG and self._give_up_cut_off():
             return True
-        if self._memory.pass_over():
+        if self._memory.pass_over() or self._answer_next():
             return True
         if how in (Stuck.BUT_CUT_OFFS, Stuck.IT_SEEMS):
             return False

@@ -130,10 +130,12 @@ class Program:
 
     def step(self, context: Any, name: str, value: Any = None, fails: int = 0) -> Awaitable[Any]:
         world, seen = self.world, tuple(self.order)
-        if world.is_recorded(name):
+        invocation = getattr(context, "_invocation", None)
+        is_over = invocation is not None and invocation.gate.over  # it is being unwound
+        if world.is_recorded(name) and not is_over:
             world.asked[name] = seen
         known = world.seen.get(name, seen)
-        if known != seen and not world.is_lax:
+        if known != seen and not world.is_lax and not is_over:
             world.problems.append(f"{name} is asked for after {seen}, and was after {known}")
 
         async def act() -> Any:
