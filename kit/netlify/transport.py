@@ -16,7 +16,6 @@ import functools
 import os
 import ssl
 import time
-import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ from kit.netlify.attempt import Attempt, in_time
 from kit.netlify.causes import no_response
 from kit.netlify.flow import Flow, Pause, Received, Request
 from kit.netlify.pool import Pool, within
+from kit.netlify.proxies import has_proxies, through_proxies
 from kit.netlify.responses import NoResponse, Response, without_key
 from kit.version import __version__
 
@@ -96,8 +96,9 @@ class Transport:
     def _connect(self) -> None:
         self._pid = os.getpid()
         # a client takes half as long again, but it alone knows about proxies
-        if _has_proxies():
-            self._own = self._client = httpx.Client(timeout=_timeouts(self._seconds))
+        if has_proxies():
+            make = functools.partial(httpx.Client, timeout=_timeouts(self._seconds))
+            self._own = self._client = through_proxies(make, httpx.InvalidURL)
         else:
             self._own = self._transport = Pool(httpx, _trust())
 
@@ -162,8 +163,9 @@ class AsyncTransport:
         self._own: httpx.AsyncClient | httpx.AsyncBaseTransport | None = None
         self._closed = False
         if client is None and transport is None:
-            if _has_proxies():
-                self._own = self._client = httpx.AsyncClient(timeout=_timeouts(timeout))
+            if has_proxies():
+                make = functools.partial(httpx.AsyncClient, timeout=_timeouts(timeout))
+                self._own = self._client = through_proxies(make, httpx.InvalidURL)
             else:
                 self._own = self._transport = httpx.AsyncHTTPTransport(verify=_trust())
 
@@ -229,10 +231,6 @@ def _check_open(closed: bool) -> None:
     if closed:
         msg = "this client is closed: make a new one"
         raise RuntimeError(msg)
-
-
-def _has_proxies() -> bool:
-    return any(urllib.request.getproxies().get(each) for each in ("http", "https", "all"))
 
 
 def _timeouts(seconds: float) -> httpx.Timeout:

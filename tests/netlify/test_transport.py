@@ -16,6 +16,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from kit.model.errors import ConfigError
 from kit.netlify import attempt, pool
 from kit.netlify.flow import Pause, Request, probe_flow
 from kit.netlify.responses import NoResponse, Response
@@ -223,6 +224,22 @@ def test_proxies_of_the_environment_count(monkeypatch, network, ask):
     network.get(URL).respond(204)
 
     assert ask(Request("GET", URL)).status == 204
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("HTTPS_PROXY", "foo://127.0.0.1", "Unknown scheme"),
+        ("ALL_PROXY", "http://[::1", "Invalid port"),
+        ("HTTP_PROXY", "http://me:hunter2@[::1", "Invalid"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_a_wrong_setting(monkeypatch, name, value, why):
+    monkeypatch.setenv(name, value)
+    for make in (Transport, AsyncTransport):
+        with pytest.raises(ConfigError, match=f"HTTPS_PROXY.*cannot be used: {why}") as caught:
+            make()
+        assert "hunter2" not in caught.value.message
 
 
 @pytest.mark.usefixtures("real")
