@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 _LONGEST_TIMER = 30_000
@@ -22,8 +23,9 @@ _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", None) or (
 )
 
 
-def _steady_ns() -> int:
-    return time.monotonic_ns() if _BOOT_CLOCK is None else time.clock_gettime_ns(_BOOT_CLOCK)
+_steady_ns: Callable[[], int] = (
+    time.monotonic_ns if _BOOT_CLOCK is None else partial(time.clock_gettime_ns, _BOOT_CLOCK)
+)
 
 
 class Timer(Protocol):
@@ -68,29 +70,26 @@ class ClockSettings:
     """Notes when the calendar's clock is set."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._offset = self._measured()
+        self._now, self._steady = clock.now, clock.steady
+        self._offset = self._now() - self._steady()
 
     def jumped(self) -> int:
         """Return how many milliseconds the clock was set forward since the last call; 0 if not."""
-        offset = self._measured()
+        offset = self._now() - self._steady()
         jump, self._offset = offset - self._offset, offset
         return jump if abs(jump) >= _SET_MS else 0
-
-    def _measured(self) -> int:
-        return self._clock.now() - self._clock.steady()
 
 
 class Stopwatch:
     """The time as it was, and as it has gone on since then, whatever the clock was set to."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._offset = clock.now() - clock.steady()
+        self._clock, self._steady = clock, clock.steady
+        self._offset = clock.now() - self._steady()
 
     def now(self) -> int:
         """Return milliseconds since the epoch."""
-        return self._clock.steady() + self._offset
+        return self._steady() + self._offset
 
     def jumped(self) -> int:
         """Return how many milliseconds the clock was set forward meanwhile; 0 if it was not."""

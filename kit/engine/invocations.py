@@ -95,7 +95,8 @@ class Invocations:
         how = self._options
         invoking = Invoking(live, self._store, self._clock, how.after_step, self._send, how.observe)
         outcome = await self._outcome(invoking)
-        self._see_clock()
+        if not isinstance(outcome, Completed):
+            self._see_clock()
         if live.stopped and not isinstance(outcome, Completed):
             return await self._end(live, RunStatus.CANCELLED, kept=outcome.checkpoints)
         if invoking.timed_out:

@@ -113,8 +113,7 @@ class Invoking:
 
     def _in_time(self, outcome: Outcome) -> Outcome:
         """Return *outcome* as it is after the clock was set: sleeps are as long as they were."""
-        jump = self._time.jumped()
-        if not jump or not isinstance(outcome, Suspended):
+        if not isinstance(outcome, Suspended) or not (jump := self._time.jumped()):
             return outcome
         moved = [each._replace(due=each.due + jump * (not each.until)) for each in outcome.sleeps]
         return outcome._replace(sleeps=tuple(moved))

@@ -187,7 +187,7 @@ class Writer:
     def _commit(self, batch: Sequence[_Write]) -> Exception | None:
         try:
             with self._connection as sqlite:
-                _transact(sqlite.execute, batch)
+                _transact(sqlite.cursor(), batch)
             self._file.check(self._connection.opened)
             self._check()
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to go on
@@ -210,12 +210,14 @@ class Writer:
             return  # the loop is closed: whoever waited has gone with it
 
 
-def _transact(execute: Callable[..., sqlite3.Cursor], batch: Sequence[_Write]) -> None:
+def _transact(cursor: sqlite3.Cursor, batch: Sequence[_Write]) -> None:
+    execute = cursor.execute  # one for all: making a cursor takes as long as some statements
     try:
         execute("BEGIN IMMEDIATE")
         for write in batch:
             for sql, parameters in write.statements:
-                write.changed = execute(sql, parameters).rowcount
+                execute(sql, parameters)
+            write.changed = cursor.rowcount
         execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
