@@ -103,6 +103,16 @@ def test_who_is_cancelled_asks_for_nothing_more():
     assert memory.is_used_up
 
 
+def test_nor_for_what_a_first_edition_recorded_without_a_number():
+    memory = recorded(("a", 0), ("old", None))
+
+    memory.cut(asked(memory, "a"))
+
+    assert not memory.is_used_up
+    assert memory.pass_over()
+    assert memory.is_used_up
+
+
 def test_after_two_that_were_cut_the_first_says_what_need_not_be_asked_for():
     memory = recorded(("a", 0), ("b", 1), ("c", 2))
 

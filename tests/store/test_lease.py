@@ -2,11 +2,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kit.model.errors import StoreError, StoreInUseError
+from kit.store.sqlite import lease as lease_module
 from kit.store.sqlite.lease import Lease, holder, is_held, lease_path
 
 HOLD = "import sys; from pathlib import Path; from kit.store.sqlite.lease import Lease\n"
@@ -21,6 +24,30 @@ def test_only_one_holds_the_lease(path: Path) -> None:
     lease = Lease(path)
     lease.release()
     lease.release()
+
+
+def test_one_that_is_given_back_in_a_moment_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Lease(path)
+    monkeypatch.setattr(time, "sleep", lambda _: first.release())
+    with Lease(path, patience=60) as second:
+        second.check()
+
+
+def test_one_whose_file_is_deleted_while_it_is_taken_is_taken_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, deleted = lease_module._lock, []
+
+    def too_late(file: int, **how: Any) -> bool:
+        if not deleted:
+            deleted.append(lease_path(path).unlink())
+        return lock(file, **how)
+
+    monkeypatch.setattr(lease_module, "_lock", too_late)
+    with Lease(path) as lease:
+        lease.check()
 
 
 def test_another_process_is_named_and_its_end_however_sudden_frees_the_lease(path: Path) -> None:
