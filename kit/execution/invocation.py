@@ -281,7 +281,7 @@ class Invocation:
         self._break(error)
 
     def _warn(self, new: str, unasked: str) -> None:
-        if not self._is_warned:
+        if unasked and not self._is_warned:
             self._is_warned = True
             said = f"{new} for {unasked} so far, which comes first; something else is busy"
             logging.getLogger("kit").warning("run %s waits: %s", self.delivery.event.id, said)
