@@ -31,7 +31,7 @@ GRACE_SECONDS = 1.0
 before it stores what is held, and looks at its sleeps."""
 
 _MOVING_TURNS = 100
-_MOST_LOOKS = 32
+_MOST_LOOKS = 8
 
 
 class Stuck(Enum):

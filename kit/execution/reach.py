@@ -96,8 +96,13 @@ def _held_elsewhere(known: dict[int, Any], counts: Counter[int]) -> list[int]:
     return [
         key
         for key, has, was in zip(ids, references, found, strict=False)
-        if has > least + was or _is_held_weakly(known[key])
+        if (has > least + was or _is_held_weakly(known[key])) and not _has_ended(known[key])
     ]
+
+
+def _has_ended(thing: Any) -> bool:
+    """Tell whether *thing* is a task, say, that wakes nobody any more, whoever looks at it."""
+    return asyncio.isfuture(thing) and thing.done()
 
 
 def _is_held_weakly(thing: Any) -> bool:

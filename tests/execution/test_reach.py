@@ -118,6 +118,29 @@ async def test_what_lies_with_the_tasks_is_theirs(make: Any) -> None:
     assert await found(make) is False
 
 
+def beside_one_that_has_failed() -> list[Coroutine[Any, Any, Any]]:
+    lock = asyncio.Lock()
+
+    async def fails() -> None:
+        async with lock:
+            raise OSError
+
+    async def waits() -> None:
+        failed = asyncio.create_task(fails())  # its traceback holds the lock
+        await asyncio.wait([failed])
+        SHARED.append(failed)
+        async with lock:
+            await within(lock)
+
+    return [waits()]
+
+
+async def test_a_task_that_has_ended_wakes_nobody() -> None:
+    assert await found(beside_one_that_has_failed) is False
+    with pytest.raises(OSError):  # noqa: PT011 - it is nobody else's
+        SHARED.pop().result()
+
+
 def held_elsewhere() -> list[Coroutine[Any, Any, Any]]:
     SHARED.append(asyncio.Lock())
     return [within(SHARED[-1]), within(SHARED[-1])]
