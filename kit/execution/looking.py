@@ -58,7 +58,7 @@ class Looking:
         self._gate = gate
         self._go_on, self._stuck = go_on, stuck
         self._turns = self._looks = 0
-        self._is_looking = False
+        self._is_looking = self._waited = False
         self._is_too_much = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -66,6 +66,7 @@ class Looking:
         """Look soon, since something has changed."""
         self._gate.quiet = self._turns = 0
         self.busy_since = None
+        self._waited = False
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -127,12 +128,13 @@ class Looking:
         gate = self._gate
         if gate.open or gate.ended or gate.is_decided or not gate.waits:
             return
-        gate.all_wait = gate.is_plain and all_wait(gate.thread)
+        waits = gate.is_plain and all_wait(gate.thread)
+        gate.all_wait, self._waited = waits and self._waited, waits  # one look may be by chance
         how = self._stands_still()  # somebody may have come to wait for a lock meanwhile
         if self._stuck(how if how in (Stuck.SURELY, Stuck.BY_LOCKS) else Stuck.FOR_LONG):
             self.stir()
         elif not gate.is_decided:
-            self._set_timer(GRACE_SECONDS)
+            self._set_timer(GRACE_SECONDS / 20 if waits and not gate.all_wait else GRACE_SECONDS)
 
     def _strangers_move(self) -> bool:
         return self._gate.has_strangers and any(
