@@ -39,9 +39,10 @@ FAST := --ignore=tests/real
 IN_MEMORY := $(shell df -k /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 1000000 { print "TMPDIR=/dev/shm" }')
 
 # What is tested here waits for Node, Chromium, timers and processes more than it computes: hence
-# more at a time than there are cores. It tells coverage nothing that the fast part does not.
+# more at a time than there are cores. Tests of one file share what is costly to make, so they stay
+# together. All this tells coverage nothing that the fast part does not.
 test-real: .venv/.ready node_modules/.ready
-	$(BIN)/python -m pytest tests/real --numprocesses=4 --dist=loadgroup
+	$(BIN)/python -m pytest tests/real --numprocesses=4 --dist=loadfile
 
 test-fast: .venv/.ready
 	$(IN_MEMORY) $(BIN)/coverage run -m pytest $(FAST)

@@ -21,25 +21,11 @@ LIMIT = 240
 """Seconds a test of this folder may take: it may be the one that builds or starts for all."""
 
 
-ALONE = ("test_bridge.py", "test_docs.py", "test_processes.py")
-"""Files whose tests share next to nothing: where several run at a time, these are parted. Of all
-others, a file's go one after another, and those of these folders together:"""
-
-TOGETHER = ("browser", "bundle")
-
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests of this folder more time, and put together those that share something."""
+    """Give the tests of this folder more time, where they do not ask for some themselves."""
     for item in items:
-        if _HERE not in item.path.parents:
-            continue
-        if item.get_closest_marker("timeout") is None:
+        if _HERE in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LIMIT))
-        place = item.path.relative_to(_HERE)
-        if place.name not in ALONE:
-            group = place.parts[0] if place.parts[0] in TOGETHER else place.as_posix()
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
