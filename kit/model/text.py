@@ -58,7 +58,7 @@ def is_too_deep(value: Any, brackets: int) -> bool:
     """Tell whether *value*, whose JSON has so many opening *brackets*, is nested too deeply."""
     if brackets <= MAX_DEPTH:
         return False  # nearly always, and quick to see
-    level = [value]
+    level = [value] if isinstance(value, (dict, list, tuple)) else []
     for _ in range(MAX_DEPTH):
         level = [
             inner

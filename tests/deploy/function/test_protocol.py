@@ -99,6 +99,17 @@ def test_many_values_side_by_side_are_not_deep():
     assert decoded.item == event
 
 
+@pytest.mark.parametrize("data", [None, 7, "text", True])
+def test_a_plain_value_is_not_deep_whatever_else_there_is_in_the_line(data: Any):
+    event = {"data": data}
+    run = {"steps": [[] for _ in range(MAX_DEPTH + 1)]}
+
+    decoded = protocol.decode(line(type="invoke", call=7, workflow="w", event=event, run=run))
+
+    assert isinstance(decoded, Invoke)
+    assert decoded.item == event
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [
