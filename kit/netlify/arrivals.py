@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kit.model.event import MAX_PRIORITY, Event, check_id, check_name, derived_id
+from kit.model.text import MAX_DEPTH, is_too_deep
 
 SOON_MS = 200
 """A `delayUntil` no further ahead than this counts as none."""
@@ -34,7 +35,8 @@ def arrivals(body: bytes, now: int, new_id: Callable[[], str] | None = None) -> 
     event and lose it at its first pause.
 
     Raises:
-        ValueError: If the router would refuse the body.
+        ValueError: If the router would refuse the body, or the function its event: for one that
+            is nested too deeply.
     """
     items = _items(body)
     named = [item for item in items if _name(item).strip()]
@@ -67,11 +69,16 @@ def as_javascript(value: Any) -> Any:
 def _items(body: bytes) -> list[Any]:
     try:
         found = json.loads(body, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError:
         raise _nothing() from None
     items = found if isinstance(found, list) else [found]
     if not all(isinstance(item, dict) for item in items):
         raise _nothing()
+    brackets = body.count(b"[") + body.count(b"{")
+    if any(is_too_deep(value, brackets) for item in items for value in item.values()):
+        raise _too_deep()
     return items
 
 
@@ -163,3 +170,7 @@ def _refuse(constant: str) -> Any:
 
 def _nothing() -> ValueError:
     return ValueError("body contained no valid events to process")
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"the event is nested more than {MAX_DEPTH} deep; send flatter data")
