@@ -107,6 +107,7 @@ def run() -> None:
         report(error, as_json=as_json)
         sys.exit(2 if isinstance(error, _USED_WRONGLY) else 1)
     except _WrongUse as error:
+        error.message = error.message.removeprefix("Value error, ")  # a parser's word, not ours
         if as_json:
             print_json({"error": {"code": "USED_WRONGLY", "message": error.format_message()}})
         else:

@@ -148,6 +148,9 @@ class SiteRuns:
         try:
             return checked(run_id)
         except RunNotFoundError:
+            if not run_id:  # every id begins so
+                msg = "an id is needed, or its first characters, not ''; `kit runs` lists them"
+                raise RunNotFoundError(msg, run_id=run_id) from None
             recent = self._do(self._api.latest(limit=MOST))
         found = [each["id"] for each in recent if each["id"].startswith(run_id.lower())]
         if len(found) == 1:

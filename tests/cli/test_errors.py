@@ -15,6 +15,10 @@ WRONG_USE = [
     ["run", "w", "--id", ""],
     ["run", "w", "--id", "\udcff"],
     ["runs", "show", "\udcff"],
+    ["runs", "show", ""],
+    ["runs", "delete", "", "--yes"],
+    ["runs", "delete", "--older-than", "-3d", "--yes"],
+    ["runs", "--status", "foo"],
     ["send", "w", "--base-url", "https://site.example", "--delay", "5"],
     ["send", "w", "--base-url", "https://site.example", "--priority", "51"],
     ["events", "delete", "--base-url", "https://site.example"],
@@ -37,8 +41,9 @@ def test_wrong_use_is_told_in_words(kit, arguments):
     said = kit(*arguments)
 
     assert said.status == 2
-    assert "Error: " in said.err
+    assert "error: " in said.err.lower()
     assert "Traceback" not in said.err
+    assert "Value error" not in said.err
     assert said.out == ""
 
 

@@ -442,6 +442,15 @@ def test_what_ended_long_ago_is_deleted(path: Path, kit: Kit) -> None:
     assert kit("runs", "delete", "--older-than", "long").status == 2
 
 
+@pytest.mark.parametrize("which", [["--older-than", "-3d"], ["--older-than=-1 ms"], [""]])
+def test_what_could_only_be_meant_for_every_run_deletes_none(
+    path: Path, kit: Kit, which: list[str]
+) -> None:
+    assert kit("run", "echo", "--data", "1").status == 0
+    assert kit("runs", "delete", *which, "--yes").status == 2
+    assert len(Stored(path).runs()) == 1
+
+
 @pytest.mark.parametrize("environ", [{}, {"WORKFLOW_BASE_URL": "https://site.example"}])
 def test_commands_that_are_named_are_about_the_runs_kept_here(
     root: Path, path: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]

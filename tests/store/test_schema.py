@@ -72,9 +72,9 @@ def test_the_file_of_another_version_is_refused(path: Path, opening: object) -> 
 
 def test_a_folder_in_its_place_is_told(path: Path) -> None:
     path.mkdir()
-    with pytest.raises(StoreError, match="cannot be opened"):
+    with pytest.raises(StoreError, match="is a folder"):
         connect(path)
-    with pytest.raises(StoreError, match="cannot be"):
+    with pytest.raises(StoreError, match="is a folder"):
         connect_to_read(path)
 
 

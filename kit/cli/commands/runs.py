@@ -247,10 +247,14 @@ def _moment(older_than: str | None) -> int | None:
     if older_than is None:
         return None
     try:
-        return now() - to_milliseconds(parse_duration(older_than))
+        age = to_milliseconds(parse_duration(older_than))
     except ValueError as error:
         msg = f"--older-than {older_than!r}: {error}"
         raise typer.BadParameter(msg) from None
+    if age < 0:  # every run has ended longer ago than that: nobody means it
+        msg = f"--older-than {older_than!r}: it must not be negative"
+        raise typer.BadParameter(msg)
+    return now() - age
 
 
 def _delete_named(reader: Reader, run_ids: list[str]) -> list[str]:

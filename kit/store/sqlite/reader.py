@@ -101,6 +101,9 @@ class Reader:
         Raises:
             RunNotFoundError: If there is none, or several begin so.
         """
+        if not run_id:  # every id begins so
+            msg = "an id is needed, or its first characters, not ''; `kit runs` lists them"
+            raise RunNotFoundError(msg, run_id=run_id)
         rows = self._rows(
             f"SELECT {RUN_COLUMNS} FROM runs WHERE id >= ? AND id < ? LIMIT 2",  # noqa: S608
             (run_id, run_id + "\U0010ffff"),

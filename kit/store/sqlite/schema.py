@@ -226,6 +226,9 @@ def explain(error: Exception, path: Path) -> StoreError:
     """Return *error* as a `StoreError` that says what to do."""
     if isinstance(error, StoreError):
         return error
+    if path.is_dir():
+        msg = f"{path} is a folder, not a run file; move it away, or set workflow.path to another"
+        return StoreError(msg, path=str(path))
     code = getattr(error, "sqlite_errorname", None) or _OS_CODES.get(getattr(error, "errno", 0), "")
     what = next((what for begin, what in _SITUATIONS.items() if code.startswith(begin)), None)
     return StoreError(f"{path} {what or 'cannot be used'} ({error})", path=str(path))
