@@ -18,7 +18,7 @@ import kit
 from kit.deploy.bundle import uv
 from kit.deploy.bundle.imports import reached
 from kit.deploy.bundle.prune import unneeded_in_packages
-from kit.deploy.bundle.requirements import KIT, NEEDED, Requirements
+from kit.deploy.bundle.requirements import FOR_HTTP, KIT, NEEDED, Requirements
 from kit.deploy.bundle.target import MARKERS, PLATFORMS
 from kit.deploy.bundle.tree import copy_file, digest_of, discard, files_in
 from kit.model.errors import BuildError
@@ -61,7 +61,7 @@ def kit_digest() -> str:
 def brought_by_kit(target: Path) -> set[str]:
     """Return the titles of the packages in *target* that the kit itself needs, however far."""
     known = {canonicalize_name(each.name): each for each in _distributions(target)}
-    pending, found = list(NEEDED), set()
+    pending, found = [*NEEDED, *FOR_HTTP], set()
     while pending:
         requirement = Requirement(pending.pop())
         name = canonicalize_name(requirement.name)

@@ -152,11 +152,13 @@ def test_what_the_kit_brings_is_found_through_what_needs_what(
     distribution(tmp_path, "pydantic", ("pydantic-core==2", "pydantic"))
     distribution(tmp_path, "pydantic_core")
     distribution(tmp_path, "boto3")
+    distribution(tmp_path, "starlette")  # what HTTP functions need
 
     assert brought_by_kit(tmp_path) == {
         "pydantic_settings 1.0",
         "pydantic 1.0",
         "pydantic_core 1.0",
+        "starlette 1.0",
     }
 
 
