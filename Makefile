@@ -76,7 +76,7 @@ check: .venv/.ready node_modules/.ready ## format, lint, types, import contract,
 	$(BIN)/mypy tests/typing
 	node_modules/.bin/pyright --pythonpath $(BIN)/python tests/typing
 	$(BIN)/lint-imports
-	$(BIN)/kit schema --check
+	for name in config event run runs; do $(BIN)/kit schema $$name --check || exit 1; done
 
 fix: .venv/.ready
 	$(BIN)/ruff format .

@@ -153,10 +153,15 @@ def write(root: Path, name: str) -> bool:
     return True
 
 
+def is_there(root: Path, name: str) -> bool:
+    """Tell whether there is a file of the schema *name*."""
+    return (root / FOLDER / file_name(name)).is_file()
+
+
 def has_drifted(root: Path, name: str) -> bool:
     """Tell whether the file of the schema *name* is missing or says something else."""
     path = root / FOLDER / file_name(name)
-    return not path.is_file() or path.read_text(encoding="utf-8") != text_of(SCHEMAS[name]())
+    return not is_there(root, name) or path.read_text(encoding="utf-8") != text_of(SCHEMAS[name]())
 
 
 def _head(name: str, title: str, description: str) -> Schema:

@@ -100,6 +100,19 @@ def test_a_check_names_the_file_that_has_drifted(root: Path) -> None:
     assert json.loads(as_json.stdout) == {"drifted": [FILES[1]]}
 
 
+def test_only_the_files_that_are_there_are_compared_and_those_that_are_named(root: Path) -> None:
+    assert json.loads(kit("--check", "--json").stdout) == {"drifted": [], "missing": FILES}
+    kit("config", "--write")
+
+    assert kit("--check").exit_code == 0
+    result = kit("event", "--check")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[0] == f"{FILES[1]}: missing"
+
+    (root / FILES[0]).write_text("{}")
+    assert kit("--check").exit_code == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -20,7 +20,11 @@ def schema(
     ] = None,
     write: Annotated[bool, typer.Option("--write", help="Write the files in schemas/.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Fail if a file in schemas/ is not up to date.")
+        bool,
+        typer.Option(
+            "--check",
+            help="Fail if a file in schemas/ is not up to date, or the one that is named missing.",
+        ),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Say in JSON what was written or has drifted.")
@@ -36,7 +40,10 @@ def schema(
             msg = f"{name!r} is not kept as a file; only {', '.join(SCHEMAS)} are"
             raise typer.BadParameter(msg)
         names = list(SCHEMAS) if name is None else [name]
-        (_write if write else _check)(names, as_json)
+        if write:
+            _write(names, as_json)
+        else:
+            _check(names, as_json, is_named=name is not None)
     elif name is None:
         msg = f"name one of {', '.join(SCHEMAS)} or a workflow; or use --write or --check"
         raise typer.BadParameter(msg)
@@ -56,16 +63,19 @@ def _write(names: list[str], as_json: bool) -> None:
     from kit.project.schemas import write
 
     root = _root()
-    _tell("written", [_path(name) for name in names if write(root, name)], as_json)
+    _tell({"written": [_path(name) for name in names if write(root, name)]}, as_json)
 
 
-def _check(names: list[str], as_json: bool) -> None:
-    from kit.project.schemas import has_drifted
+def _check(names: list[str], as_json: bool, *, is_named: bool) -> None:
+    """Compare what is there with what it is to be; what is named, and one at least, must be."""
+    from kit.project.schemas import has_drifted, is_there
 
     root = _root()
-    drifted = [_path(name) for name in names if has_drifted(root, name)]
-    _tell("drifted", drifted, as_json)
-    if drifted:
+    there = [name for name in names if is_there(root, name)]
+    missing = [_path(name) for name in names if name not in there] if not there or is_named else []
+    drifted = [_path(name) for name in there if has_drifted(root, name)]
+    _tell({"drifted": drifted, **({"missing": missing} if missing else {})}, as_json)
+    if drifted or missing:
         if not as_json:
             say("error: run `kit schema --write` and commit what it changes")
         raise typer.Exit(1)
@@ -83,11 +93,12 @@ def _path(name: str) -> str:
     return f"{FOLDER}/{file_name(name)}"
 
 
-def _tell(verb: str, paths: list[str], as_json: bool) -> None:
+def _tell(found: dict[str, list[str]], as_json: bool) -> None:
     if as_json:
-        print_json({verb: paths})
+        print_json(found)
         return
-    for path in paths:
-        say(f"{path}: {verb}")
-    if not paths:
+    for verb, paths in found.items():
+        for path in paths:
+            say(f"{path}: {verb}")
+    if not any(found.values()):
         say("every schema is up to date")
