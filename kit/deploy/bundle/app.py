@@ -67,10 +67,15 @@ def find_sources(root: Path, *, whole: Iterable[str] = (), include: Iterable[str
     for path in walk.files():
         if path not in wanted:
             walk.judge(path)
+    links = {
+        link: target
+        for link, target in walk.links.items()
+        if not any(path.startswith(f"{link}/") for path in wanted)
+    }
     return Sources(
         tuple(sorted({*walk.taken, *wanted})),
         walk.left_out,
-        walk.links,
+        links,
         walk.keys,
         tuple(pattern for pattern, paths in included.items() if not paths),
     )
@@ -128,12 +133,13 @@ class _Walk:
         with_python: set[PurePosixPath] = set()
         for folder, names, files in os.walk(self._root):
             relative = PurePosixPath(os.path.relpath(folder, self._root).replace(os.sep, "/"))
-            names[:] = sorted(name for name in names if self._enters(relative / name))
             is_whole = self._is_whole(relative)
             has_python = any(name.endswith(".py") for name in files)
             if relative.parts and (is_whole or has_python or relative.parent in with_python):
                 with_python.add(relative)
-            is_taken = _whole if is_whole else _rule(relative, takes_data=relative in with_python)
+            takes_data = relative in with_python
+            names[:] = sorted(it for it in names if self._enters(relative / it, takes_data))
+            is_taken = _whole if is_whole else _rule(relative, takes_data=takes_data)
             for name in sorted(files):
                 if not name.startswith(".") and is_taken(name):
                     yield str(relative / name)
@@ -141,10 +147,10 @@ class _Walk:
     def judge(self, path: str) -> None:
         """Take *path*, or note why not."""
         file = self._root / path
-        if not file.is_file():
-            return
-        if file.is_symlink() and (leads_to := self._away(file)):
+        if file.is_symlink() and (leads_to := self._away(file) or self._nowhere(file)):
             self.links[path] = leads_to
+        elif not file.is_file():
+            return
         elif not path.endswith(".py") and (why := self._secret(path)):
             self.left_out[path] = why
         else:
@@ -152,22 +158,27 @@ class _Walk:
             if path.endswith(".py") and (key := secret_in_code(read(self._root, path))):
                 self.keys[path] = f"line {key[0]} of {path} seems to hold {key[1]}"
 
-    def _enters(self, path: PurePosixPath) -> bool:
+    def _enters(self, path: PurePosixPath, takes_data: bool) -> bool:
         name, folder = path.name, self._root / path
         if name in _NEVER or os.path.realpath(folder) in self._apart:
             return False
         leads_to_whole = any(each.is_relative_to(path) for each in self._whole)
         if name.startswith(".") and not leads_to_whole:
             return False
+        is_whole = leads_to_whole or self._is_whole(path)
+        if not is_whole and _is_apart(folder):
+            return False
         if folder.is_symlink():
-            if self._is_whole(path):
-                self.links[str(path)] = os.path.realpath(folder)
+            self._meet(path, would_be_taken=takes_data or leads_to_whole)
             return False
-        if leads_to_whole or self._is_whole(path):
-            return True
-        if name in _FOLDERS or name.endswith((".egg-info", ".dist-info")):
-            return False
-        return not (folder / "pyvenv.cfg").exists()
+        return True
+
+    def _meet(self, path: PurePosixPath, *, would_be_taken: bool) -> None:
+        """Note a link to a folder, which is not followed, if anything there would be missed."""
+        folder = self._root / path
+        leads_away = self._away(folder) and (would_be_taken or _has_python(folder))
+        if leads_away or self._is_whole(path):
+            self.links[str(path)] = os.path.realpath(folder)
 
     def _is_whole(self, path: PurePosixPath) -> bool:
         return any(each.parts and path.is_relative_to(each) for each in self._whole)
@@ -180,6 +191,10 @@ class _Walk:
         inside = target.relative_to(folder)
         return str(target) if any(part.startswith(".") for part in inside.parts) else None
 
+    def _nowhere(self, link: Path) -> str | None:
+        """Return where *link* leads, if nothing is there."""
+        return None if link.exists() else os.path.realpath(link)
+
     def _secret(self, path: str) -> str | None:
         """Say why *path* may be a secret, if it may."""
         file = self._root / path
@@ -187,6 +202,19 @@ class _Walk:
             return "may hold a secret by its name"
         what = secret_in_data(read(self._root, path))
         return f"seems to hold {what}" if what else None
+
+
+def _is_apart(folder: Path) -> bool:
+    """Tell whether *folder* is no part of a program, by its name or as an environment."""
+    is_named_so = folder.name in _FOLDERS or folder.name.endswith((".egg-info", ".dist-info"))
+    return is_named_so or (folder / "pyvenv.cfg").exists()
+
+
+def _has_python(folder: Path) -> bool:
+    try:
+        return any(file.suffix == ".py" for file in folder.iterdir())
+    except OSError:
+        return False
 
 
 def _matches(root: Path, pattern: str) -> Iterator[str]:

@@ -69,7 +69,12 @@ def judge_sources(sources: Sources) -> Iterator[Finding]:
 
 def _about_link(path: str, target: str) -> str:
     if Path(target).is_dir():
-        return f"{path} is a link to a folder, {target}, not followed. Put the folder there"
+        return (
+            f"{path} is a link to a folder, {target}, not followed. Put the folder there"
+            f"{_or_include(f'{path}/**/*')}"
+        )
+    if not Path(target).exists():
+        return f"{path} is a link to {target}, where nothing is. Put the file there, or remove it"
     return (
         f"{path} is a link that leads out of its folder, to {target}, and what is there may be"
         f" no part of the program. Put the file itself there{_or_include(path)}"

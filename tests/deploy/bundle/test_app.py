@@ -122,6 +122,7 @@ def test_links_are_followed_within_their_folder_only(tmp_path: Path) -> None:
     assert found.paths == ("lib/a.py", "lib/deep/b.txt", "lib/deeper.txt", "lib/inner.py")
     assert set(found.links) == {
         *("lib/plain.txt", "lib/plainer.txt", "lib/outer.py", "lib/deep/up.py"),
+        *("lib/broken.py", "folder"),
     }
     assert set(found.left_out) == {"lib/other.txt", "lib/token.json"}
 
@@ -223,4 +224,31 @@ def test_a_link_to_a_folder_has_words_of_its_own(tmp_path: Path) -> None:
     (finding,) = judge_sources(find_sources(tmp_path, whole=WHOLE))
 
     assert "is a link to a folder" in finding.text
-    assert "include" not in finding.text
+    assert 'include: ["functions/workflows/more/**/*"]' in finding.text
+
+
+def test_a_folder_whose_data_would_be_missed_is_refused_and_may_be_included(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    fill(root, "lib/data/a.py", "assets/a.csv", "lib/inner/a.txt")
+    fill(tmp_path, "outside/deep/b.csv")
+    for link in ("lib/data/out", "assets/out", "venv", ".out", "lib/docs"):
+        (root / link).symlink_to(tmp_path / "outside")
+    (root / "lib/data/inner").symlink_to("../inner")
+    (root / "lib/same").symlink_to("inner")
+
+    assert set(find_sources(root).links) == {"lib/data/inner", "lib/data/out"}
+    found = find_sources(root, include=["lib/data/out/**/*", "lib/data/inner/**/*"])
+    assert not found.links
+    assert {"lib/data/out/deep/b.csv", "lib/data/inner/a.txt"} <= set(found.paths)
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, "lib/a.py")
+    (tmp_path / "lib/gone.json").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "lib/lost.json").symlink_to("lost")
+
+    gone, lost = judge_sources(find_sources(tmp_path))
+
+    assert gone.level == lost.level == "error"
+    assert f"lib/gone.json is a link to {tmp_path / 'nowhere'}, where nothing is" in gone.text
+    assert "lib/lost.json" in lost.text
