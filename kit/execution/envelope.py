@@ -54,14 +54,22 @@ def value_of(text: str, function: Callable[..., Any], step_id: str) -> Any:
     return decode_value(envelope.get("value"), function, f"the stored value of step {step_id!r}")
 
 
-def as_inner(text: str) -> str:
-    """Return an envelope marked as that of a step that ran within another."""
-    return text[:-1] + _INNER
+def as_inner(text: str, outer: str) -> str:
+    """Return an envelope marked as that of a step that ran within another, *outer*."""
+    return f'{text[:-1]},"outer":{_encode(outer)}{_INNER}'
 
 
 def is_inner(text: str | None) -> bool:
     """Tell whether an envelope's step ran within another; the handler need not ask for it."""
     return text is not None and text.endswith(_INNER)
+
+
+def outer_of(text: str | None) -> str | None:
+    """Return the step in which an envelope's step ran, if it ran within one and says which."""
+    if text is None or not is_inner(text):
+        return None
+    outer: str | None = json.loads(text).get("outer")  # a first edition did not say it
+    return outer
 
 
 def error_envelope(error: Exception) -> str:

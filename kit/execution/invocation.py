@@ -101,7 +101,7 @@ class Invocation:
             await self.gate.stay()
         if not callable(function):
             self.refuse(_no_function(step_id, function))
-        known = self._ask(step_id, CheckpointKind.STEP)
+        known = self._ask(step_id, CheckpointKind.STEP, outer)
         if known is not None and await self._turns.of(known):
             return self._remember(known, function)
         if outer is None and not self._is_free:
@@ -112,7 +112,7 @@ class Invocation:
         """Answer a sleep from memory, or wait until the invocation is over."""
         due_at(duration, 0)  # refuses what is none, before anything is asked for
         outer = await self._enter()
-        known = self._ask(step_id, CheckpointKind.SLEEP)
+        known = self._ask(step_id, CheckpointKind.SLEEP, outer)
         if known is not None and await self._turns.of(known):
             return
         if outer is not None:
@@ -212,9 +212,9 @@ class Invocation:
         """Whether something new may begin at once."""
         return self.memory.is_used_up and not self._is_ending
 
-    def _ask(self, step_id: str, kind: CheckpointKind) -> Checkpoint | None:
+    def _ask(self, step_id: str, kind: CheckpointKind, outer: str | None) -> Checkpoint | None:
         try:
-            return self.memory.ask(step_id, kind)
+            return self.memory.ask(step_id, kind, outer)
         except ReplayError as error:
             error.run_id = self.delivery.event.id
             self.refuse(error)

@@ -9,14 +9,15 @@ Rules of this room, which knows nothing of tasks:
 * A number that is missing is one that was forgotten: a failure that is to be tried again. What was
   recorded after it is *optional*: it keeps its place, but may never be asked for.
 * Steps within a step stand in no queue: if the outer one has ended they are never asked for, and
-  if it has not, they answer at once. So do checkpoints that have no number.
+  if it has not, they answer at once. So do checkpoints that have no number. Nobody but the outer
+  one may ask for them: their ids are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from kit.execution.envelope import is_inner
+from kit.execution.envelope import is_inner, outer_of
 from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.errors import ReplayError
 from kit.model.step_id import check_step_id, repeated
@@ -70,19 +71,21 @@ class Memory:
 
     # asking
 
-    def ask(self, step_id: str, kind: CheckpointKind) -> Checkpoint | None:
+    def ask(
+        self, step_id: str, kind: CheckpointKind, outer: str | None = None
+    ) -> Checkpoint | None:
         """
-        Return what is recorded under *step_id*, or None if nothing is.
+        Return what is recorded under *step_id*, or None if nothing is; *outer* is who asks.
 
         Raises:
             StepUsageError: If the id cannot name a step, or was asked for before.
             ReplayError: If the run has recorded something else under the id.
         """
         check_step_id(step_id)
-        if step_id in self._asked:
+        known = self._known.get(step_id)
+        if step_id in self._asked or (known is not None and self._is_used_within(known, outer)):
             raise repeated(step_id)
         self._asked.add(step_id)
-        known = self._known.get(step_id)
         if known is None:
             return None
         if known.kind is not kind and known.kind is not CheckpointKind.CUT_OFF:
@@ -93,6 +96,21 @@ class Memory:
             raise ReplayError(msg)
         self._loose.pop(step_id, None)
         return known
+
+    def _is_used_within(self, known: Checkpoint, asks: str | None) -> bool:
+        """Tell whether *known* is of another step than who *asks*, which answers from memory."""
+        outer = outer_of(known.text)
+        return outer is not None and outer != asks and self._is_used(outer)
+
+    def _is_used(self, step_id: str) -> bool:
+        """Tell whether a step was asked for, or has to be."""
+        known = self._known.get(step_id)
+        if step_id in self._asked or known is None:
+            return step_id in self._asked
+        outer = outer_of(known.text)
+        if outer is not None:
+            return self._is_used(outer)
+        return self.waits_its_turn(known) and not self._is_optional(known)
 
     def ask_first(self, step_id: str) -> Checkpoint | None:
         """Return what is recorded of a step and let it leave, if it stands first: as is usual."""

@@ -130,7 +130,7 @@ class Runner:
 
     async def _keep(self, step: NewStep, text: str, started: int) -> Answer | None:
         """Record a step's value, and store it if that is to be done at once."""
-        text = text if step.outer is None else as_inner(text)
+        text = text if step.outer is None else as_inner(text, step.outer)
         self._memory.record(step.step_id, CheckpointKind.STEP, text, started, self._now())
         after = self.after_step
         answer = self._answer(step, after)
@@ -180,7 +180,7 @@ class Runner:
             raised.__cause__ = error
         if not self._turns.gate.over:
             text = error_envelope(raised)
-            text = text if step.outer is None else as_inner(text)
+            text = text if step.outer is None else as_inner(text, step.outer)
             self._memory.record(step.step_id, CheckpointKind.STEP, text, started, self._now())
         self._failures.note(raised, step.step_id)
         kind = type(error).__qualname__

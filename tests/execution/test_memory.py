@@ -64,8 +64,35 @@ def test_steps_within_steps_sends_and_waits_need_not_be_asked_for():
     memory = recorded(inner, Checkpoint("kit:retry:0", RETRY, None, 0, 0, 1))
 
     assert memory.is_used_up
-    assert memory.ask("inner", STEP) is inner
+    assert memory.ask("inner", STEP) is inner  # by whom is not said, as by a first edition
     assert not memory.waits_its_turn(inner)
+
+
+def test_a_step_within_a_step_that_is_to_run_again_answers_whoever_asks():
+    inner = Checkpoint("inner", STEP, '{"value":1,"outer":"out","inner":true}', 0, 0, 0)
+    assert recorded(inner).ask("inner", STEP, "out") is inner
+    assert recorded(inner).ask("inner", STEP) is inner
+
+
+@pytest.mark.parametrize("asked_first", [True, False])
+@pytest.mark.parametrize("outer", [None, "other"])
+def test_a_step_within_a_step_that_answers_has_used_its_id(asked_first: bool, outer: str | None):
+    memory = recorded(
+        Checkpoint("in", STEP, '{"value":1,"outer":"mid","inner":true}', 0, 0, 0),
+        Checkpoint("mid", STEP, '{"value":1,"outer":"out","inner":true}', 0, 0, 1),
+        ("out", 2),
+    )
+    if asked_first:
+        memory.leave(asked(memory, "out"))
+    with pytest.raises(StepUsageError, match="'in' is used twice in one invocation"):
+        memory.ask("in", STEP, outer)
+
+
+def test_a_step_within_a_step_that_is_passed_over_answers_whoever_asks():
+    inner = Checkpoint("in", STEP, '{"value":1,"outer":"undo","inner":true}', 0, 0, 1)
+    memory = recorded(inner, ("undo", 2))  # what was before them is to be tried again
+    assert memory.pass_over()
+    assert memory.ask("in", STEP) is inner
 
 
 def test_what_has_no_number_is_answered_in_any_order_and_still_counts():

@@ -4,7 +4,8 @@ import { Raw } from "./json.mjs";
 import { isFinal } from "./record.mjs";
 
 const MOST = 4_000_000; // bytes of step values in one answer; a function answers with 6 MB at most
-const MARK = ',"inner":true'; // of a step that ran within another
+const MARK = ',"inner":true'; // of a step that ran within another,
+const OUTER = ',"outer":'; // which is named before it
 
 /** A run with its steps; a value that would make the answer too large is left out. */
 export async function runJson(record, records) {
@@ -57,7 +58,12 @@ function opened(text) {
   const [, name] = /^\{"(value|error)":/.exec(text ?? "") ?? [];
   if (!name) return [null];
   const content = text.slice(`{"${name}":`.length, -1);
-  return [name, new Raw(content.endsWith(MARK) ? content.slice(0, -MARK.length) : content)];
+  return [name, new Raw(content.endsWith(MARK) ? unmarked(content.slice(0, -MARK.length)) : content)];
+}
+
+function unmarked(content) {
+  const start = content.lastIndexOf(OUTER);
+  return start >= 0 && /^"(?:[^"\\]|\\.)*"$/.test(content.slice(start + OUTER.length)) ? content.slice(0, start) : content;
 }
 
 const raw = (text) => (text == null ? null : new Raw(text));

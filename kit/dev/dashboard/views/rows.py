@@ -75,12 +75,16 @@ def rows_of(details: Details, now: int) -> list[Row]:
     return rows
 
 
+_INNER = ',"inner":true}'
+"""How the envelope of a step ends that ran within another; more than the value is in it."""
+
+
 def value_of(text: str | None) -> str | None:
     """Return the JSON text of the value in a checkpoint's envelope; None if it holds none."""
     prefix = '{"value":'
     if text is None or text.startswith('{"error"'):
         return None
-    if text.startswith(prefix):
+    if text.startswith(prefix) and not text.endswith(_INNER):
         return text[len(prefix) : -1]
     envelope = json.loads(text)
     return json.dumps(envelope["value"]) if "value" in envelope else None

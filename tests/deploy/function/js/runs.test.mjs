@@ -59,7 +59,8 @@ async function ended(how = (record) => R.completed(record, { result: '{"n":1.0}'
 test("a run is shown with its steps, attempts and what it waits for", async () => {
   const failure = { ...step("bad"), text: '{"error":{"type":"E","message":"m"}}' };
   const inner = { ...step("in"), text: '{"value":{"a":1.0},"inner":true}' };
-  const { id, lease } = await started({ workflow: "greet", priority: 7 }, [step("a"), failure, inner]);
+  const within = { ...step("within"), text: '{"value":{"b":",","outer":"no"},"outer":"o,\\"outer\\":","inner":true}' };
+  const { id, lease } = await started({ workflow: "greet", priority: 7 }, [step("a"), failure, inner, within]);
   await lease.finish((record) => R.failedOnce(record, { error, wait: 5_000, now: clock.now }));
   await lease.finish((record) => R.suspended(record, { waits: [{ id: "nap", kind: "sleep", due: clock.now + 60_000 }], due: clock.now + 60_000 }), { letGo: true });
   const { status, body, text } = await ask(`/${id.toUpperCase()}`);
@@ -81,6 +82,7 @@ test("a run is shown with its steps, attempts and what it waits for", async () =
       { id: "a", kind: "step", status: "completed", startedAt: 1, endedAt: 2, value: "a" },
       { id: "bad", kind: "step", status: "failed", startedAt: 1, endedAt: 2, error: { type: "E", message: "m" } },
       { id: "in", kind: "step", status: "completed", startedAt: 1, endedAt: 2, value: { a: 1 } },
+      { id: "within", kind: "step", status: "completed", startedAt: 1, endedAt: 2, value: { b: ",", outer: "no" } },
       { id: "nap", kind: "sleep", status: "sleeping", startedAt: null, endedAt: clock.now + 60_000 },
     ],
     attempts: [{ number: 0, endedAt: clock.now, error, retryIn: 5_000 }],
