@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 
 from kit.engine.backlog import Backlog
 from kit.engine.clock import Clock
 from kit.engine.leases import Leases
 from kit.engine.loop import Loop
 from kit.engine.uptake import Uptake, Wishes
+from kit.model.errors import StoreError
 from kit.store.sqlite.reader import Reader, Request
 from kit.store.sqlite.runs import RunStore
 from kit.store.sqlite.statements import EVERYTHING
+
+_LISTEN_SECONDS = 0.001
+"""How often it is looked, at most, whether a run that goes on is to stop: a look takes 6 µs."""
 
 
 class Hearing:
@@ -36,17 +42,42 @@ class Hearing:
         self._wishes = wishes
         self._backlog = backlog
         self._stopping: set[str] = set()
+        self._listened, self._stops = 0.0, 0
+        loop.listen_by(self.listen)
+
+    def listen(self) -> None:
+        """
+        Hear whether a run is to stop, before it goes on; `stop` then does all else.
+
+        What is asked for by another process within `_LISTEN_SECONDS` of the last look is heard a
+        little later, at the next commit at the latest.
+        """
+        now, stops = time.monotonic(), RunStore.stops
+        if stops == self._stops and now - self._listened < _LISTEN_SECONDS:
+            return
+        self._listened, self._stops = now, stops
+        with contextlib.suppress(StoreError):  # the next write will tell what is wrong
+            self._mark(self._reader.stops())
+
+    def _mark(self, run_ids: list[str]) -> None:
+        for run_id in run_ids:
+            live = self._loop.live.get(run_id)
+            if live is not None:
+                live.stopped = True
 
     def to_stop(self, requests: list[Request]) -> list[str]:
         """Return the runs to be stopped, each once until `stop` has returned."""
         found = [each.run_id for each in requests if each.what == "stop"]
         fresh = [run_id for run_id in found if run_id not in self._stopping]
         self._stopping.update(fresh)
+        self._mark(fresh)
         return fresh
 
     async def stop(self, run_id: str) -> bool:
         """End a run that is executed here, or by nobody; tell whether the latter was so."""
         try:
+            while (arriving := self._loop.arriving.get(run_id)) is not None:
+                await asyncio.wait([arriving])
             live = self._loop.live.get(run_id)
             if live is not None:
                 await self._loop.stop(live)

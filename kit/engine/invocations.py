@@ -53,7 +53,7 @@ class Invocations:
 
     *waiting* is told of what has ended. `unwinding` are handlers whose outcome is decided and that
     are still there; `set_aside` the runs whose checkpoints make no sense, and what is to be said of
-    them. `refuse` tells who asked for one of those.
+    them. `refuse` tells who asked for one of those; `listen` hears who is to be stopped.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Invocations:
         self.closing = False
         self.set_aside: dict[str, StoreError] = {}
         self.refuse: Callable[[str], None] = lambda run_id: None
+        self.listen: Callable[[], None] = lambda: None
         self.unwinding: set[asyncio.Task[Outcome]] = set()
         self._store = store
         self._waiting = waiting
@@ -93,10 +94,12 @@ class Invocations:
         self._store.write_along(live.run.id, live.record.wake(self._clock.now(), fast=live.fast))
         self._tell(live, ProgressKind.RUN_STARTED, attempt=live.run.attempt)
         how = self._options
-        invoking = Invoking(live, self._store, self._clock, how.after_step, self._send, how.observe)
+        given = (self._clock, how.after_step, self._send, self.listen, how.observe)
+        invoking = Invoking(live, self._store, *given)
         outcome = await self._outcome(invoking)
         if not isinstance(outcome, Completed):
             self._see_clock()
+            self.listen()
         if live.stopped and not isinstance(outcome, Completed):
             return await self._end(live, RunStatus.CANCELLED, kept=outcome.checkpoints)
         if invoking.timed_out:

@@ -38,6 +38,7 @@ class Invoking:
         clock: Clock,
         after_step: AfterStep,
         send: SendOn,
+        listen: Callable[[], None],
         observe: Watch | None,
     ) -> None:
         self.timed_out = False
@@ -48,7 +49,7 @@ class Invoking:
         self._send_on = send
         self._observe = observe
         self._decided: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._checkpointer = StoreCheckpointer(live, store, after_step, self._fail)
+        self._checkpointer = StoreCheckpointer(live, store, after_step, self._fail, listen)
         self._timer: Timer | None = None
         assert live.event is not None  # noqa: S101 - a run is woken before it is invoked
         self.execution = asyncio.create_task(

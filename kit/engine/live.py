@@ -131,7 +131,8 @@ class StoreCheckpointer:
     """The checkpointer of the local engine: commit and go on; or suspend, to rehearse Netlify."""
 
     __slots__ = (
-        "_after_step", "_break_off", "_committed", "_live", "_recorded", "_store", "closed",
+        "_after_step", "_break_off", "_committed", "_listen", "_live", "_recorded", "_store",
+        "closed",
     )  # fmt: skip
 
     def __init__(
@@ -140,6 +141,7 @@ class StoreCheckpointer:
         store: RunStore,
         after_step: AfterStep,
         break_off: Callable[[StoreError], None],
+        listen: Callable[[], None],
     ) -> None:
         self._after_step = after_step
         self.closed = False
@@ -147,11 +149,12 @@ class StoreCheckpointer:
         self._live = live
         self._store = store
         self._break_off = break_off
+        self._listen = listen
 
     def close(self) -> None:
         """Store nothing any more, and hold on to nobody."""
         self.closed = True
-        self._break_off = _nobody
+        self._break_off, self._listen = _nobody, _nothing
 
     @property
     def after_step(self) -> AfterStep:
@@ -163,6 +166,8 @@ class StoreCheckpointer:
     @property
     def stopped(self) -> bool:
         """Whether the invocation is to end at its next step or sleep."""
+        if not self._live.stopped:
+            self._listen()
         return self._live.stopped or self._live.pausing
 
     async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
@@ -190,3 +195,7 @@ class StoreCheckpointer:
 
 def _nobody(_error: StoreError) -> None:
     """Stand for an invocation that has been decided."""
+
+
+def _nothing() -> None:
+    """Hear nobody, since it is decided."""

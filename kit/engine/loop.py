@@ -71,6 +71,10 @@ class Loop:
         """Have *refuse* told of a run of other processes that is set aside."""
         self._invocations.refuse = refuse
 
+    def listen_by(self, listen: Callable[[], None]) -> None:
+        """Have *listen* called where a run goes on that other processes may have stopped."""
+        self._invocations.listen = listen
+
     def has(self, run_id: str) -> bool:
         """Tell whether a run is live, or about to be."""
         return run_id in self.live or run_id in self.arriving

@@ -7,6 +7,7 @@ import pytest
 
 from kit.engine.engine import Engine
 from kit.model.errors import WorkflowNotFoundError
+from kit.model.retry import RetryPolicy
 from kit.model.run import RunStatus
 from kit.store.sqlite.lease import is_held
 
@@ -200,6 +201,68 @@ async def test_stops_reach_the_driver_from_anywhere(start: Open) -> None:
     assert (await soon(other.wait(waits.id))).status is RunStatus.CANCELLED
     assert (await soon(other.wait(running.id))).status in (RunStatus.CANCELLED, RunStatus.COMPLETED)
     assert not await other.stop(waits.id)
+
+
+@pytest.fixture
+def _nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody look at the file of their own accord: as if each run was faster than that."""
+    for each in ("_DRIVER_WATCHES", "_WAITER_WATCHES", "LOOK_SECONDS"):
+        monkeypatch.setattr(f"kit.engine.driving.{each}", 50)
+
+
+async def in_step(gate: Gate, context: Any) -> None:
+    await context.step.run("gate", gate.come)
+
+
+async def outside(gate: Gate, context: Any) -> None:
+    await gate.come()
+
+
+async def failing(gate: Gate, context: Any) -> None:
+    await gate.come()
+    raise LookupError
+
+
+@pytest.mark.usefixtures("_nobody_looks")
+@pytest.mark.parametrize("waits", [in_step, outside, failing])
+@pytest.mark.parametrize("then", ["step", "sleep"])
+async def test_a_stop_of_another_engine_holds_once_it_is_acknowledged(
+    start: Open, waits: Any, then: str
+) -> None:
+    gate, ran = Gate(), []
+
+    async def handler(input: Any, context: Any) -> None:
+        await waits(gate, context)
+        if then == "sleep":
+            await context.step.sleep("nap", 60)
+        await context.step.run("next", ran.append, 1)
+
+    driver = await start(flow(handler, retry=RetryPolicy(0)))
+    other = await start(resume=())
+    run = await driver.submit(event())
+    await soon(gate.somebody())
+    assert await other.stop(run.id)
+    gate.open()
+    assert (await soon(driver.wait(run.id))).status is RunStatus.CANCELLED
+    assert ran == []
+    assert other._store.reader.requests() == []
+
+
+@pytest.mark.usefixtures("_nobody_looks")
+async def test_a_run_that_another_engine_stops_for_it_takes_no_further_step(start: Open) -> None:
+    ran: list[str] = []
+    other = await start(resume=())
+
+    async def handler(input: Any, context: Any) -> None:
+        await context.step.run("first", ran.append, "first")
+        assert await other.stop(run.id)
+        await context.step.run("next", ran.append, "next")
+
+    driver = await start(flow(handler))
+    run = event()
+    await driver.submit(run)
+    assert (await soon(driver.wait(run.id))).status is RunStatus.CANCELLED
+    assert ran == ["first"]
 
 
 async def test_anyone_tries_an_ended_run_again(start: Open) -> None:

@@ -205,6 +205,10 @@ class Reader:
             Request(*row) for row in self._rows("SELECT run_id, what, driver, fast FROM requests")
         ]
 
+    def stops(self) -> list[str]:
+        """Return the runs that are asked to stop."""
+        return [row[0] for row in self._rows("SELECT run_id FROM requests WHERE what = 'stop'")]
+
     def refused(self, token: str) -> dict[str, int]:
         """Return when the driver with this token has refused which runs, not knowing a workflow."""
         sql = "SELECT run_id, at FROM requests WHERE what = 'refused' AND driver = ?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from kit.model.delivery import Checkpoint
 from kit.model.run import Attempt, Run
@@ -23,9 +23,13 @@ class RunStore:
     """
     The run file at *path*, open for one engine.
 
+    `stops` counts the stops that this process has asked for, on whatever file.
+
     Raises:
         StoreError: If the file cannot be opened.
     """
+
+    stops: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -118,7 +122,9 @@ class RunStore:
 
     def request_stop(self, run_id: str, now: int) -> asyncio.Future[int]:
         """Ask whoever executes the run to stop it; 0 if it has ended, or was asked to before."""
-        return self._writer.write(statements.stop_requested(run_id, now))
+        requested = self._writer.write(statements.stop_requested(run_id, now))
+        requested.add_done_callback(_count_stop)  # before whoever awaits it goes on
+        return requested
 
     def answer(self, run_id: str, what: str) -> None:
         """Take back a request whose effect is seen, or that is void."""
@@ -164,3 +170,7 @@ class RunStore:
         """Write what is left, and close the file."""
         self.reader.close()  # the last one that closes has to be able to write
         await self._writer.close()
+
+
+def _count_stop(_requested: asyncio.Future[int]) -> None:
+    RunStore.stops += 1

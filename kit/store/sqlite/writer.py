@@ -43,8 +43,9 @@ class Writer:
     """
     Writes to the run file at *path*, from a thread of its own.
 
-    *on_foreign* is called on the loop when another process has written to the file; *check* after
-    each COMMIT, in the thread: what it raises is what becomes of the writes.
+    *on_foreign* is called on the loop when another process has written to the file: where that was
+    before a write, also before its future is resolved. *check* is called after each COMMIT, in the
+    thread: what it raises is what becomes of the writes.
 
     Raises:
         StoreError: If the file cannot be opened for writing.
@@ -66,7 +67,7 @@ class Writer:
         self._connection = Connection(lambda: connect(path, synchronous=synchronous))
         self._file = WatchedFile(path)
         self._version = (0, 0)
-        self._version = self._data_version()
+        self._version = self._found = self._data_version()
         self._inbox: SimpleQueue[Sequence[_Write] | None] = SimpleQueue()
         self._later: list[Statement] = []
         self._gathered: list[_Write] = []
@@ -144,16 +145,22 @@ class Writer:
         while True:
             batch, ending = self._take()
             if batch:
-                self._on_loop(_resolve, self._commit_all(batch), self._path)
-            version = self._data_version()
-            if version != self._version:
-                self._version = version
-                self._on_loop(self._on_foreign)
+                answers = self._commit_all(batch)
+                self._tell_foreign()  # first: who goes on may have been asked to stop
+                self._on_loop(_resolve, answers, self._path)
+            else:
+                self._found = self._data_version()
+                self._tell_foreign()
             if ending:
                 self._close_file()
                 for tell in self._ended:
                     tell()
                 return
+
+    def _tell_foreign(self) -> None:
+        if self._found != self._version:
+            self._version = self._found
+            self._on_loop(self._on_foreign)
 
     def _close_file(self) -> None:
         """Bring all that is committed from the log into the file itself, and close it."""
@@ -187,7 +194,8 @@ class Writer:
     def _commit(self, batch: Sequence[_Write]) -> Exception | None:
         try:
             with self._connection as sqlite:
-                _transact(sqlite.cursor(), batch)
+                opened = self._connection.opened
+                self._found = opened, _transact(sqlite.cursor(), batch)
             self._file.check(self._connection.opened)
             self._check()
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to go on
@@ -210,10 +218,12 @@ class Writer:
             return  # the loop is closed: whoever waited has gone with it
 
 
-def _transact(cursor: sqlite3.Cursor, batch: Sequence[_Write]) -> None:
+def _transact(cursor: sqlite3.Cursor, batch: Sequence[_Write]) -> int:
+    """Commit *batch*; return the data version before it: all that others wrote until then."""
     execute = cursor.execute  # one for all: making a cursor takes as long as some statements
     try:
         execute("BEGIN IMMEDIATE")
+        version = int(execute("PRAGMA data_version").fetchone()[0])
         for write in batch:
             for sql, parameters in write.statements:
                 execute(sql, parameters)
@@ -223,6 +233,7 @@ def _transact(cursor: sqlite3.Cursor, batch: Sequence[_Write]) -> None:
         with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
             execute("ROLLBACK")
         raise
+    return version
 
 
 def _is_of_the_file(error: Exception) -> bool:
