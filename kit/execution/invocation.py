@@ -14,10 +14,10 @@ goes on when, `turns`; how a new step runs, `runner`; who is to blame for a fail
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 from kit.execution.envelope import value_of
 from kit.execution.failures import Failures
 from kit.execution.memory import CHANGED, Memory
+from kit.execution.misuse import in_another_loop, no_function, sleep_within
 from kit.execution.promised import Promised
 from kit.execution.runner import NewStep, Observe, Runner
 from kit.execution.sends import Sends, checkpoint_of
@@ -94,13 +95,14 @@ class Invocation:
         kwargs: dict[str, Any],
     ) -> Any:
         """Answer a step from memory, or run it and record what it came to."""
+        self._check_loop("step", step_id)
         if self.gate.is_quick and (known := self.memory.ask_first(step_id)) is not None:
             return self._remember(known, function)
         branch, outer = self.gate.enter(), self._outer()
         if self._is_over:
             await self.gate.stay()
         if not callable(function):
-            self.refuse(_no_function(step_id, function))
+            self.refuse(no_function(step_id, function))
         known = self._ask(step_id, CheckpointKind.STEP, outer)
         if known is not None and await self._turns.of(known):
             return self._remember(known, function)
@@ -110,17 +112,14 @@ class Invocation:
 
     async def sleep(self, step_id: str, duration: Duration | datetime) -> None:
         """Answer a sleep from memory, or wait until the invocation is over."""
+        self._check_loop("sleep", step_id)
         due_at(duration, 0)  # refuses what is none, before anything is asked for
         outer = await self._enter()
         known = self._ask(step_id, CheckpointKind.SLEEP, outer)
         if known is not None and await self._turns.of(known):
             return
         if outer is not None:
-            msg = (
-                f"sleep {step_id!r} stands within step {outer!r}, which would have"
-                " to run again after it; sleep between steps, not within one"
-            )
-            self.refuse(StepUsageError(msg, step_id=step_id))
+            self.refuse(sleep_within(step_id, outer))
         due = self.delivery.asleep.get(step_id)
         if due is None:
             await self._may_begin(step_id)
@@ -135,6 +134,7 @@ class Invocation:
 
         *when* is when it may start, as it was asked for. With *keeps_id*, its id is its own.
         """
+        self._check_loop("event", event.name)
         try:
             event.encoded()  # what cannot travel is refused before anything else
         except PayloadError as error:
@@ -183,6 +183,14 @@ class Invocation:
     def refuse(self, error: Exception) -> NoReturn:
         """Raise *error*, and make it the outcome whatever the handler does with it."""
         self._break(error)
+        raise error
+
+    def _check_loop(self, what: str, name: str) -> None:
+        if asyncio.get_running_loop() is self.loop:
+            return
+        error = in_another_loop(what, name)
+        with suppress(RuntimeError):  # the handler's loop is closed: nobody wants to know
+            self.loop.call_soon_threadsafe(self._break, error)
         raise error
 
     def _break(self, error: Exception) -> None:
@@ -285,16 +293,3 @@ class Invocation:
             self._is_warned = True
             said = f"{new} for {unasked} so far, which comes first; something else is busy"
             logging.getLogger("kit").warning("run %s waits: %s", self.delivery.event.id, said)
-
-
-def _no_function(step_id: str, given: Any) -> StepUsageError:
-    if inspect.iscoroutine(given):
-        given.close()
-        name = given.__name__
-    else:
-        name = "f"
-    msg = (
-        f"step {step_id!r} is given {given!r:.100}, not a function; did you forget that the step"
-        f" calls it? Write step.run({step_id!r}, {name}) and its arguments, not {name}(…)"
-    )
-    return StepUsageError(msg, step_id=step_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import warnings
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from kit.client import blocking
 from kit.client.handle import WorkflowRun
 from kit.execution.context import Context, PlainContext
 from kit.model.delivery import AfterStep, Completed, Failed
+from kit.model.errors import StepUsageError
 from kit.testing import play
 
 if TYPE_CHECKING:
@@ -170,6 +172,45 @@ def test_a_step_that_is_tried_again_finds_the_steps_within_it(replay: Any) -> No
 
     assert play(charges, replay=replay).result == "ann"
     assert calls == ["fetch", "charge", "charge", "charge"]
+
+
+async def goes_elsewhere(asked: Any) -> None:
+    with contextlib.suppress(StepUsageError):  # whatever the handler makes of it
+        await asyncio.to_thread(lambda: asyncio.run(asked))
+
+
+async def goes_elsewhere_in_a_step(asked: Any, context: Context) -> None:
+    await context.step.run("outer", lambda: asyncio.run(asked))
+
+
+@pytest.mark.parametrize("replay", ["pauses", "always"])
+@pytest.mark.parametrize("is_within", [False, True])
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        (lambda context, ran: context.step.run("t", ran.append, 1), "step 't'"),
+        (lambda context, ran: context.step.sleep("t", 1), "sleep 't'"),
+        (lambda context, ran: context.send_event("t"), "event 't'"),
+    ],
+)
+def test_what_is_awaited_in_another_event_loop_is_refused_there(
+    replay: Any, is_within: bool, ask: Any, what: str
+) -> None:
+    ran: list[int] = []
+
+    @define_workflow
+    async def strays(input: Any, context: Context) -> None:
+        if is_within:
+            await goes_elsewhere_in_a_step(ask(context, ran), context)
+        else:
+            await goes_elsewhere(ask(context, ran))
+
+    played = play(strays, replay=replay)
+    assert played.failure is not None
+    assert played.failure.type == "StepUsageError"
+    assert played.failure.message.startswith(f"{what} is awaited in another event loop")
+    assert played.failure.message.endswith("event loop of their handler; await it there")
+    assert (ran, played.sent, played.invocations) == ([], [], 1)
 
 
 async def returns_a_coroutine() -> Any:
