@@ -9,8 +9,10 @@ Tried again, unchanged: connections that fail, and 429, 502, 503, 504. Nothing e
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import SecretStr
@@ -62,10 +64,16 @@ Flow: TypeAlias = "Generator[Request | Pause, Received, T_co]"
 
 
 def request_flow(
-    request: Request, site: Site, *, retries: int = RETRIES
+    request: Request,
+    site: Site,
+    *,
+    retries: int = RETRIES,
+    clock: Callable[[], float] = time.time,
 ) -> Flow[tuple[Response, int]]:
     """
     Make *request* until it is taken; return the answer, and how often it was made.
+
+    The *clock* tells the seconds since the epoch, for answers without a date of their own.
 
     Raises:
         SendError: `ConnectionFailedError`, `RejectedError` or `LoopDetectedError`, when it is of no
@@ -78,10 +86,15 @@ def request_flow(
         if isinstance(response, Response) and request.is_taken(response):
             return response, tries
         may_have_arrived = may_have_arrived or _may_have_arrived(response)
-        pause = _pause_after(response, tries) if tries <= retries else None
-        if pause is None:
+        pause = _pause_after(response, tries, clock())
+        if pause is None or pause > MAX_PAUSE or tries > retries:
             raise not_taken(
-                response, site, request.what, tries=tries, may_have_arrived=may_have_arrived
+                response,
+                site,
+                request.what,
+                tries=tries,
+                may_have_arrived=may_have_arrived,
+                asked=pause if pause is not None and pause > MAX_PAUSE else None,
             )
         yield Pause(pause)
 
@@ -99,30 +112,47 @@ def _may_have_arrived(response: Response | NoResponse) -> bool:
     return response.status in MAY_HAVE_ARRIVED
 
 
-def _pause_after(response: Response | NoResponse, tries: int) -> float | None:
+def _pause_after(response: Response | NoResponse, tries: int, now: float) -> float | None:
     """Return the seconds to wait before another try, or None if that is of no use."""
     backoff = 0.1 * 2.0**tries
     if isinstance(response, NoResponse):
         return None if response.timed_out else backoff
     if response.status not in WORTH_ANOTHER_TRY:
         return None
-    asked = _retry_after(response)
-    if asked is None:
-        return backoff
-    return asked if asked <= MAX_PAUSE else None
+    asked = retry_after(response, now)
+    return backoff if asked is None else asked
 
 
-def _retry_after(response: Response) -> float | None:
-    """Return the seconds an answer asks for; a date counts from the answer's own."""
+def retry_after(response: Response, now: float) -> float | None:
+    """
+    Return the seconds an answer asks to wait, if it does.
+
+    A date counts from the answer's own, which the same clock made, else from *now*, in seconds
+    since the epoch.
+    """
     given = response.headers.get("retry-after", "")
     try:
         return max(0.0, float(given))
     except ValueError:
         pass
+    due = _date(given)
+    if due is None:
+        return None
+    answered = _date(response.headers.get("date", ""))
+    return max(0.0, due - (now if answered is None else answered))
+
+
+def _date(text: str) -> float | None:
+    """Return the moment that a date of HTTP means, in seconds since the epoch."""
     from email.utils import parsedate_to_datetime  # takes long to load, and is needed hardly ever
 
     try:
-        due = parsedate_to_datetime(given)
-        return max(0.0, (due - parsedate_to_datetime(response.headers["date"])).total_seconds())
-    except (KeyError, ValueError, TypeError):  # TypeError: one with a time zone, one without
+        found = parsedate_to_datetime(text)
+        return _in_utc(found).timestamp()
+    except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    # every date of HTTP is in UTC, also one that does not say so
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -58,13 +58,25 @@ _SHORTEST_SECRET = 8
 
 
 def not_taken(
-    response: Response | NoResponse, site: Site, what: str, *, tries: int, may_have_arrived: bool
+    response: Response | NoResponse,
+    site: Site,
+    what: str,
+    *,
+    tries: int,
+    may_have_arrived: bool,
+    asked: float | None = None,
 ) -> SendError:
-    """Return the error for a request about *what* that was made so often and never taken."""
+    """
+    Return the error for a request about *what* that was made so often and never taken.
+
+    *asked* are the seconds the site wants to be left alone, where that is too long to wait.
+    """
     if isinstance(response, NoResponse):
         return _unreachable(response, site, what, tries, may_have_arrived)
     times = f", tried {tries} times" if tries > 1 else ""
     msg = f"{what} was not taken by {site.origin}{times}: {meaning_of(response, site)}"
+    if asked is not None:
+        msg += f". It asks to be left alone for {asked:.0f} seconds, which was not waited for"
     if response.status == 508:
         return LoopDetectedError(msg, provider="netlify")
     if response.status in WORTH_ANOTHER_TRY:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from kit.model.errors import ConnectionFailedError, LoopDetectedError, PayloadError, RejectedError
 from kit.model.event import Event, derived_id
-from kit.netlify.flow import Pause, Request, probe_flow, request_flow
+from kit.netlify.flow import Pause, Request, probe_flow, request_flow, retry_after
 from kit.netlify.responses import NoResponse, Response
 from kit.netlify.router import (
     MAX_BATCH_BYTES,
@@ -217,13 +217,13 @@ def test_a_busy_site_is_tried_again_and_given_up_after_the_last(status):
             },
             5.0,
         ),
-        ({"retry-after": "Thu, 01 Jan 2026 00:00:09 GMT"}, 0.2),
+        ({"retry-after": "Thu, 01 Jan 2026 00:00:09 GMT"}, 0.0),
         (
             {
                 "retry-after": "Thu, 01 Jan 2026 00:00:09 GMT",
                 "date": "Thu, 01 Jan 2026 00:00:04 -0000",
             },
-            0.2,
+            5.0,
         ),
     ],
 )
@@ -235,7 +235,30 @@ def test_a_busy_site_is_given_the_time_it_asks_for(headers, pause):
 
 @pytest.mark.parametrize("seconds", ["31", "inf", "86400"])
 def test_a_site_that_asks_for_too_much_time_is_given_up(seconds):
-    assert isinstance(refusal(Response(503, {"retry-after": seconds})), ConnectionFailedError)
+    error = refusal(Response(503, {"retry-after": seconds}))
+    assert isinstance(error, ConnectionFailedError)
+    assert f"asks to be left alone for {seconds} seconds, which was not waited for" in str(error)
+
+
+def test_a_date_counts_from_the_clock_where_the_answer_has_none():
+    request = Request("POST", "https://site.example/")
+    answer = Response(503, {"retry-after": "Thu, 01 Jan 2026 00:00:09 GMT"})
+    flow = request_flow(request, TARGET, clock=lambda: 1_767_225_602.0)
+
+    _, _, pauses = carry_out(flow, answer, ACK)
+
+    assert pauses == [7.0]
+
+
+@pytest.mark.parametrize("date", ["Thu, 01 Jan 2026 99:00:09 GMT", "Thu", "", "tomorrow"])
+def test_a_date_that_is_none_is_not_heard(date):
+    assert retry_after(Response(503, {"retry-after": date}), 0.0) is None
+    assert (
+        retry_after(
+            Response(503, {"retry-after": "Thu, 01 Jan 1970 00:00:09 GMT", "date": date}), 4.0
+        )
+        == 5.0
+    )
 
 
 @pytest.mark.parametrize("status", [200, 299, 302, 400, 401, 403, 404, 413, 418, 500, 508])
