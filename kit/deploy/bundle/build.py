@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from kit.deploy.bundle import entries, manifest, ownership
+from kit.deploy.bundle.alone import alone
 from kit.deploy.bundle.app import Sources, find_sources
-from kit.deploy.bundle.bundling import Bundler, parts_of
+from kit.deploy.bundle.bundling import KIT_FOLDER, Bundler, parts_of
 from kit.deploy.bundle.checks import binary_problems, size_problems
 from kit.deploy.bundle.findings import Finding, judge_sources, raise_errors
 from kit.deploy.bundle.inspection import from_json, import_times, inspect, to_json
@@ -34,11 +35,17 @@ def build(options: BuildOptions) -> Report:
     Build the functions of a project and return what came of it.
 
     Raises:
-        BuildError: If what was built could not work once deployed, or cannot be built.
+        BuildError: If what was built could not work once deployed, or cannot be built; or if
+            another process is building the same project.
         WorkflowDisabledError: If workflows are switched off.
     """
-    began = time.perf_counter()
     _check_machine(options)
+    with alone(options.root / KIT_FOLDER):
+        return _built(options)
+
+
+def _built(options: BuildOptions) -> Report:
+    began = time.perf_counter()
     found, modules = look(options.root, options.environ), http_modules(options)
     has_workflows = any(path.endswith(".py") for path in files_in(options.root / options.folder))
     sources = _sources(options)
