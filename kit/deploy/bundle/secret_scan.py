@@ -19,6 +19,7 @@ _NAMES = (
     # by what it says it is
     *("*credential*", "*secret*", "*password*", "*passwd*", "*passphrase*", "*pwd", "*pwd.*"),
     *("token", "token.*", "*-token", "*-token.*", "*access-token*", "*auth-token*", "*.jwt"),
+    *("tokens.json", "*api-tokens", "*api-tokens.*"),  # not tokens.txt: that is a vocabulary
     *("*api-key*", "*apikey*", "*private-key*", "*privatekey*", "*key-pair*", "*keypair*"),
     *("*service-account*", "*serviceaccount*", "*adminsdk*", "*keyfile*", "oauth*.json"),
     *("*-key", "*-key.json", "*-key.txt"),
@@ -63,6 +64,13 @@ _KEYS = (
     _kind("a token of GitHub", "github_pat_", rb"\bgithub_pat_[A-Za-z0-9_]{22}"),
     _kind("a token of GitLab", "glpat-", rb"\bglpat-[A-Za-z0-9_-]{20}"),
     _kind("a token of Slack", "xox", rb"\bxox[abeoprs]-[A-Za-z0-9-]{10}"),
+    _kind(
+        "an address of a Slack webhook",
+        "hooks.slack.com/",
+        rb"\bhooks\.slack\.com/services/T[A-Z0-9]{6,20}/B[A-Z0-9]{6,20}/[A-Za-z0-9]{16}",
+    ),
+    _kind("a token of Hugging Face", "hf_", rb"\bhf_[A-Za-z0-9]{34}\b"),
+    _kind("a key of Azure", "AccountKey=", rb"\bAccountKey=[A-Za-z0-9+/]{60,100}={0,2}"),
     _kind("a key of Stripe", "k_live_", rb"\b[rs]k_live_[A-Za-z0-9]{16}"),
     _kind("a key of Google", "AIza", rb"\bAIza[A-Za-z0-9_-]{35}"),
     _kind("a key of Anthropic or OpenAI", "sk-", rb"\bsk-(?:ant|proj)-[A-Za-z0-9_-]{20}"),
@@ -72,6 +80,18 @@ _KEYS = (
     _kind("a key of SendGrid", "SG.", rb"\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
 )
 _IN_DATA = (
+    _kind(
+        "a token in JSON",  # of a length and with a digit, as no word or sentence is
+        'oken" auth"',
+        rb'"(?:[A-Za-z]{1,20}_)?(?:[Tt]oken|auth)"\s*:\s*"(?:Bearer |Basic )?'
+        rb"(?=[A-Za-z_.+/=-]{0,40}[0-9])[A-Za-z0-9_.+/=-]{20}",
+    ),
+    _kind(
+        "a token in a header",
+        "uthorization",
+        rb"\b[Aa]uthorization['\"]?[ \t]{0,8}[:=][ \t]{0,8}['\"]?(?:Bearer|Basic|Token) "
+        rb"(?=[A-Za-z_.~+/=-]{0,40}[0-9])[A-Za-z0-9_.~+/=-]{16}",
+    ),
     _kind(
         "a secret in JSON",
         '_key" ey" ecret" oken" assword"',

@@ -26,6 +26,7 @@ from kit.deploy.bundle.secret_scan import (
         *("server.key.bak", "server.key~", "server.key.bak.1", "token.json (1)", "token.json.old"),
         *("\uff54\uff4f\uff4b\uff45\uff4e.json", "server.key "),
         *("a/secrets/list.csv", "credentials/en.txt"),
+        *("tokens.json", "api_tokens.csv"),
         *("gcp-key.json", "ssh_key", "cookies.txt", "oauth_client.json", "kube.config"),
     ],
 )  # fmt: skip
@@ -36,7 +37,15 @@ def test_names_of_secrets(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("keys.json", "table.csv", "tokenizer.json", "special_tokens_map.json", "environment.txt"),
+        *(
+            "keys.json",
+            "table.csv",
+            "added_tokens.json",
+            "tokens.txt",
+            "tokenizer.json",
+            "special_tokens_map.json",
+            "environment.txt",
+        ),
         *("monkey.txt", "passenger.csv", "database.json", "keyboard.txt", "prompts/hello.txt"),
     ],
 )
@@ -53,6 +62,17 @@ def test_names_of_other_things(name: str) -> None:
         ("key: AK" + "IA" + "Q" * 16, "a key of AWS"),
         ("gh" + "p_" + "a" * 36, "a token of GitHub"),
         ("nf" + "p_" + "a" * 36, "a token of Netlify"),
+        ("hf" + "_" + "aB" * 17, "a token of Hugging Face"),
+        (
+            "https://hooks.slack" + ".com/services/T0000AAAA/B0000AAAA/" + "a" * 24,
+            "an address of a Slack webhook",
+        ),
+        ("x;Account" + "Key=" + "a" * 86 + "==;y", "a key of Azure"),
+        ('{"token": "%s"}' % ("a1" * 10), "a token in JSON"),
+        ('{"bot_token":"%s"}' % ("a1" * 10), "a token in JSON"),
+        ('{"auths": {"x": {"auth": "%s=="}}}' % ("a1" * 10), "a token in JSON"),
+        ("Authorization: Bearer " + "a1" * 10, "a token in a header"),
+        ('{"authorization": "Basic %s"}' % ("a1" * 10), "a token in a header"),
         ('{"client_secret": "abcdefghij"}', "a secret in JSON"),
         ("A=1\n  export MY_API_KEY='abcdefghij'", "a variable that is a secret"),
         ('{"aws_secret_access_key": "abcdefghij"}', "a secret in JSON"),
@@ -77,6 +97,12 @@ def test_contents_of_secrets(content: str, what: str, encoding: str) -> None:
         "secret: see the wiki",
         "monkey = abcdefghij",
         '{"password": "Your password"}',
+        '{"token": "##ing", "auth": "required", "pad_token": "[PAD]", "id_token": "a short one"}',
+        '{"token": "antidisestablishmentarianism"}',
+        "Authorization: Bearer YOUR_TOKEN_GOES_HERE",
+        '{"token": "a sentence with many words in it"}',
+        "Authorization: Bearer $TOKEN, or Authorization: Bearer <your token>",
+        "hf_hub_download(repo_id) AccountKey=... https://hooks.slack.com/services/...",
         "see https://example.org/a:b@c or mailto:me@example.org",
         "",
     ],
@@ -95,7 +121,21 @@ def test_in_code_keys_only_are_looked_for() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"A", b"\n", b" ", b"http://", b"a_", b"BEGIN ", b'"password"', b"a_passwd", b"ecret="],
+    [
+        b"A",
+        b"\n",
+        b" ",
+        b"http://",
+        b"a_",
+        b"BEGIN ",
+        b'"password"',
+        b'"token"',
+        b'a_token"',
+        b'"auth":"',
+        b"Authorization",
+        b"a_passwd",
+        b"ecret=",
+    ],
 )
 def test_looking_takes_time_in_proportion(content: bytes) -> None:
     large = (content * LOOKED_AT)[: LOOKED_AT + 10]
