@@ -195,6 +195,17 @@ def test_json_that_is_none_is_said_with_the_reason_and_kept() -> None:
     assert (wrong.kind, wrong.text) == ("json", "{oh")
 
 
+@pytest.mark.parametrize("depth", [257, 900, 980, 100_000])
+@pytest.mark.parametrize("name", ["json:/meta", "json:", "input:/total"])
+def test_what_is_nested_too_deeply_is_said_at_its_field(name: str, depth: int) -> None:
+    text = "[" * depth + "]" * depth
+    answers = Answers(SCHEMA, {**filled({"customer": "A", "total": 1}), name: text})
+    (wrong,) = [field for field in answers.form().everything() if field.problem]
+
+    assert wrong.text == text
+    assert ("nested more than 256 deep" in wrong.problem) is name.startswith("json")
+
+
 def test_what_pydantic_finds_is_said_at_the_field_it_names() -> None:
     answers = Answers(SCHEMA, filled({"customer": "A", "total": 1, "ways": [{"street": "S"}]}))
     form = answers.form(

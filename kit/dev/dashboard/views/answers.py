@@ -12,6 +12,7 @@ from typing import Any
 
 from kit.dev.dashboard.views.fields import Field, form_of, pointer_of
 from kit.dev.dashboard.views.schemas import MISSING, Kind, Path, Plain, Schema, Schemas
+from kit.model.text import MAX_DEPTH, is_too_deep
 
 Entries = Mapping[str, str]
 """
@@ -159,7 +160,7 @@ class Answers:
     def _number(self, kind: Kind, path: Path, text: str) -> Any:
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         allowed = int if kind == "integer" else (int, float)
         is_number = isinstance(value, allowed) and not isinstance(value, bool)
@@ -172,9 +173,15 @@ class Answers:
         if not text.strip():
             return self._refused(path, "Field required") if is_required else MISSING
         try:
-            return json.loads(text, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
+            value = json.loads(text, parse_constant=_no_constant)
+            is_deep = is_too_deep(value, text.count("[") + text.count("{"))
+        except ValueError as error:
             return self._refused(path, f"This is no JSON: {error}")
+        except RecursionError:
+            is_deep = True
+        if is_deep:
+            return self._refused(path, f"This is nested more than {MAX_DEPTH} deep")
+        return value
 
     def _refused(self, path: Path, why: str) -> Any:
         self.problems[path] = why
