@@ -99,7 +99,7 @@ class Invocation:
         if self.gate.is_quick and (known := self.memory.ask_first(step_id)) is not None:
             return self._remember(known, function)
         branch, outer = self.gate.enter(), self._outer()
-        if self._is_over:
+        if self._is_over(outer):
             await self.gate.stay()
         if not callable(function):
             self.refuse(no_function(step_id, function))
@@ -202,18 +202,18 @@ class Invocation:
     async def _enter(self) -> str | None:
         """Return the step around the running code; stay if there is nothing more to ask for."""
         self.gate.enter()
-        if self._is_over:
+        outer = self._outer()
+        if self._is_over(outer):
             await self.gate.stay()
-        return self._outer()
+        return outer
 
     def _outer(self) -> str | None:
         running = current.get()
         return running[1] if running and running[0] is self else None
 
-    @property
-    def _is_over(self) -> bool:
-        """Whether there is nothing more to ask for."""
-        return self.gate.over or self.broken is not None
+    def _is_over(self, outer: str | None) -> bool:
+        """Tell whether there is nothing more to ask for; within a step, that is waited for."""
+        return self.gate.over or (self.broken is not None and outer is None)
 
     @property
     def _is_free(self) -> bool:

@@ -124,8 +124,8 @@ class Runner:
             gate.closes(step.branch)
             if is_cut_off:
                 await self._turns.answer_cut_off()
-        if gate.over or gate.ended or gate.is_broken:
-            await gate.stay()
+        if gate.over or (step.outer is None and (gate.ended or gate.is_broken)):
+            await gate.stay()  # but what lies within another step is what that waits for
         return value, failure, answer
 
     async def _keep(self, step: NewStep, text: str, started: int) -> Answer | None:

@@ -209,6 +209,35 @@ async def test_steps_within_a_step_suspend_with_it(deliver: Deliver) -> None:
     assert stage.outcome == Completed("16")
 
 
+@pytest.mark.parametrize("how", ["failed", "misused"])
+async def test_steps_within_a_step_end_though_the_handler_has(deliver: Deliver, how: str) -> None:
+    """Else the outer one would wait for them for ever, and the invocation for that."""
+
+    async def handler(input: Any, context: Context) -> None:
+        async def outer() -> list[int]:
+            begun.set()
+            await ended.wait()
+            await slowly(None)
+            return await asyncio.gather(
+                context.step.run("in1", slowly, 1), context.step.run("in2", slowly, 2)
+            )
+
+        async def ends() -> None:
+            await begun.wait()
+            ended.set()
+            if how == "misused":
+                await context.step.run("", answer, 1)
+            raise ValueError
+
+        begun, ended = asyncio.Event(), asyncio.Event()
+        await asyncio.gather(context.step.run("outer", outer), ends())
+
+    for after in AfterStep:
+        stage = await asyncio.wait_for(deliver(handler, after=after), 20)
+        assert {"in1", "in2", "outer"} <= {*stage.checkpoints}
+        assert isinstance(stage.outcome, Failed | Suspended)
+
+
 async def test_an_outer_step_that_failed_keeps_its_inner_steps(deliver: Deliver) -> None:
     fails = [True]
 
