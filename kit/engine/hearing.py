@@ -49,11 +49,12 @@ class Hearing:
         """
         Hear whether a run is to stop, before it goes on; `stop` then does all else.
 
-        What is asked for by another process within `_LISTEN_SECONDS` of the last look is heard a
-        little later, at the next commit at the latest.
+        What is asked for by another process within `_LISTEN_SECONDS` of the last look, here or by
+        a commit, is heard a little later, at the next commit at the latest.
         """
         now, stops = time.monotonic(), RunStore.stops
-        if stops == self._stops and now - self._listened < _LISTEN_SECONDS:
+        looked = max(self._listened, self._store.unchanged)
+        if stops == self._stops and now - looked < _LISTEN_SECONDS:
             return
         self._listened, self._stops = now, stops
         with contextlib.suppress(StoreError):  # the next write will tell what is wrong

@@ -49,6 +49,11 @@ class RunStore:
         )
         self.reader = Reader(path)
 
+    @property
+    def unchanged(self) -> float:
+        """When, by `time.monotonic`, no other process was found to have written to the file."""
+        return self._writer.unchanged
+
     def probe(self) -> asyncio.Future[int]:
         """Write something that changes nothing; the future fails as any other write would."""
         return self._writer.write((f"PRAGMA user_version = {VERSION}", ()))

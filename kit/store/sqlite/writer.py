@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -45,7 +46,8 @@ class Writer:
 
     *on_foreign* is called on the loop when another process has written to the file: where that was
     before a write, also before its future is resolved. *check* is called after each COMMIT, in the
-    thread: what it raises is what becomes of the writes.
+    thread: what it raises is what becomes of the writes. `unchanged` is when, by `time.monotonic`,
+    no other process was found to have written.
 
     Raises:
         StoreError: If the file cannot be opened for writing.
@@ -68,6 +70,7 @@ class Writer:
         self._file = WatchedFile(path)
         self._version = (0, 0)
         self._version = self._found = self._data_version()
+        self._began = self.unchanged = 0.0
         self._inbox: SimpleQueue[Sequence[_Write] | None] = SimpleQueue()
         self._later: list[Statement] = []
         self._gathered: list[_Write] = []
@@ -158,8 +161,11 @@ class Writer:
                 return
 
     def _tell_foreign(self) -> None:
-        if self._found != self._version:
+        if self._found == self._version:
+            self.unchanged = self._began
+        else:
             self._version = self._found
+            self.unchanged = self._began = 0.0  # it is heard a little later
             self._on_loop(self._on_foreign)
 
     def _close_file(self) -> None:
@@ -194,8 +200,9 @@ class Writer:
     def _commit(self, batch: Sequence[_Write]) -> Exception | None:
         try:
             with self._connection as sqlite:
-                opened = self._connection.opened
+                opened, began = self._connection.opened, time.monotonic()
                 self._found = opened, _transact(sqlite.cursor(), batch)
+                self._began = began
             self._file.check(self._connection.opened)
             self._check()
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to go on
