@@ -18,6 +18,9 @@ from kit.model.errors import StepError
 from kit.model.failure import text_of
 from kit.model.signals import DoNotRetry, RetryAfter
 
+CUT = '{"cut":true}'
+"""The envelope of a step that was cut off."""
+
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().raw_decode
 _VALUE = '{"value":'

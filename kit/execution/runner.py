@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from kit.execution.branch import Branch
 from kit.execution.calling import call
-from kit.execution.envelope import as_inner, error_envelope, portable, value_envelope
+from kit.execution.envelope import CUT, as_inner, error_envelope, portable, value_envelope
 from kit.execution.failures import Failures
 from kit.execution.memory import Memory
 from kit.execution.tasks import owner
@@ -78,12 +78,15 @@ class Runner:
             _raise(failure)
         return value
 
-    def cut_off(self, step_id: str, error: BaseException, started: int) -> None:
-        """Record that a step or sleep was cancelled from within."""
+    def cut_off(
+        self, step_id: str, error: BaseException, started: int, outer: str | None = None
+    ) -> None:
+        """Record that a step or sleep was cancelled from within; it ran within *outer*."""
         if self._turns.gate.over:
             return
         self._turns.gets_ahead()
-        self._memory.record(step_id, CheckpointKind.CUT_OFF, None, started, self._now())
+        text = None if outer is None else as_inner(CUT, outer)
+        self._memory.record(step_id, CheckpointKind.CUT_OFF, text, started, self._now())
         self._failures.note(error, step_id)
 
     def tell(self, what: ProgressKind, **data: Any) -> None:
@@ -113,7 +116,7 @@ class Runner:
                 self._failures.give_up(failure)
             answer = self._turns.line_up(is_failure=True) if step.outer is None else None
         except asyncio.CancelledError as error:
-            self.cut_off(step_id, error, started)
+            self.cut_off(step_id, error, started, step.outer)
             is_cut_off = step.outer is None
             raise
         else:

@@ -80,7 +80,7 @@ def _free(prefix: str, taken: set[str], first: int) -> str:
 def _text_of(checkpoint: Checkpoint, key: str) -> str:
     text = checkpoint.text or _NOTHING
     if checkpoint.kind is CheckpointKind.CUT_OFF:
-        text = _CUT
+        text = checkpoint.text or _CUT
     if checkpoint.sequence is None:
         return text
     step = "" if key == checkpoint.step_id else f'"step":{json.dumps(checkpoint.step_id)},'
@@ -117,8 +117,9 @@ def _step(key: str, text: str) -> Checkpoint:
         number = int(head[1])
         step_id = json.loads(head[2]) if head[2] else key
         text = "{" + text[head.end() :]
-    if text == _CUT:
-        return Checkpoint(step_id, CheckpointKind.CUT_OFF, sequence=number)
+    if text.startswith(_CUT[:-1]):
+        within = None if text == _CUT else text
+        return Checkpoint(step_id, CheckpointKind.CUT_OFF, within, sequence=number)
     if step_id.startswith("kit:send:"):
         return Checkpoint(step_id, CheckpointKind.SEND, sequence=number)
     return Checkpoint(step_id, CheckpointKind.STEP, text, sequence=number)

@@ -156,6 +156,27 @@ def test_the_id_of_a_step_within_a_step_is_not_for_another(
 
 
 @pytest.mark.parametrize("replay", ["pauses", "always"])
+def test_the_id_of_a_step_that_was_cut_off_within_a_step_is_not_for_another(replay: Any) -> None:
+    async def slow() -> None:
+        await asyncio.Event().wait()
+
+    @define_workflow
+    async def charges(input: Any, context: Context) -> None:
+        async def charge() -> None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0):
+                    await context.step.run("fetch", slow)
+
+        await context.step.run("charge", charge)
+        await sleeps_between(context)
+        await uses_an_inner_id(context)
+
+    played = play(charges, replay=replay)
+    assert played.failure is not None
+    assert "'fetch' is used twice in one invocation" in played.failure.message
+
+
+@pytest.mark.parametrize("replay", ["pauses", "always"])
 def test_a_step_that_is_tried_again_finds_the_steps_within_it(replay: Any) -> None:
     calls: list[str] = []
 

@@ -101,10 +101,13 @@ def test_an_id_of_the_users_own_that_looks_like_another_is_no_other():
 def test_a_cut_off_and_an_inner_step_come_back_as_they_were():
     platform = Platform()
     cut = Checkpoint("slow", CheckpointKind.CUT_OFF, sequence=0)
+    within = Checkpoint(
+        "in", CheckpointKind.CUT_OFF, '{"cut":true,"outer":"o","inner":true}', sequence=2
+    )
     inner = Checkpoint("inner", STEP, '{"value":1,"inner":true}', sequence=1)
-    platform.store(cut, inner)
+    platform.store(cut, inner, within)
 
-    assert checkpoints_of(platform.item) == {"slow": cut, "inner": inner}
+    assert checkpoints_of(platform.item) == {"slow": cut, "inner": inner, "in": within}
 
 
 def test_what_a_first_edition_has_stored_has_no_order_and_is_counted():
