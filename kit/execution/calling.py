@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
 from kit.execution.threads import in_thread
+from kit.model.failure import text_of
+from kit.model.signals import Signal
 
 
 async def call(
@@ -22,17 +26,49 @@ async def call(
     for that any more.
 
     Raises:
-        RuntimeError: If it calls `sys.exit`, which from a task would end the whole process.
+        RuntimeError: If it raises what is none of Python's ordinary errors, as `sys.exit` does:
+            that would end whatever else is under way in the process.
     """
     try:
         if is_async(function):
             return await function(*args, **kwargs)
         value = await in_thread(function, args, kwargs, key)
         return await value if inspect.isawaitable(value) else value
-    except SystemExit as error:
-        name = getattr(function, "__name__", repr(function))
-        msg = f"{name} called sys.exit({error.code!r}); raise an error instead"
-        raise RuntimeError(msg) from error
+    except Exception:
+        raise
+    except BaseException as error:
+        if _is_asked_for(error, is_plain=not is_async(function)):
+            raise
+        raise ordinary(error, function) from error
+
+
+def ordinary(error: BaseException, function: Callable[..., Any]) -> RuntimeError:
+    """Return what stands for *error*, which is no `Exception`, as a failure of *function*."""
+    name = getattr(function, "__name__", repr(function))
+    if isinstance(error, SystemExit):
+        return RuntimeError(f"{name} called sys.exit({error.code!r}); raise an error instead")
+    msg = (
+        f"{name} raised {type(error).__qualname__}: {text_of(error)}, which is meant to end a"
+        " program; raise an Exception instead"
+    )
+    return RuntimeError(msg)
+
+
+def is_signal(error: BaseException) -> bool:
+    """Tell whether *error* is asyncio's or the kit's own way to end what is under way."""
+    kinds = (asyncio.CancelledError, Signal)
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(kinds) is not None
+    return isinstance(error, kinds)
+
+
+def _is_asked_for(error: BaseException, *, is_plain: bool) -> bool:
+    """Tell whether *error* comes from outside of the function: it is to be ended."""
+    if isinstance(error, GeneratorExit):
+        return not is_plain  # a coroutine that is closed
+    if isinstance(error, KeyboardInterrupt):  # threads get no Ctrl-C
+        return not is_plain and threading.current_thread() is threading.main_thread()
+    return is_signal(error)
 
 
 def is_async(function: Callable[..., Any]) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit.execution.branch import Branch
-from kit.execution.calling import call, is_async
+from kit.execution.calling import call, is_async, is_signal, ordinary
 from kit.execution.context import Context, PlainContext, PlainStep, Step
 from kit.execution.invocation import Invocation, Send
 from kit.execution.memory import CHANGED
@@ -209,8 +209,10 @@ def _suspended(invocation: Invocation) -> Outcome:
 
 def _failure(workflow: Workflow[..., Any], invocation: Invocation, error: BaseException) -> Outcome:
     """Fail; or suspend for as long as the backoff, if there is something to keep or to forget."""
-    if not isinstance(error, Exception):
+    if is_signal(error):
         raise error
+    if not isinstance(error, Exception):  # as a coroutine that closes itself
+        error = ordinary(error, workflow.handler)
     failures, memory = invocation.failures, invocation.memory
     attempt = attempt_of(invocation.delivery)
     failure = failure_of(error, failures.step_of(error))

@@ -1,7 +1,7 @@
 """
 What is raised to say something rather than because something is wrong.
 
-By handlers: `DoNotRetry`, `RetryAfter`. By the kit, to unwind a handler: `Suspend`.
+By handlers: `DoNotRetry`, `RetryAfter`. By the kit, through a handler: `Suspend`, a `Signal`.
 """
 
 from __future__ import annotations
@@ -37,10 +37,17 @@ class RetryAfter(Exception):
         super().__init__(message or f"to be tried again after {delay}")
 
 
-class Suspend(BaseException):
+class Signal(BaseException):
+    """
+    What the kit raises through user code, which is nobody's failure.
+
+    A `BaseException`, so that `except Exception` in a handler does not take it for one.
+    """
+
+
+class Suspend(Signal):
     """
     Unwinds a handler whose invocation is over.
 
-    A `BaseException`, so that `except Exception` in a handler does not take it for a failure.
     What a handler does with it has no influence: the outcome is decided before it is raised.
     """

@@ -26,6 +26,7 @@ from kit.model.duration import to_milliseconds
 from kit.model.event import Event, derived_id
 from kit.model.failure import Failure
 from kit.model.progress import ProgressKind
+from kit.model.signals import Signal
 from kit.model.workflow import Workflow
 
 START = 1_767_225_600_000
@@ -106,7 +107,7 @@ async def aplay(
     raise RuntimeError(msg)
 
 
-class Crash(BaseException):
+class Crash(Signal):
     """The process has ended, as far as a stage is concerned: what was not committed is lost."""
 
 

@@ -11,6 +11,7 @@ from kit.engine.engine import Engine
 from kit.execution.threads import under_way
 from kit.model.errors import StoreError
 from kit.model.run import RunStatus
+from kit.model.signals import Signal
 from kit.store.sqlite.direct import request_stop
 from kit.store.sqlite.lease import is_held
 
@@ -407,8 +408,8 @@ async def test_a_watcher_that_fails_stops_the_engine_rather_than_the_run(start: 
 
 
 async def test_an_invocation_that_cannot_be_carried_out_is_told(start: Open) -> None:
-    class Broken(BaseException):
-        """Nothing a handler should raise: no attempt can be made of it."""
+    class Broken(Signal):
+        """Something of the kit's own: no attempt can be made of it."""
 
     async def handler() -> None:
         raise Broken

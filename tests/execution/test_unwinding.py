@@ -274,6 +274,63 @@ async def test_sys_exit_fails_the_attempt_and_nothing_else(
     assert stage.outcome.failure.message == said
 
 
+class PanicError(BaseException):
+    """As libraries in other languages raise them, or gevent's timeouts."""
+
+
+async def panics() -> None:
+    raise PanicError("no way on")
+
+
+def panics_plainly() -> None:
+    raise KeyboardInterrupt("of its own")
+
+
+async def panicking(input: Any, context: Context) -> None:
+    await panics()
+
+
+async def panicking_in_a_step(input: Any, context: Context) -> None:
+    await context.step.run("a", panics)
+
+
+async def panicking_in_a_plain_step(input: Any, context: Context) -> None:
+    await context.step.run("a", panics_plainly)
+
+
+async def panicking_in_a_group(input: Any, context: Context) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(panics())
+
+
+async def closing_itself(input: Any, context: Context) -> None:
+    raise GeneratorExit("enough")
+
+
+GROUP = "BaseExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)"
+
+
+@pytest.mark.parametrize(
+    ("handler", "said"),
+    [
+        (panicking, "panicking raised PanicError: no way on"),
+        (panicking_in_a_step, "panics raised PanicError: no way on"),
+        (panicking_in_a_plain_step, "panics_plainly raised KeyboardInterrupt: of its own"),
+        (panicking_in_a_group, f"panicking_in_a_group raised {GROUP}"),
+        (closing_itself, "closing_itself raised GeneratorExit: enough"),
+    ],
+)
+async def test_what_is_meant_to_end_a_program_fails_the_attempt_and_nothing_else(
+    deliver: Deliver, handler: Any, said: str
+) -> None:
+    stage = await deliver(handler, after=AfterStep.COMMIT)
+    assert isinstance(stage.outcome, Failed | Suspended)
+    assert stage.outcome.failure
+    assert stage.outcome.failure.message == (
+        f"{said}, which is meant to end a program; raise an Exception instead"
+    )
+
+
 async def test_a_handler_cancelled_from_within_has_failed(deliver: Deliver) -> None:
     async def by_itself(input: Any, context: Context) -> None:
         task = asyncio.current_task()
@@ -297,17 +354,6 @@ async def test_a_handler_cancelled_from_within_has_failed(deliver: Deliver) -> N
         stage = await deliver(handler)
         assert isinstance(stage.outcome, Failed)
         assert stage.outcome.failure.message == "the handler was cancelled from within"
-
-
-async def test_what_no_handler_should_raise_is_not_taken_for_a_failure(deliver: Deliver) -> None:
-    class Strange(BaseException):
-        pass
-
-    async def handler(input: Any, context: Context) -> None:
-        raise Strange
-
-    with pytest.raises(Strange):
-        await deliver(handler)
 
 
 @pytest.mark.parametrize("where", ["step", "parked", "elsewhere"])
