@@ -81,19 +81,19 @@ async def test_whatever_is_raised_there_is_an_end(bundle: Path):
         said = await node.invoke("leaves")
         again = await node.invoke("works", call=2)
 
-    assert said["error"]["type"] == "BaseException"
+    assert "raised BaseException" in said["error"]["message"]
     assert again["type"] == "completed"
 
 
 async def test_what_takes_too_long_names_the_limit_and_spends_the_process(bundle: Path):
     async with talking(bundle) as node:
         item = {"eventName": "waits", "eventId": ID}
-        node.say(type="invoke", call=1, workflow="waits", event=item, timeLeft=0.5)
+        node.say(type="invoke", call=1, workflow="waits", event=item, timeLeft=2)
         said = await node.hear()
 
-    assert said["isSpent"] is True
+    assert said.get("isSpent") is True, said
     assert said["error"]["code"] == "FUNCTION_TIMED_OUT"
-    assert "after 0.4 s, the limit of its function" in said["error"]["message"]
+    assert "after 1.6 s, the limit of its function" in said["error"]["message"]
     assert "background=True" in said["error"]["message"]
 
 
