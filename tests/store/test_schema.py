@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from kit.model.errors import StoreError
+from kit.model.run import Run, RunStatus
+from kit.store.sqlite import statements
 from kit.store.sqlite.direct import cancel
 from kit.store.sqlite.reader import Reader, Request
-from kit.store.sqlite.schema import connect, connect_to_read, explain
+from kit.store.sqlite.schema import UNFINISHED, connect, connect_to_read, explain
 
 
 def sql(path: Path, statement: str) -> list[tuple[object, ...]]:
@@ -138,6 +140,46 @@ def test_a_file_of_the_format_before_keeps_its_runs_and_requests(path: Path) -> 
     assert reader.requests() == [Request("a", "stop")]
     assert sql(path, "SELECT root, driver FROM runs") == [(None, None)]
     reader.close()
+
+
+def plan(path: Path, statement: str) -> str:
+    connection = sqlite3.connect(path)
+    found = connection.execute(f"EXPLAIN {statement}", [None] * statement.count("?")).fetchall()
+    query = connection.execute(f"EXPLAIN QUERY PLAN {statement}", [None] * statement.count("?"))
+    said = f"{found} {query.fetchall()}"
+    connection.close()
+    return said
+
+
+def test_unfinished_runs_are_found_by_their_indexes(path: Path) -> None:
+    connect(path).close()
+    unfinished = f"SELECT id FROM runs WHERE {UNFINISHED}"
+    assert "runs_by_due" in plan(path, f"{unfinished} AND (due, id) > (?, ?) ORDER BY due, id")
+    assert "runs_by_root" in plan(
+        path, f"{unfinished} AND root IN (SELECT value FROM json_each(?))"
+    )
+
+
+def test_no_table_is_made_to_write_a_row(path: Path) -> None:
+    """It took twenty times as long as the row itself."""
+    connect(path).close()
+    now = Run("a", "flow", RunStatus.COMPLETED, "null")
+    ((insert, _),) = statements.inserted(now, None, None)
+    ((end, _),) = statements.ended(now, (), (), None, answered=False)
+    for statement in (insert, end, statements.begun("a", 1)[0]):
+        assert "OpenEphemeral" not in plan(path, statement)
+
+
+def test_a_file_with_the_indexes_of_before_gets_those_of_today(path: Path) -> None:
+    connect(path).close()
+    sql(path, "DROP INDEX runs_by_due")
+    sql(path, "DROP INDEX runs_by_root")
+    sql(path, "CREATE INDEX runs_unfinished ON runs (due) WHERE status IN ('queued', 'running')")
+    connect(path).close()
+    indexes = {
+        name for (name,) in sql(path, "SELECT name FROM sqlite_master WHERE sql LIKE '%INDEX%'")
+    }
+    assert indexes == {"runs_by_due", "runs_by_root", "runs_created", "attempts_of_run"}
 
 
 def test_the_files_are_their_owners_alone(path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.model.run import RunStatus
-from kit.store.sqlite.schema import connect, explain
+from kit.store.sqlite.schema import UNFINISHED, connect, explain
 
 _AT_ONCE = 5_000
 """Runs deleted in one transaction: others wait for the lock no longer than that takes."""
@@ -29,7 +29,7 @@ class Ended:
     @property
     def where(self) -> tuple[str, tuple[object, ...]]:
         """The condition in SQL, and its parameters. A run nobody can read counts by its row."""
-        sql = "status NOT IN ('queued', 'running', 'sleeping')"
+        sql = f"NOT {UNFINISHED}"
         parameters: tuple[object, ...] = ()
         if self.statuses:
             sql += " AND status IN (SELECT value FROM json_each(?))"

@@ -22,13 +22,12 @@ from kit.store.sqlite.rows import (
     row_to_checkpoint,
     row_to_run,
 )
-from kit.store.sqlite.schema import connect_to_read, explain
+from kit.store.sqlite.schema import UNFINISHED, connect_to_read, explain
 
-_UNFINISHED = "status IN ('queued', 'running', 'sleeping')"
-_SELECT_LEFT = f"SELECT {RUN_COLUMNS}, root, driver FROM runs WHERE {_UNFINISHED}"  # noqa: S608
+_SELECT_LEFT = f"SELECT {RUN_COLUMNS}, root, driver FROM runs WHERE {UNFINISHED}"  # noqa: S608
 _THESE_AND_THEIRS = (
     "SELECT value FROM json_each(?) UNION"  # noqa: S608
-    f" SELECT id FROM runs WHERE {_UNFINISHED} AND root IN (SELECT value FROM json_each(?))"
+    f" SELECT id FROM runs WHERE {UNFINISHED} AND root IN (SELECT value FROM json_each(?))"
 )
 _FIRST = (-(2**63), "")
 _KINDS = ", ".join(f"'{kind}'" for kind in CheckpointKind)
@@ -136,7 +135,7 @@ class Reader:
 
     def unfinished_ids(self) -> list[str]:
         """Return the id of every run that has not ended, damaged ones too."""
-        return [row[0] for row in self._rows(f"SELECT id FROM runs WHERE {_UNFINISHED}")]  # noqa: S608
+        return [row[0] for row in self._rows(f"SELECT id FROM runs WHERE {UNFINISHED}")]  # noqa: S608
 
     def unfinished(self) -> list[Run]:
         """Return every run that has not ended, in the order in which they go on."""
@@ -144,7 +143,7 @@ class Reader:
 
     def count_unfinished(self) -> Unfinished:
         """Count the runs that have not ended: `MANY` at most, and of many not who is damaged."""
-        some = f"SELECT 1 FROM runs WHERE {_UNFINISHED} LIMIT {MANY}"  # noqa: S608
+        some = f"SELECT 1 FROM runs WHERE {UNFINISHED} LIMIT {MANY}"  # noqa: S608
         rows = self._rows(f"SELECT count(*) FROM ({some})")  # noqa: S608
         count, looked_at = rows[0][0] if rows else 0, self.page(None, _LOOKED_AT)
         ids = json.dumps([each.run_id for each in looked_at if each.left is not None])
@@ -249,7 +248,7 @@ class Reader:
     def next_due(self, after: tuple[int, str] | None) -> int | None:
         """Return when the first unfinished run is due *after* one by its due and id; or None."""
         sql = (
-            f"SELECT due FROM runs WHERE {_UNFINISHED} AND (due, id) > (?, ?)"  # noqa: S608
+            f"SELECT due FROM runs WHERE {UNFINISHED} AND (due, id) > (?, ?)"  # noqa: S608
             " AND typeof(due) = 'integer'"
         )
         rows = self._rows(f"{sql} ORDER BY due, id LIMIT 1", after or _FIRST)

@@ -26,6 +26,14 @@ from kit.model.errors import StoreError
 APPLICATION_ID = 0x6B697431  # "kit1": tells our file from another program's SQLite file
 VERSION = 2
 
+UNFINISHED = "(status = 'queued' OR status = 'running' OR status = 'sleeping')"
+"""
+What holds of a run that has not ended. Indexes and queries say it alike: only so they go together.
+
+Not with IN: of a list of three SQLite makes a table in memory, for each index, each time a row is
+written. Those tables took 120 of the 125 µs that the last UPDATE of a run took.
+"""
+
 TABLES = """
 CREATE TABLE runs (
   id TEXT PRIMARY KEY, workflow TEXT NOT NULL, status TEXT NOT NULL, data TEXT NOT NULL,
@@ -33,8 +41,6 @@ CREATE TABLE runs (
   created INTEGER NOT NULL, started INTEGER, ended INTEGER,
   result TEXT, failure TEXT, chain TEXT NOT NULL, key TEXT, root TEXT, driver TEXT
 ) WITHOUT ROWID;
-CREATE INDEX runs_unfinished ON runs (due)
-  WHERE status IN ('queued', 'running', 'sleeping');
 CREATE INDEX runs_created ON runs (created);
 CREATE TABLE checkpoints (
   run_id TEXT NOT NULL, step_id TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
@@ -67,11 +73,13 @@ INSERT OR IGNORE INTO requests (run_id, what, at)
 DROP TABLE requests_of_1;
 """
 
-_INDEX_OF_ROOTS = """
-CREATE INDEX IF NOT EXISTS runs_of_root ON runs (root)
-  WHERE status IN ('queued', 'running', 'sleeping') AND root IS NOT NULL
+_INDEXES = f"""
+DROP INDEX IF EXISTS runs_unfinished;
+DROP INDEX IF EXISTS runs_of_root;
+CREATE INDEX IF NOT EXISTS runs_by_due ON runs (due) WHERE {UNFINISHED};
+CREATE INDEX IF NOT EXISTS runs_by_root ON runs (root) WHERE root IS NOT NULL AND {UNFINISHED}
 """
-"""Files of this format that were made without it work as well, if slowly; they get it."""
+"""Files of this format that were made without them work as well, if slowly; they get them."""
 
 BUSY_SECONDS = 5.0
 """How long a write waits for another process that is writing."""
@@ -176,13 +184,13 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
 
-def _has_index(connection: sqlite3.Connection) -> bool:
-    sql = "SELECT count(*) FROM sqlite_master WHERE name = 'runs_of_root'"
+def _has_indexes(connection: sqlite3.Connection) -> bool:
+    sql = "SELECT count(*) FROM sqlite_master WHERE name = 'runs_by_root'"
     return bool(connection.execute(sql).fetchone()[0])
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    if _has_index(connection) and _version(connection) == VERSION:
+    if _has_indexes(connection) and _version(connection) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -191,7 +199,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         elif _version(connection) == 1:
             _run(connection, _FROM_1_TO_2 + _TABLES_OF_2 + _KEEP_STOPS)
-        connection.execute(_INDEX_OF_ROOTS)
+        _run(connection, _INDEXES)
         connection.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")

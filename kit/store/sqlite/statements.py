@@ -17,13 +17,11 @@ from kit.store.sqlite.rows import (
     failure_to_text,
     run_to_row,
 )
+from kit.store.sqlite.schema import UNFINISHED
 
 Statement: TypeAlias = "tuple[str, Sequence[Any]]"
 
-_UNFINISHED = "status IN ('queued', 'running', 'sleeping')"
-_IF_ENDED = (
-    "EXISTS (SELECT 1 FROM runs WHERE id = ? AND status NOT IN ('queued', 'running', 'sleeping'))"
-)
+_IF_ENDED = f"EXISTS (SELECT 1 FROM runs WHERE id = ? AND NOT {UNFINISHED})"  # noqa: S608
 _INSERT_RUN = (
     f"INSERT OR IGNORE INTO runs ({RUN_COLUMNS}, root)"  # noqa: S608
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -38,15 +36,15 @@ _INSERT_ATTEMPT = (
 _BEGIN = "UPDATE runs SET status = 'running', started = coalesce(started, ?) WHERE id = ?"
 _WAIT = "UPDATE runs SET status = ?, due = ?, attempt = ? WHERE id = ?"
 _END = "UPDATE runs SET status = ?, ended = ?, result = ?, failure = ?, attempt = ? WHERE id = ?"
-_CANCEL = f"UPDATE runs SET status = 'cancelled', ended = ? WHERE id = ? AND {_UNFINISHED}"  # noqa: S608
+_CANCEL = f"UPDATE runs SET status = 'cancelled', ended = ? WHERE id = ? AND {UNFINISHED}"  # noqa: S608
 _QUEUE_AGAIN = (
-    "UPDATE runs SET status = 'queued', attempt = 0, due = ?, started = NULL, ended = NULL,"
+    "UPDATE runs SET status = 'queued', attempt = 0, due = ?, started = NULL, ended = NULL,"  # noqa: S608
     " result = NULL, failure = NULL, driver = NULL"
-    " WHERE id = ? AND status NOT IN ('queued', 'running', 'sleeping')"
+    f" WHERE id = ? AND NOT {UNFINISHED}"
 )
 _CLAIM = (
     "UPDATE runs SET driver = ?"  # noqa: S608
-    f" WHERE id = ? AND driver IS ? AND {_UNFINISHED}"
+    f" WHERE id = ? AND driver IS ? AND {UNFINISHED}"
     " AND EXISTS (SELECT 1 FROM drivers WHERE lane = 0 AND token = ?)"
 )
 _FORGET = "DELETE FROM checkpoints WHERE run_id = ? AND step_id = ?"
@@ -60,12 +58,12 @@ _ASK_FOR_NEW = (
 _ASK_FOR_ALL = f"{_ASK} VALUES (?, 'drive', ?, ?, ?)"
 _ASK_FOR_ENDED = f"{_ASK} SELECT ?, 'drive', ?, ?, ? WHERE {_IF_ENDED}"
 _ASK_FOR_UNFINISHED = (
-    f"{_ASK} SELECT id, 'drive', ?, ?, ? FROM runs WHERE {_UNFINISHED}"  # noqa: S608
+    f"{_ASK} SELECT id, 'drive', ?, ?, ? FROM runs WHERE {UNFINISHED}"  # noqa: S608
     " AND id IN (SELECT value FROM json_each(?))"
 )
 _ASK_TO_STOP = (
     "INSERT OR IGNORE INTO requests (run_id, what, at)"  # noqa: S608
-    f" SELECT id, 'stop', ? FROM runs WHERE id = ? AND {_UNFINISHED}"
+    f" SELECT id, 'stop', ? FROM runs WHERE id = ? AND {UNFINISHED}"
 )
 _REFUSE = "INSERT OR REPLACE INTO requests (run_id, what, at, driver) VALUES (?, 'refused', ?, ?)"
 _ANSWER = "DELETE FROM requests WHERE run_id = ? AND what = ?"
