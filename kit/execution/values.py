@@ -9,14 +9,16 @@ cannot encode, or would not keep whole, is refused. Plain data needs no pydantic
 from __future__ import annotations
 
 import functools
-import inspect
+import logging
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any, get_args
 from weakref import WeakKeyDictionary
 
 from kit.model.annotations import adapter_for, validated
 from kit.model.errors import PayloadError, ReplayError
-from kit.model.losses import check_lossless, check_whole
+from kit.model.losses import check_lossless, is_ambiguous, is_exact
+from kit.model.roundtrip import Place, check_whole
 from kit.model.text import dump_checked
 from kit.model.workflow import annotation_of
 
@@ -43,7 +45,7 @@ def encode_value(value: Any, function: Callable[..., Any], what: str) -> tuple[s
     """
     if value is None:
         return "null", None
-    if inspect.iscoroutine(value):
+    if isinstance(value, CoroutineType):
         value.close()
         msg = f"{what} is a coroutine: did you forget to await {value.__name__}(…) in its function?"
         raise PayloadError(msg)
@@ -51,9 +53,12 @@ def encode_value(value: Any, function: Callable[..., Any], what: str) -> tuple[s
     if adapter is not None:
         return _annotated(value, adapter, what)
     try:
-        return dump_checked(value, what)
+        text, back = dump_checked(value, what)
     except PayloadError as refused:
         return _unannotated(value, what, refused)
+    if not is_exact(value):
+        check_lossless(value, what)
+    return text, back
 
 
 def decode_value(plain: Any, function: Callable[..., Any], what: str) -> Any:
@@ -88,6 +93,7 @@ def _unannotated(value: Any, what: str, refused: PayloadError) -> tuple[str, Any
             raise refused from error
         raise _unencodable(what, error) from refused
     check_lossless(value, what)
+    _warn_of_ambiguity(value, what)
     return dump_checked(plain, what)
 
 
@@ -101,11 +107,12 @@ def _annotated(value: Any, adapter: Any, what: str) -> tuple[str, Any]:
         except PayloadError as error:
             refused = refused or error
             continue
-        check_lossless(value, what)
-        check_whole(value, back, what)
+        check_lossless(value, what, comes_back=True)
+        check_whole(value, back, Place(what))
+        _warn_of_ambiguity(value, what)
         return text, back
     assert refused is not None  # noqa: S101 - there is more than one form
-    raise refused
+    raise _unreadable(refused)
 
 
 def _written(value: Any, adapter: Any, form: dict[str, bool], what: str) -> tuple[str, Any]:
@@ -114,6 +121,23 @@ def _written(value: Any, adapter: Any, form: dict[str, bool], what: str) -> tupl
     except ValueError as error:
         raise _unencodable(what, error) from error
     return dump_checked(plain, what)
+
+
+def _warn_of_ambiguity(value: Any, what: str) -> None:
+    if is_ambiguous(value):
+        logging.getLogger("kit").warning(
+            "%s holds a time with fold=1 and no time zone, and is stored without the fold: which of"
+            " two hours of that name it is, only a time with a zone can tell",
+            what,
+        )
+
+
+def _unreadable(refused: PayloadError) -> PayloadError:
+    msg = (
+        f"{refused.message}\nThat is what its annotation makes of the JSON it would be stored as;"
+        " annotate the step's function with what it returns, or return plain data"
+    )
+    return PayloadError(msg, issues=refused.issues)
 
 
 def _unencodable(what: str, error: Exception) -> PayloadError:

@@ -12,7 +12,7 @@ import inspect
 from typing import Any, NamedTuple
 
 from kit.model.errors import PayloadError
-from kit.model.losses import check_lossless
+from kit.model.losses import check_lossless, is_exact
 from kit.model.text import check_travels, dump, encode_ascii
 from kit.model.workflow import Workflow, annotation_of, input_parameter
 
@@ -34,17 +34,20 @@ def dump_result(value: Any) -> str:
         msg = f"the result is a coroutine: did you forget to await {value.__name__}(…)?"
         raise PayloadError(msg)
     try:
-        return dump(value, "the result")
-    except PayloadError as error:
+        text = dump(value, "the result")
+    except PayloadError as refused:
         plain = _plain(value)
         if plain is value:
             raise
-        refused = error
-    check_lossless(value, "the result")
-    try:
-        return dump(plain, "the result")
-    except PayloadError as error:
-        raise error from refused
+        check_lossless(value, "the result")
+        try:
+            text = dump(plain, "the result")
+        except PayloadError as error:
+            raise error from refused
+    else:
+        if not is_exact(value):
+            check_lossless(value, "the result")
+    return text
 
 
 def _plain(value: Any) -> Any:
@@ -72,14 +75,16 @@ def encode_data(value: Any, what: str) -> Encoded:
         PayloadError: If it would not arrive unchanged; the message names the place within *what*.
     """
     try:
-        return Encoded(value, check_travels(value, what))
-    except PayloadError as error:
-        refused = error
-    plain = _without_models(value)
-    try:
-        return Encoded(plain, check_travels(plain, what))
-    except PayloadError as error:
-        raise error from refused
+        encoded = Encoded(value, check_travels(value, what))
+    except PayloadError as refused:
+        plain = _without_models(value)
+        try:
+            encoded = Encoded(plain, check_travels(plain, what))
+        except PayloadError as error:
+            raise error from refused
+    if not is_exact(value):
+        check_lossless(value, what)
+    return encoded
 
 
 def encode_input(workflow: Workflow[..., Any], value: Any) -> Encoded:

@@ -1,118 +1,158 @@
-"""What of a value would be lost if it became JSON, though pydantic can turn it into that."""
+"""
+What of a value would be lost if it became JSON, though pydantic can turn it into that.
+
+A normal form is no loss: a set or a deque becomes a list, a model or a dataclass a dictionary of
+its fields, a number of a subclass of `int` that number.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from datetime import datetime, time, timedelta
 from typing import Any
 
+from kit.model.attributes import attributes_of, declared, fields_of, plain_kind, private_of
 from kit.model.errors import PayloadError
 
 _MISSING = object()
+_EXACT = frozenset({str, int, float, bool, type(None)})
+_MINUTE = timedelta(minutes=1)
 
 
-def check_lossless(value: Any, what: str) -> None:
+def is_exact(value: Any) -> bool:
+    """Tell whether *value*, which is JSON, is of Python's own types only: that is all of it."""
+    kind = type(value)
+    if kind in _EXACT:
+        return True
+    if kind is dict:
+        items = value.values()
+    elif kind is list or kind is tuple:
+        items = value
+    else:
+        return False
+    return _EXACT.issuperset(map(type, items)) or all(map(is_exact, items))
+
+
+def check_lossless(value: Any, what: str, *, comes_back: bool = False) -> None:
     """
     Accept *value* if its JSON form has all of it.
 
+    With *comes_back* it is made anew from that; what has been set on it beside its fields is then
+    for `roundtrip` to look at.
+
     Raises:
-        PayloadError: For a secret, a field that is excluded, or keys that become one; it names the
-            place within *what*, and what to do.
+        PayloadError: For a secret, a field that is excluded, keys that become one, or attributes
+            beside the fields; it names the place within *what*, and what to do.
     """
     for place, found in _walk(value, ""):
-        at = f"{what} at {place!r}" if place else what
-        if _is_secret(found):
-            msg = (
-                f"{at} is a {type(found).__name__}, which would be stored as stars; keep secrets"
-                " elsewhere, or return its get_secret_value()"
-            )
-            raise PayloadError(msg)
-        excluded = _excluded(found)
-        if excluded:
-            msg = (
-                f"{at} is a {type(found).__name__} whose field {excluded!r} is excluded from JSON;"
-                " return what is to be kept as a field of its own"
-            )
-            raise PayloadError(msg)
-        if isinstance(found, dict) and len({_key(each) for each in found}) < len(found):
-            msg = f"{at} has keys that are one in JSON, such as 1 and '1'; use texts"
+        lost = _lost_of(found) or (None if comes_back else _beside(found))
+        if lost:
+            at = f"{what} at {place!r}" if place else what
+            msg = f"{at} is a {type(found).__name__} {lost}"
             raise PayloadError(msg)
 
 
-def check_whole(value: Any, back: Any, what: str) -> None:
+def is_ambiguous(value: Any) -> bool:
     """
-    Accept *back* as what an annotation gives for *value* if it has every field of it.
+    Tell whether *value* holds a time without a time zone that is the second of its name that day.
 
-    Raises:
-        PayloadError: If *value* is of a subclass with more fields than the annotation's class.
+    That is what `fold=1` says; ISO text has no place for it.
     """
-    if isinstance(value, dict) and isinstance(back, dict):
-        gone = [key for key in value if key not in back]
-        if gone:
-            msg = f"{what} has the key {gone[0]!r}, which its annotation does not; add it there"
-            raise PayloadError(msg)
-        for key, item in value.items():
-            check_whole(item, back[key], f"{what} at {key!r}")
-    elif isinstance(value, (list, tuple)) and isinstance(back, (list, tuple)):
-        for item, other in zip(value, back, strict=False):
-            check_whole(item, other, what)
-    else:
-        _check_fields(value, back, what)
-
-
-def _check_fields(value: Any, back: Any, what: str) -> None:
-    if isinstance(back, dict):
-        return
-    fields, others = _fields(value), _fields(back)
-    gone = [name for name in fields if name not in others]
-    if others and gone:
-        msg = (
-            f"{what} is a {type(value).__name__}, and its annotation says {type(back).__name__},"
-            f" which has no {gone[0]!r}; annotate the step's function with"
-            f" -> {type(value).__name__}"
-        )
-        raise PayloadError(msg)
-    for name, item in fields.items():
-        check_whole(item, others.get(name), what)
+    return any(
+        isinstance(found, (datetime, time)) and found.fold == 1 and found.tzinfo is None
+        for _, found in _walk(value, "")
+    )
 
 
 def _walk(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Yield all of *value* that may have more to it than JSON has, and where that is."""
+    if type(value) in _EXACT:
+        return
     yield place, value
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _walk(item, f"{place}.{key}")
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for index, item in enumerate(value):
-            yield from _walk(item, f"{place}[{index}]")
+    parts: Iterable[tuple[Any, Any]]
+    if isinstance(value, (list, tuple, set, frozenset, deque)):
+        parts, form = enumerate(value), "[{}]"
     else:
-        for name, item in _fields(value).items():
-            yield from _walk(item, f"{place}.{name}")
+        of_it = value if isinstance(value, dict) else fields_of(value)
+        parts, form = of_it.items(), ".{}"
+    for part, item in parts:
+        if type(item) not in _EXACT:
+            yield from _walk(item, place + form.format(part))
 
 
-def _fields(value: Any) -> dict[str, Any]:
-    """Return the fields of a model or dataclass; nothing of anything else."""
-    kind = type(value)
-    names = _declared(kind) or getattr(kind, "__dataclass_fields__", None) or ()
-    fields = {name: getattr(value, name, None) for name in names}
-    return {**fields, **(getattr(value, "__pydantic_extra__", None) or {})}
+def _lost_of(found: Any) -> str | None:
+    """Return what of a part of a value would be lost, and what to do."""
+    if callable(getattr(found, "get_secret_value", None)):
+        return (
+            "which would be stored as stars; keep secrets elsewhere, or return its"
+            " get_secret_value()"
+        )
+    excluded = _excluded(found)
+    if excluded:
+        return (
+            f"whose field {excluded!r} is excluded from JSON; return what is to be kept as a field"
+            " of its own"
+        )
+    if isinstance(found, dict) and len({_key(each) for each in found}) < len(found):
+        return "with keys that are one in JSON, such as 1 and '1'; use texts"
+    if isinstance(found, (datetime, time)):
+        return _lost_of_time(found)
+    if isinstance(found, re.Pattern) and found.flags != re.compile(found.pattern).flags:
+        return "with flags, which JSON does not keep; write them into it, as in '(?i)abc'"
+    return None
 
 
-def _declared(kind: type) -> dict[str, Any]:
-    declared = getattr(kind, "__pydantic_fields__", None)
-    return declared if isinstance(declared, dict) else {}
+def _lost_of_time(found: datetime | time) -> str | None:
+    offset = found.utcoffset()
+    if offset is None and found.tzinfo is not None:
+        return f"in {found.tzinfo}, which JSON does not keep without a date; return a datetime"
+    if offset is not None and offset % _MINUTE:
+        return f"that is {offset} from UTC, where ISO text has no seconds; return it in UTC"
+    return None
+
+
+def _beside(found: Any) -> str | None:
+    """Return what has been set on a part of a value that its JSON form does not have."""
+    for name in attributes_of(found):
+        if fields_of(found):
+            return f"with the attribute {name!r}, which is no field of it; declare it as one"
+        plain = plain_kind(type(found))
+        return (
+            f"with the attribute {name!r}, of which only the {plain} would be kept; return that"
+            f" {plain} alone, or a model or dataclass with a field {name!r}"
+        )
+    private = private_of(found)
+    if private and private != _private_anew(found):
+        return (
+            f"with private attributes ({', '.join(private)}), which pydantic leaves out, and which"
+            " its class would not make the same of the rest; let what is to be kept be a field"
+        )
+    return None
+
+
+def _private_anew(model: Any) -> dict[str, Any]:
+    """Return the private attributes that a model's class makes of its fields."""
+    kind = type(model)
+    try:
+        return private_of(kind.model_validate(model.model_dump(round_trip=True)))
+    except ValueError:
+        return {name: each.default for name, each in kind.__private_attributes__.items()}
 
 
 def _excluded(value: Any) -> str | None:
     """Return the name of a field that is left out of JSON though it has been set."""
-    for name, field in _declared(type(value)).items():
-        if field.exclude and getattr(value, name, _MISSING) != field.get_default(
-            call_default_factory=False
-        ):
+    for name, field in declared(type(value)).items():
+        item = getattr(value, name, _MISSING)
+        if _leaves_out(field, item) and item != field.get_default(call_default_factory=False):
             return name
     return None
 
 
-def _is_secret(value: Any) -> bool:
-    return callable(getattr(value, "get_secret_value", None))
+def _leaves_out(field: Any, value: Any) -> bool:
+    leaves_out = getattr(field, "exclude_if", None)  # of newer pydantics
+    return bool(field.exclude or (leaves_out is not None and leaves_out(value)))
 
 
 def _key(key: Any) -> str:

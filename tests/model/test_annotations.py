@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from kit.model.annotations import dump_result, encode_data, encode_input, validate_input
 from kit.model.errors import PayloadError
@@ -196,3 +196,27 @@ def test_a_model_within_plain_data_becomes_plain_data() -> None:
     data, text = encode_data({"drafts": (Draft(), Colour.RED)}, "it")
     assert data == {"drafts": [{"title": "Untitled", "due": None}, "red"]}
     assert json.loads(text) == data
+
+
+class Login(BaseModel):
+    user: str
+    password: SecretStr = SecretStr("")
+
+
+class Amount(int):
+    pass
+
+
+def test_data_and_results_that_would_lose_something_are_refused() -> None:
+    amount = Amount(5)
+    amount.currency = "EUR"  # type: ignore[attr-defined]
+    for value, said in (
+        (Login(user="a", password=SecretStr("hidden")), "'.password' is a SecretStr which would"),
+        ({"sum": amount}, "'.sum' is a Amount with the attribute 'currency'"),
+    ):
+        with pytest.raises(PayloadError, match=said) as refused:
+            encode_data(value, "the input")
+        assert "hidden" not in str(refused.value)
+        with pytest.raises(PayloadError, match=said):
+            dump_result(value)
+    assert encode_data({"sum": Amount(5)}, "the input").text == '{"sum":5}'
