@@ -8,8 +8,11 @@ functions, so that `kit --help` and `kit runs` stay quick.
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import typer
 
@@ -49,7 +52,7 @@ from kit.cli.commands import (
     send as send_cmd,
 )
 from kit.cli.reading import readers
-from kit.cli.screen.terminal import print_json, report, say
+from kit.cli.screen.terminal import leave_output, prepare, print_json, report, say
 from kit.model.errors import RunNotFoundError, WorkflowError, WorkflowNotFoundError
 
 app = typer.Typer(
@@ -95,10 +98,34 @@ _WrongUse: Any = typer.BadParameter.__mro__[2]
 _USED_WRONGLY = (WorkflowNotFoundError, RunNotFoundError)
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What goes wrong in writing, though the file is there and open."""
+
+
 def run() -> None:
     """Run `kit`; an error becomes its message, or its JSON form, and exit status 1 or 2."""
+    prepare()
     hide_key(sys.argv)
     as_json = any(argument.partition("=")[0] == "--json" for argument in sys.argv)
+    try:
+        try:
+            _run(as_json=as_json)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        leave_output()  # its reader has gone; there is nobody to tell
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        leave_output()
+        with suppress(OSError):
+            say(f"error: the output cannot be written: {error.strerror}")
+        sys.exit(1)
+
+
+def _run(*, as_json: bool) -> NoReturn:
+    """Run `kit`, say what went wrong, and exit."""
     try:
         check_encoding(sys.argv[1:])
         with readers:
@@ -107,11 +134,7 @@ def run() -> None:
         report(error, as_json=as_json)
         sys.exit(2 if isinstance(error, _USED_WRONGLY) else 1)
     except _WrongUse as error:
-        error.message = error.message.removeprefix("Value error, ")  # a parser's word, not ours
-        if as_json:
-            print_json({"error": {"code": "USED_WRONGLY", "message": error.format_message()}})
-        else:
-            error.show()
+        _say_use(error, as_json=as_json)
         sys.exit(error.exit_code)
     except typer.Abort:
         if as_json:
@@ -119,6 +142,15 @@ def run() -> None:
         else:
             say("aborted")
         sys.exit(1)
-    except BrokenPipeError:
-        sys.exit(1)  # the reader of our output has gone; there is nobody to tell
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say_use(error: Any, *, as_json: bool) -> None:
+    """Say how a command was used wrongly."""
+    error.message = error.message.removeprefix("Value error, ")  # a parser's word, not ours
+    if as_json:
+        print_json({"error": {"code": "USED_WRONGLY", "message": error.format_message()}})
+        return
+    text = io.StringIO()  # first, as what was typed is in it
+    error.show(text)
+    say(text.getvalue().rstrip())

@@ -14,6 +14,7 @@ import typer
 
 from kit.cli.reading import open_reader
 from kit.cli.screen.terminal import say
+from kit.model.printable import printable
 
 if TYPE_CHECKING:
     from kit.cli.screen.story import Story
@@ -155,6 +156,13 @@ class Project:
             say(f"note: {count} for a later moment; `kit runs resume` continues what waits")
 
 
+class _Printable(logging.Formatter):
+    """Formats records of which nothing acts on a terminal: they tell of events, which are input."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), keep="\n\t")
+
+
 @contextlib.contextmanager
 def workflow_logs() -> Iterator[None]:
     """Show on standard error what workflows log from INFO up, unless logging is set up already."""
@@ -163,7 +171,7 @@ def workflow_logs() -> Iterator[None]:
         yield
         return
     handler = logging.StreamHandler()  # made here: a live display has put its own stderr in place
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    handler.setFormatter(_Printable("%(levelname)s %(message)s"))
     handler.setLevel(logging.INFO)  # whatever else listens to more
     before = workflows.level
     workflows.setLevel(logging.INFO)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import typer
 
 from kit.cli.screen.build_progress import build_progress
-from kit.cli.screen.terminal import print_json, say
+from kit.cli.screen.terminal import print_json, print_line, say
 
 if TYPE_CHECKING:
     from kit.deploy.bundle.options import BuildOptions
@@ -68,4 +67,5 @@ def _print(built: Report, *, detailed: bool, as_json: bool) -> None:
     for finding in built.findings:
         say(f"warning: {finding.text}")
     lines = [*built.summary(), *(["", *built.details()] if detailed else [])]
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    for line in lines:
+        print_line(line)

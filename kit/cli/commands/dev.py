@@ -71,11 +71,6 @@ def _start_again(port: str) -> None:
     os.execv(sys.executable, [sys.executable, *given, "--port", port])  # noqa: S606 - it is us
 
 
-def _tell(text: str) -> None:
-    """Say *text*, in which a path or a name may be a stranger's: nothing it does to a terminal."""
-    say("".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text))
-
-
 Listen = Callable[[], list[socket.socket]]
 Serve = Callable[["Ending", Callable[[str], None]], Coroutine[Any, Any, bool]]
 
@@ -89,7 +84,7 @@ def _local(listen: Listen, as_json: bool) -> Serve:
 
     config = load()
     config.get_workflow()
-    project, sockets = DevProject(config, _tell), listen()
+    project, sockets = DevProject(config, say), listen()
 
     async def serving(ending: Ending, ready: Callable[[str], None]) -> bool:
         def answers(serving: Serving) -> None:
@@ -100,7 +95,7 @@ def _local(listen: Listen, as_json: bool) -> Serve:
             ready(serving.origin)
 
         with workflow_logs():
-            return await serve(project, sockets, ending, ready=answers, tell=_tell)
+            return await serve(project, sockets, ending, ready=answers, tell=say)
 
     return serving
 
@@ -115,7 +110,7 @@ def _remote(url: str, listen: Listen, as_json: bool) -> Serve:
 
     config = load(base_url=url)
     site = Site(config.base_url or url, config.api_key)
-    project, sockets = DevProject(config, _tell), listen()
+    project, sockets = DevProject(config, say), listen()
 
     async def serving(ending: Ending, ready: Callable[[str], None]) -> bool:
         def answers(origin: str) -> None:

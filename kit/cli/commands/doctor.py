@@ -10,6 +10,7 @@ import typer
 
 from kit.cli.options import ApiKey, BaseUrl, Timeout
 from kit.cli.screen.terminal import print_json
+from kit.model.printable import printable
 
 if TYPE_CHECKING:
     from kit.client.doctor import Check
@@ -41,7 +42,7 @@ def doctor(
         for check in found:
             checks.append(check)
             if not as_json:
-                out.write(_line(check))
+                out.write(printable(_line(check), keep="\n"))
                 out.flush()
     ok = all(check.ok is not False for check in checks)
     if as_json:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kit.cli.screen.terminal import print_json, say
+from kit.cli.screen.terminal import print_json, print_line, say
 
 
 def init(
@@ -29,7 +28,7 @@ def init(
         print_json({"directory": str(root), "files": written})
         return
     for path in written:
-        sys.stdout.write(f"{directory / path}\n")
+        print_line(str(directory / path))
     say("\nNext:")
     if root != Path(os.path.realpath(Path.cwd())):
         say(f"  cd {shlex.quote(str(directory))}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kit.cli.screen.terminal import print_json, say
+from kit.cli.screen.terminal import print_json, print_line, say
 
 if TYPE_CHECKING:
     from kit.project.schemas import Schema
@@ -48,7 +47,7 @@ def schema(
         msg = f"name one of {', '.join(SCHEMAS)} or a workflow; or use --write or --check"
         raise typer.BadParameter(msg)
     else:
-        sys.stdout.write(text_of(SCHEMAS[name]() if name in SCHEMAS else _input(name)))
+        print_line(text_of(SCHEMAS[name]() if name in SCHEMAS else _input(name)).rstrip())
 
 
 def _input(name: str) -> Schema:

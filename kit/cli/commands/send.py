@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kit.cli.options import ApiKey, BaseUrl, Data, Timeout, parsed
-from kit.cli.screen.terminal import print_json, say
+from kit.cli.screen.terminal import print_json, print_line, say
 from kit.cli.site import site, used_rightly
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def send(
         print_json(_to_json(run.id, run.name, run.native.tries))
         return
     say(f"accepted: {run.name!r} is queued; with `store: blobs` there, kit runs show tells of it")
-    sys.stdout.write(f"{run.id}\n")
+    print_line(run.id)
 
 
 def _check_known(client: WorkflowClient, name: str) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from kit.cli.hints import kept_here
-from kit.cli.screen.terminal import print_json, printable, say
+from kit.cli.screen.terminal import print_json, say
+from kit.model.printable import printable
 from kit.model.run import RunStatus
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ def say_why(run: Run, attempts: int, retry: str) -> None:
     which = f"run {run.id} of {run.workflow!r}"
     if run.failure is not None:
         if run.failure.traceback:
-            for line in run.failure.traceback.rstrip().split("\n"):
-                say(printable(line))
+            say(run.failure.traceback.rstrip())
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         after = f" after {tries}" if attempts else ""
         what = f"{run.failure.type}: {run.failure.message}"

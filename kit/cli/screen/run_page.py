@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kit.cli.screen.table import status_style
-from kit.cli.screen.terminal import printable
 from kit.cli.screen.times import age, countdown, moment, now, span
 from kit.model.delivery import CheckpointKind
+from kit.model.printable import printable
 from kit.model.run import RunStatus
 
 if TYPE_CHECKING:

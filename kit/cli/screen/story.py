@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kit.cli.screen.terminal import printable
 from kit.cli.screen.times import countdown, span
+from kit.model.printable import printable
 from kit.model.progress import Progress, ProgressKind
 
 Kind = Literal["run", "done", "failed", "waits", "note", "ended"]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from kit.cli.screen.terminal import printable
+from kit.model.printable import printable
 
 Style: TypeAlias = "str | Callable[[str], str]"
 """How rich is to show a column's cells: in a style of its own, or one that depends on the text."""
