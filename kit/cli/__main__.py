@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import sys
 
+from kit.cli.status import INTERRUPTED
+
 
 def main() -> None:
     """Run the command line; say what to install when only the base kit is there."""
+    try:
+        _main()
+    except KeyboardInterrupt:  # while modules are imported; a command says what it has to say
+        sys.exit(INTERRUPTED)
+
+
+def _main() -> None:
     try:
         from kit.cli.app import run
     except ModuleNotFoundError as error:

@@ -53,6 +53,7 @@ from kit.cli.commands import (
 )
 from kit.cli.reading import readers
 from kit.cli.screen.terminal import leave_output, prepare, print_json, report, say
+from kit.cli.status import INTERRUPTED
 from kit.model.errors import RunNotFoundError, WorkflowError, WorkflowNotFoundError
 
 app = typer.Typer(
@@ -142,6 +143,8 @@ def _run(*, as_json: bool) -> NoReturn:
         else:
             say("aborted")
         sys.exit(1)
+    if status == INTERRUPTED and as_json:
+        print_json({"error": {"code": "INTERRUPTED", "message": "interrupted by Ctrl-C"}})
     sys.exit(status if isinstance(status, int) else 0)
 
 

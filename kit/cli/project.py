@@ -14,6 +14,7 @@ import typer
 
 from kit.cli.reading import open_reader
 from kit.cli.screen.terminal import say
+from kit.cli.status import INTERRUPTED
 from kit.model.printable import printable
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from kit.project.config import Config
 
 T = TypeVar("T")
-
-INTERRUPTED = 130
-"""The exit status of a command ended by Ctrl-C, as shells have it."""
 
 
 class Project:
