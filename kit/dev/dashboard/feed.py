@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote
 
-from kit.dev.dashboard.render import Renderer
+from kit.dev.dashboard.render import Renderer, readable
 from kit.dev.dashboard.screens import Screen, Screens
 from kit.dev.feed import merged
 from kit.dev.runs import Change
@@ -112,7 +112,7 @@ class _Page:
             self._is_well = False
             is_missing = drawn.http_status == _NOT_FOUND
             self.is_over = is_missing and time.perf_counter() >= self._until
-            yield event("trouble", {"message": drawn.message, "isOver": self.is_over})
+            yield event("trouble", {"message": readable(drawn.message), "isOver": self.is_over})
             return
         if not self._is_well:
             self._is_well = True

@@ -1,4 +1,7 @@
-"""Templates to text. Whatever goes into one is escaped: nothing a workflow says is markup."""
+"""
+Templates to text. Whatever goes into one is escaped: nothing a workflow says is markup, and nothing
+turns a line's direction around. What a form is to send back as it was passes through `as_is`.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from kit.dev.dashboard.views.names import path_of
 from kit.dev.dashboard.views.rows import value_of
 from kit.dev.dashboard.views.values import shown, size_in_words
 from kit.model.duration import in_words
+from kit.model.printable import printable
 from kit.version import __version__
 
 _HERE = Path(__file__).parent
@@ -37,6 +42,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
+            finalize=_finalized,
         )
         self._templates.filters |= _FILTERS
         self._templates.globals |= {
@@ -51,6 +57,29 @@ class Renderer:
     def text(self, template: str, values: Mapping[str, Any]) -> str:
         """Return *template* filled with *values*."""
         return self._templates.get_template(template).render(values)
+
+
+class _AsIs(str):
+    """A text that is to come back from a form as it was."""
+
+    __slots__ = ()
+
+
+def _finalized(value: Any) -> Any:
+    """Return what stands for *value* on a page."""
+    if not isinstance(value, str) or isinstance(value, Markup | _AsIs):
+        return value
+    return readable(value)
+
+
+def readable(text: str) -> str:
+    """Return *text* with what is unseen, or turns a line's direction around, spelled out."""
+    return printable(text, keep="\n\t")
+
+
+def sentence(text: str) -> str:
+    """Return *text* beginning as a sentence does, unless it begins with an address."""
+    return text if "://" in text.split(" ", 1)[0] else text[:1].upper() + text[1:]
 
 
 def _fingerprint() -> str:
@@ -98,4 +127,6 @@ _FILTERS = {
     "size": size_in_words,
     "path_of": path_of,
     "as_json": as_json,
+    "as_is": _AsIs,
+    "sentence": sentence,
 }

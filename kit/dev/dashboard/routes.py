@@ -7,6 +7,7 @@ that no other page may embed it and that nothing but its own files may run in it
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qsl, quote, urlencode
@@ -17,7 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from kit.dev.dashboard.feed import feed
-from kit.dev.dashboard.render import STATIC, Renderer
+from kit.dev.dashboard.render import STATIC, Renderer, readable
 from kit.dev.dashboard.screens import Now, Screen, Screens
 from kit.dev.dashboard.starting import start
 from kit.dev.dashboard.views.names import name_in, path_of
@@ -41,22 +42,31 @@ HEADERS = {
     "cache-control": "no-store",
 }
 
+PATIENCE = 3.0
+"""Seconds after which a page says that it waits for a site, and goes on doing so."""
+
 _SEE_OTHER = 303
 _MOST_FIELDS = 10_000
 
 
 def routes(
-    runs: Runs, *, token: str, project: str = "", prefix: str = "/_kit", now: Now | None = None
+    runs: Runs,
+    *,
+    token: str,
+    project: str = "",
+    prefix: str = "/_kit",
+    now: Now | None = None,
+    patience: float = PATIENCE,
 ) -> list[BaseRoute]:
     """
     Return the dashboard's routes, to be mounted at *prefix*.
 
     *token* is put into the pages' forms. *project* is the name shown at the top. *now* tells the
-    time in milliseconds since the epoch.
+    time in milliseconds since the epoch. *patience* is how many seconds a page waits for a site.
     """
     screens = Screens(runs, now or _now)
     renderer = Renderer(prefix=prefix, token=token, project=project)
-    pages = _Pages(screens, renderer, prefix)
+    pages = _Pages(screens, renderer, prefix, patience)
     return [
         Mount("/static", StaticFiles(directory=STATIC)),
         Route("/feed", pages.feed),
@@ -72,10 +82,11 @@ def _now() -> int:
 
 
 class _Pages:
-    def __init__(self, screens: Screens, renderer: Renderer, prefix: str) -> None:
+    def __init__(self, screens: Screens, renderer: Renderer, prefix: str, patience: float) -> None:
         self._screens = screens
         self._renderer = renderer
         self._prefix = prefix
+        self._patience = patience
 
     async def page(self, request: Request) -> Response:
         path = "/" + request.path_params["path"]
@@ -101,10 +112,10 @@ class _Pages:
         text = None if details is None else _value(details, request.query_params.get("of", ""))
         if text is None:
             return Response("there is no such value", 404, HEADERS, "text/plain")
-        headers = dict(HEADERS)
         if "download" in request.query_params:
-            headers["content-disposition"] = 'attachment; filename="value.json"'
-        return Response(text, headers=headers, media_type="text/plain")  # not to be rendered
+            named = {"content-disposition": 'attachment; filename="value.json"'}
+            return Response(text, headers={**HEADERS, **named}, media_type="text/plain")
+        return Response(readable(text), headers=HEADERS, media_type="text/plain")
 
     async def act(self, request: Request) -> Response:
         """Stop, retry, restart or delete a run, and go on to where that shows."""
@@ -136,7 +147,7 @@ class _Pages:
         query = f"?{request.url.query}" if request.url.query else ""
         address = "/" + quote(request.path_params["path"]) + query
         try:
-            found = await screen
+            found = await self._soon(screen)
         except WorkflowError as error:
             return self._trouble(error, address)
         except ValueError:  # a cursor from elsewhere
@@ -146,6 +157,22 @@ class _Pages:
                 WorkflowError(f"there is no page {request.url.path!r}", http_status=404)
             )
         return self._html(found, address)
+
+    async def _soon(self, screen: Awaitable[Screen | None]) -> Screen | None:
+        """
+        Return *screen*, unless a site keeps it waiting: then its page is shown when it can be.
+
+        Raises:
+            WorkflowError: If the site has not answered yet.
+        """
+        source = self._screens.runs.source
+        if source.kind == "local":
+            return await screen
+        try:
+            return await asyncio.wait_for(screen, self._patience)
+        except TimeoutError:
+            msg = f"{source.place} has not answered yet, for {self._patience:g} seconds"
+            raise WorkflowError(msg, code="SITE_SLOW", http_status=504) from None
 
     def _html(self, screen: Screen, address: str) -> Response:
         values = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -11,12 +12,15 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from kit.dev.dashboard.render import STATIC
-from kit.dev.dashboard.routes import HEADERS
+from kit.dev.dashboard.routes import HEADERS, routes
 from kit.dev.runs import Capabilities, Source
 from kit.model.delivery import Checkpoint, CheckpointKind
-from kit.model.errors import PayloadError
+from kit.model.errors import PayloadError, WorkflowError
+from kit.model.failure import Failure
 
 if TYPE_CHECKING:
     from tests.dev.dashboard.fake import FakeRuns
@@ -438,3 +442,73 @@ async def test_a_page_is_drawn_in_a_fraction_of_a_second(
         began = time.process_time()
         await site.get("/_kit" + address)
         assert time.process_time() - began < 2
+
+
+async def test_nothing_a_run_holds_turns_a_line_around_or_is_unseen(
+    site: httpx.AsyncClient, runs: FakeRuns, fake: Any
+) -> None:
+    turned = "exe.\u202etxt\u200b\x9b"
+    details = fake.failed(40)
+    failure = Failure("Odd", turned)
+    run = replace(details.run, data=f'"{turned}"', failure=failure, workflow=turned)
+    runs.keep(replace(details, run=run))
+    runs.source = Source("local", turned)
+    for address in (
+        *ADDRESSES,
+        f"/runs/{run.id}",
+        f"/runs/{run.id}/value?of=input",
+        f"/feed?look&at=/runs/{run.id}",
+        f"/feed?look&at=/{turned}",
+        f"/{turned}",
+    ):
+        text = (await site.get("/_kit" + address)).text
+
+        assert not {"\u202e", "\u200b", "\x9b"} & set(text)
+    assert r"exe.\u202etxt\u200b\x9b" in text
+
+
+async def test_a_value_is_downloaded_and_comes_back_from_a_form_as_it_is(
+    site: httpx.AsyncClient, runs: FakeRuns, fake: Any
+) -> None:
+    details = fake.completed(41)
+    runs.keep(replace(details, run=replace(details.run, data='"a\u202eb"')))
+    whole = await site.get(f"/_kit/runs/{details.run.id}/value?of=input&download")
+    form = await site.get(f"/_kit/workflows/{details.run.workflow}?again={details.run.id}&as=json")
+
+    assert whole.text == '"a\u202eb"'
+    assert "&#34;a\u202eb&#34;" in form.text
+
+
+async def test_an_error_that_begins_with_an_address_keeps_it_as_it_is(
+    site: httpx.AsyncClient, runs: FakeRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for message, shown in (
+        ("https://site.example is down", "https://site.example is down"),
+        ("there is nothing", "There is nothing"),
+    ):
+
+        async def details(run_id: str, said: str = message) -> None:
+            raise WorkflowError(said, http_status=502)
+
+        monkeypatch.setattr(runs, "details", details)
+        response = await site.get("/_kit/runs/x")
+        assert response.status_code == 502
+        assert f'<p class="message">{shown}</p>' in response.text
+
+
+async def test_a_page_says_that_its_site_keeps_it_waiting(runs: FakeRuns, fake: Any) -> None:
+    never = asyncio.Event()
+
+    async def page(**_: Any) -> Any:
+        await never.wait()
+
+    runs.source = Source("site", "https://site.example")
+    runs.page = page  # type: ignore[method-assign]
+    pages = routes(runs, token="t", now=lambda: fake.NOW, patience=0)
+    transport = httpx.ASGITransport(app=Starlette(routes=[Mount("/_kit", routes=pages)]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        response = await client.get("/_kit/?status=failed")
+
+    assert response.status_code == 504
+    assert "https://site.example has not answered yet" in response.text
+    assert "at=%2F%3Fstatus%3Dfailed&amp;awaited=1" in response.text
