@@ -79,7 +79,7 @@ class WorkflowRun:
         return result_of(run)
 
     async def stop(self) -> bool:
-        """End the run at its next step or sleep; False if it had ended already."""
+        """End the run at its next step or sleep, at its end at last; False if it had ended."""
         await self._sent()
         return await self._source.stop(self.id)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kit.model.delivery import Checkpoint, Completed, Failed, Outcome, Sleep, Suspended
 from kit.model.duration import to_milliseconds
@@ -30,7 +30,7 @@ class Next:
 def after(run: Run, outcome: Outcome, now: int, *, fast: bool) -> Next:
     """Return what *outcome* makes of *run*; with *fast*, what waits is due at once."""
     if isinstance(outcome, Completed):
-        ended = replace(run, status=RunStatus.COMPLETED, ended=now, result=outcome.result)
+        ended = run._replace(status=RunStatus.COMPLETED, ended=now, result=outcome.result)
         return Next(ended, outcome.checkpoints)
     if isinstance(outcome, Suspended) and outcome.failure is None:
         return _suspended(run, outcome, now, fast=fast)
@@ -48,7 +48,7 @@ def _suspended(run: Run, outcome: Suspended, now: int, *, fast: bool) -> Next:
     is_asleep = bool(dues) and not outcome.goes_on
     wakes = max(now, min(dues)) if is_asleep else now
     status = RunStatus.SLEEPING if is_asleep else RunStatus.QUEUED
-    waiting = replace(run, status=status, due=now if fast else wakes)
+    waiting = run._replace(status=status, due=now if fast else wakes)
     return Next(waiting, outcome.checkpoints, outcome.forgotten, outcome.sleeps, asleep=wakes - now)
 
 
@@ -62,12 +62,12 @@ def _tried_again(
     fast: bool,
 ) -> Next:
     due = now if fast else now + max(0, wait)
-    waiting = replace(run, status=RunStatus.QUEUED, due=due, attempt=run.attempt + 1)
+    waiting = run._replace(status=RunStatus.QUEUED, due=due, attempt=run.attempt + 1)
     attempt = Attempt(run.attempt, now, failure, wait) if failure else None
     return Next(waiting, outcome.checkpoints, outcome.forgotten, attempt=attempt)
 
 
 def _dead(run: Run, outcome: Failed, now: int) -> Next:
-    dead = replace(run, status=RunStatus.FAILED, ended=now, failure=outcome.failure)
+    dead = run._replace(status=RunStatus.FAILED, ended=now, failure=outcome.failure)
     attempt = Attempt(run.attempt, now, outcome.failure, None)
     return Next(dead, outcome.checkpoints, outcome.forgotten, attempt=attempt)

@@ -12,7 +12,7 @@ from kit.engine.driving import Driving
 from kit.engine.live import ActiveRun, anew, arriving
 from kit.engine.loop import Loop
 from kit.engine.uptake import FindWorkflow
-from kit.model.errors import WorkflowNotFoundError
+from kit.model.errors import StoreError, WorkflowNotFoundError
 from kit.model.event import Event
 from kit.model.run import Run, RunStatus
 from kit.model.workflow import AnyWorkflow
@@ -78,8 +78,8 @@ class Arrivals:
         )
         live.fast = fast
         ask = None if is_driver else replace(self._driving.ask(), fast=fast)
-        stored = self._store.insert(live.run, root=live.root, ask=ask)
-        return live.run if await self._follow(live, ask, stored) else None
+        insert = partial(self._store.insert, live.run, root=live.root, ask=ask)
+        return live.run if await self._arrive(live, ask, insert) else None
 
     async def again(self, run: Run, *, from_start: bool) -> Run | None:
         """Store that an ended run starts again, and return it as it is then; None if it had not."""
@@ -92,8 +92,9 @@ class Arrivals:
         root = self._store.reader.root(run.id)
         live = ActiveRun(anew(run, self._clock.now()), workflow, root=root, fast=self._fast)
         ask = None if is_driver else self._driving.ask()
-        stored = self._store.queue_again(run.id, live.run.due, ask, from_start=from_start)
-        return live.run if await self._follow(live, ask, stored) else None
+        due = live.run.due
+        queue = partial(self._store.queue_again, run.id, due, ask, from_start=from_start)
+        return live.run if await self._arrive(live, ask, queue) else None
 
     def _known(self, name: str, message: str) -> AnyWorkflow:
         workflow = self._find(name)
@@ -101,32 +102,34 @@ class Arrivals:
             raise WorkflowNotFoundError(message)
         return workflow
 
-    async def _follow(self, live: ActiveRun, ask: Ask | None, stored: asyncio.Future[int]) -> int:
+    async def _arrive(
+        self, live: ActiveRun, ask: Ask | None, store: Callable[..., asyncio.Future[int]]
+    ) -> int:
         """
-        Execute a run once it is *stored*, or wish to see it end if somebody is asked to.
+        Execute a run once *store* has stored it, or wish to see it end if somebody is asked to.
 
         Returns 0 if storing it has changed nothing.
         """
-        self._arriving[live.run.id] = stored
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        stored.add_done_callback(partial(self._stored, live, ask, answer))
+        stored = store(then=partial(self._follow, live, ask, answer))
+        self._arriving[live.run.id] = stored
         return await answer
 
-    def _stored(
+    def _follow(
         self,
         live: ActiveRun,
         ask: Ask | None,
         answer: asyncio.Future[int],
-        stored: asyncio.Future[int],
+        changed: int,
+        error: StoreError | None,
     ) -> None:
-        del self._arriving[live.run.id]
-        error = stored.exception()
+        self._arriving.pop(live.run.id).exception()  # which *answer* tells
         if not answer.done():  # else whoever brought it has gone
             if error is None:
-                answer.set_result(stored.result())
+                answer.set_result(changed)
             else:
                 answer.set_exception(error)
-        if error is None and stored.result():
+        if error is None and changed:
             if ask is None:
                 self._loop.admit(live)
             else:

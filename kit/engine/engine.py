@@ -224,9 +224,8 @@ class Engine:
 
     async def stop(self, run_id: str) -> bool:
         """
-        End a run: at once if it waits, at its next step or sleep if it is running.
-
-        Returns False if it had already ended.
+        End a run: at once if it waits, at its next step or sleep if it is running, and at its end
+        if it has none left. Who is told True finds it cancelled; False: it had already ended.
 
         Raises:
             RunNotFoundError: If there is none with this id.

@@ -43,20 +43,23 @@ class Hearing:
         self._backlog = backlog
         self._stopping: set[str] = set()
         self._listened, self._stops = 0.0, 0
-        loop.listen_by(self.listen)
+        loop.listen_by(self.listen, self.look)
 
     def listen(self) -> None:
         """
         Hear whether a run is to stop, before it goes on; `stop` then does all else.
 
-        What is asked for by another process within `_LISTEN_SECONDS` of the last look, here or by
-        a commit, is heard a little later, at the next commit at the latest.
+        What was on the file before the last COMMIT, or before the run woke, is heard already. What
+        another process asks for after that, and within `_LISTEN_SECONDS` of the last look, is heard
+        at the next COMMIT, which is the end of the run if it has no further step or sleep.
         """
-        now, stops = time.monotonic(), RunStore.stops
         looked = max(self._listened, self._store.unchanged)
-        if stops == self._stops and now - looked < _LISTEN_SECONDS:
-            return
-        self._listened, self._stops = now, stops
+        if RunStore.stops != self._stops or time.monotonic() - looked >= _LISTEN_SECONDS:
+            self.look()
+
+    def look(self) -> None:
+        """Look which runs are to stop, and mark them."""
+        self._listened, self._stops = time.monotonic(), RunStore.stops
         with contextlib.suppress(StoreError):  # the next write will tell what is wrong
             self._mark(self._reader.stops())
 

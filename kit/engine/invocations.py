@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from kit.engine.advance import after
+from kit.engine.advance import Next, after
 from kit.engine.clock import Clock
 from kit.engine.invoking import Invoking, SendOn, Watch, timed_out
 from kit.engine.live import ActiveRun
 from kit.engine.waiting import Waiting
 from kit.model.delivery import AfterStep, Checkpoint, Completed, Outcome
 from kit.model.errors import StoreError
-from kit.model.failure import Failure
 from kit.model.progress import Progress, ProgressKind
 from kit.model.run import RunStatus
 from kit.store.sqlite.rows import DAMAGED
@@ -53,7 +52,8 @@ class Invocations:
 
     *waiting* is told of what has ended. `unwinding` are handlers whose outcome is decided and that
     are still there; `set_aside` the runs whose checkpoints make no sense, and what is to be said of
-    them. `refuse` tells who asked for one of those; `listen` hears who is to be stopped.
+    them. `refuse` tells who asked for one of those; `listen` hears who is to be stopped, now and
+    then, and `look` in any case.
     """
 
     def __init__(
@@ -70,7 +70,8 @@ class Invocations:
         self.set_aside: dict[str, StoreError] = {}
         self.refuse: Callable[[str], None] = lambda run_id: None
         self.listen: Callable[[], None] = lambda: None
-        self.unwinding: set[asyncio.Task[Outcome]] = set()
+        self.look: Callable[[], None] = lambda: None
+        self.unwinding: set[asyncio.Task[None]] = set()
         self._store = store
         self._waiting = waiting
         self._live = live
@@ -83,14 +84,19 @@ class Invocations:
 
     async def carry_out(self, live: ActiveRun) -> None:
         """Carry out one invocation of a run, and store what it came to."""
+        if live.event is None:
+            self.look()
         if live.stopped:
-            return await self._end(live, RunStatus.CANCELLED)
+            return await self._cancel(live)
         if self.closing or self._waiting.failure:
             return None
         if live.deadline is not None and self._clock.now() >= live.deadline:
-            return await self._end(live, RunStatus.FAILED, timed_out(live))
+            return await self._time_out(live)
         if live.event is None and not self._wakes(live):
             return None
+        return await self._go_on(live)
+
+    async def _go_on(self, live: ActiveRun) -> None:
         self._store.write_along(live.run.id, live.record.wake(self._clock.now(), fast=live.fast))
         self._tell(live, ProgressKind.RUN_STARTED, attempt=live.run.attempt)
         how = self._options
@@ -99,11 +105,10 @@ class Invocations:
         outcome = await self._outcome(invoking)
         if not isinstance(outcome, Completed):
             self._see_clock()
-            self.listen()
-        if live.stopped and not isinstance(outcome, Completed):
-            return await self._end(live, RunStatus.CANCELLED, kept=outcome.checkpoints)
+        if live.stopped:
+            return await self._cancel(live, outcome.checkpoints)
         if invoking.timed_out:
-            return await self._end(live, RunStatus.FAILED, timed_out(live))
+            return await self._time_out(live)
         return await self._store_outcome(live, outcome)
 
     def _wakes(self, live: ActiveRun) -> bool:
@@ -140,39 +145,46 @@ class Invocations:
             told = {"attempt": attempt.number, "error": attempt.failure.message}
             self._tell(live, ProgressKind.ATTEMPT_FAILED, retryIn=attempt.retry_in, **told)
         if live.run.status.is_final:
-            await self._store.end(
-                live.run,
-                to_store.checkpoints,
-                to_store.forgotten,
-                attempt,
-                answered=live.stopped,
-            )
-            return self._ended(live)
+            return await self._end_unless_stopped(live, to_store)
+        return await self._store_wait(live, to_store)
+
+    async def _store_wait(self, live: ActiveRun, to_store: Next) -> None:
         record, now = live.record, self._clock.now()
         record.forget(to_store.forgotten)
         record.keep(to_store.checkpoints)
         asleep = None if to_store.sleeps is None else record.fall_asleep(to_store.sleeps, now)
         await self._store.wait(
-            live.run, to_store.checkpoints, to_store.forgotten, attempt, asleep=asleep
+            live.run, to_store.checkpoints, to_store.forgotten, to_store.attempt, asleep=asleep
         )
         if live.run.status is RunStatus.SLEEPING:
             self._tell(live, ProgressKind.RUN_SLEEPS, dueAt=live.run.due, asleep=to_store.asleep)
         if live.stopped:
-            return await self._end(live, RunStatus.CANCELLED)
+            return await self._cancel(live)
         if live.due > now:
             live.rest()
         live.busy = live.pausing = False
         return self._queue(live)
 
-    async def _end(
-        self,
-        live: ActiveRun,
-        status: RunStatus,
-        failure: Failure | None = None,
-        kept: tuple[Checkpoint, ...] = (),
-    ) -> None:
-        live.run = replace(live.run, status=status, ended=self._clock.now(), failure=failure)
-        await self._store.end(live.run, kept, answered=live.stopped)
+    async def _end_unless_stopped(self, live: ActiveRun, how: Next) -> None:
+        """
+        Store that a run has ended, or that it is cancelled.
+
+        Whichever is on the file first counts, its end or the request to stop it: who has stopped
+        it was told that it would end so.
+        """
+        if await self._store.end(live.run, how.checkpoints, how.forgotten, how.attempt):
+            return self._ended(live)
+        return await self._cancel(live)
+
+    async def _time_out(self, live: ActiveRun) -> None:
+        now, failed = self._clock.now(), RunStatus.FAILED
+        live.run = live.run._replace(status=failed, ended=now, failure=timed_out(live))
+        await self._end_unless_stopped(live, Next(live.run))
+
+    async def _cancel(self, live: ActiveRun, kept: tuple[Checkpoint, ...] = ()) -> None:
+        now, cancelled = self._clock.now(), RunStatus.CANCELLED
+        live.run = live.run._replace(status=cancelled, ended=now, result=None, failure=None)
+        await self._store.end(live.run, kept)
         self._ended(live)
 
     def _ended(self, live: ActiveRun) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from kit.engine.clock import Clock, Stopwatch, Timer
 from kit.engine.live import ActiveRun, StoreCheckpointer
 from kit.execution.execute import LINGER_SECONDS, execute
-from kit.model.delivery import AfterStep, Failed, Outcome, Suspended
+from kit.model.delivery import AfterStep, Delivery, Failed, Outcome, Suspended
 from kit.model.errors import RunTimedOut
 from kit.model.event import Event
 from kit.model.failure import Failure, failure_of
@@ -52,17 +52,8 @@ class Invoking:
         self._checkpointer = StoreCheckpointer(live, store, after_step, self._fail, listen)
         self._timer: Timer | None = None
         assert live.event is not None  # noqa: S101 - a run is woken before it is invoked
-        self.execution = asyncio.create_task(
-            execute(
-                live.workflow,
-                live.record.delivery(live.event, live.run.attempt),
-                self._checkpointer,
-                now=self._time.now,
-                send=self._send,
-                observe=None if observe is None else self._tell,
-                linger=LINGER_SECONDS if live.fast else None,
-            )
-        )
+        delivery = live.record.delivery(live.event, live.run.attempt)
+        self.execution = asyncio.create_task(self._execute(delivery))
         self.execution.add_done_callback(self._executed)
 
     async def outcome(self) -> Outcome:
@@ -97,16 +88,25 @@ class Invoking:
         """End it wherever it is: the engine closes, and a later one goes on from here."""
         self.execution.cancel()
 
-    def _executed(self, execution: asyncio.Task[Outcome]) -> None:
-        error = None if execution.cancelled() else execution.exception()
-        if self._decided.done():
-            return
+    async def _execute(self, delivery: Delivery) -> None:
+        outcome = await execute(
+            self._live.workflow,
+            delivery,
+            self._checkpointer,
+            now=self._time.now,
+            send=self._send,
+            observe=None if self._observe is None else self._tell,
+            linger=LINGER_SECONDS if self._live.fast else None,
+        )
+        if not self._decided.done():  # here, not in `_executed`: that is a turn of the loop later
+            self._decided.set_result(outcome)
+
+    def _executed(self, execution: asyncio.Task[None]) -> None:
+        """Decide it if that has not been done: the execution was broken off, or is broken."""
         if execution.cancelled():
             self._decided.cancel()
-        elif error is not None:
-            self._decided.set_exception(error)
-        else:
-            self._decided.set_result(execution.result())
+        elif (error := execution.exception()) is not None:
+            self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
         if not self._decided.done():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kit.execution import rehearsing
@@ -112,7 +112,7 @@ def arriving(
         key=key,
     )
     # read from the text: what the sender does with its data from now on is no business of the run
-    begun = replace(event, data=decode(data)) if begins else None
+    begun = event.carrying(decode(data)) if begins else None
     if sender is None:
         return ActiveRun(run, workflow, begun, is_delayed=event.is_delayed)
     root = sender.root or sender.run.id
@@ -123,8 +123,8 @@ def arriving(
 
 def anew(run: Run, now: int) -> Run:
     """Return an ended run as it is when it starts again."""
-    queued = replace(run, status=RunStatus.QUEUED, attempt=0, due=now, started=None)
-    return replace(queued, ended=None, result=None, failure=None)
+    queued = run._replace(status=RunStatus.QUEUED, attempt=0, due=now, started=None)
+    return queued._replace(ended=None, result=None, failure=None)
 
 
 class StoreCheckpointer:

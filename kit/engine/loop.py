@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from kit.engine.agenda import Agenda
 from kit.engine.clock import ClockSettings, Timer
@@ -71,9 +70,12 @@ class Loop:
         """Have *refuse* told of a run of other processes that is set aside."""
         self._invocations.refuse = refuse
 
-    def listen_by(self, listen: Callable[[], None]) -> None:
-        """Have *listen* called where a run goes on that other processes may have stopped."""
-        self._invocations.listen = listen
+    def listen_by(self, listen: Callable[[], None], look: Callable[[], None]) -> None:
+        """
+        Have *listen* called where a run goes on that other processes may have stopped, and *look*
+        before one wakes, where no COMMIT has told.
+        """
+        self._invocations.listen, self._invocations.look = listen, look
 
     def has(self, run_id: str) -> bool:
         """Tell whether a run is live, or about to be."""
@@ -189,8 +191,8 @@ class Loop:
                 self._store.begin(run_id, now)
                 if live.run.started is None:
                     live.clock_set = 0
-                live.run = replace(
-                    live.run, status=RunStatus.RUNNING, started=live.run.started or now
+                live.run = live.run._replace(
+                    status=RunStatus.RUNNING, started=live.run.started or now
                 )
                 self._begin(live)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from kit.engine.live import ActiveRun
 from kit.model.delivery import Checkpoint, CheckpointKind
@@ -37,7 +36,7 @@ def _moved(
             due = live.run.due + jump
         else:
             continue
-        live.run = replace(live.run, due=due)
+        live.run = live.run._replace(due=due)
         yield live.run, sleeps
 
 

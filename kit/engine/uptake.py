@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from kit.engine.clock import Clock
@@ -60,7 +60,7 @@ class Uptake:
             return False
         is_due = run.status is RunStatus.RUNNING or fast
         due = self._clock.now() if is_due else run.due
-        live = ActiveRun(replace(run, due=due), workflow, root=row.root, fast=fast, own=own)
+        live = ActiveRun(run._replace(due=due), workflow, root=row.root, fast=fast, own=own)
         live.is_found = True
         self._loop.take_up(live)
         return True

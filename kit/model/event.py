@@ -52,6 +52,14 @@ class Event:
         check_id(self.id)
         check_priority(self.priority)
 
+    def carrying(self, data: Any) -> Event:
+        """Return the event with other *data*: it is not checked again, as `replace` would do."""
+        new = object.__new__(Event)
+        for name in Event.__slots__:
+            object.__setattr__(new, name, getattr(self, name))
+        object.__setattr__(new, "data", data)
+        return new
+
     def encoded(self) -> str:
         """
         Return `data` as JSON.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.failure import Failure
@@ -41,8 +42,7 @@ class Attempt:
     retry_in: int | None  # milliseconds; None: the run is a dead letter
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """
     What is known of a run.
 

@@ -129,14 +129,19 @@ class Gate:
 
 
 @contextmanager
-def write_lock(path: Path) -> Iterator[None]:
-    """Keep the engine from writing meanwhile: as if the disk took its time."""
+def write_lock(path: Path) -> Iterator[sqlite3.Connection]:
+    """
+    Keep the engine from writing meanwhile: as if the disk took its time.
+
+    What holds the lock is given, to write with, as another process would.
+    """
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
-        yield
+        yield other
     finally:
-        other.execute("ROLLBACK")
+        if other.in_transaction:
+            other.execute("ROLLBACK")
         other.close()
 
 

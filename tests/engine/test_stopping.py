@@ -1,6 +1,7 @@
 """`stop()` at every moment of a run, and `retry()` of runs that have ended."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from kit.model.errors import RunNotFoundError, WorkflowNotFoundError
 from kit.model.retry import RetryPolicy
 from kit.model.run import RunStatus
-from kit.store.sqlite.direct import delete
+from kit.store.sqlite.direct import delete, request_stop
 from kit.store.sqlite.reader import Request
 
 from .conftest import START, FakeClock, Gate, Open, event, flow, turns, write_lock
@@ -70,15 +71,105 @@ async def test_a_running_run_ends_at_its_next_step(start: Open) -> None:
     assert list(engine._store.reader.checkpoints(run.id)) == ["gate"]
 
 
-async def test_a_run_that_completes_all_the_same_is_completed(start: Open) -> None:
+async def returns(gate: Gate) -> int:
+    await gate.come()
+    return 1
+
+
+async def fails_at_last(gate: Gate) -> None:
+    await gate.come()
+    fails()
+
+
+@pytest.mark.parametrize("ends", [returns, fails_at_last])
+async def test_a_run_with_no_step_left_is_stopped_all_the_same(
+    start: Open, ends: Callable[[Gate], Any]
+) -> None:
+    """Who stopped it was told that it would be; so its result is nobody's any more."""
+    gate = Gate()
+    engine = await start(flow(lambda: ends(gate), retry=RetryPolicy(0)))
+    run = await engine.submit(event())
+    await gate.somebody()
+    assert await engine.stop(run.id)
+    gate.open()
+    ended = await engine.wait(run.id)
+    assert (ended.status, ended.result, ended.failure) == (RunStatus.CANCELLED, None, None)
+    assert engine._store.reader.requests() == []
+    assert not await engine.stop(run.id)
+
+
+@pytest.mark.parametrize("ends", [returns, fails_at_last])
+async def test_what_is_on_disk_first_counts_the_end_or_the_stop_of_another_process(
+    start: Open, path: Any, ends: Callable[[Gate], Any]
+) -> None:
+    """The request comes after the last look, and before the COMMIT of the end."""
+    gate = Gate()
+    engine = await start(flow(lambda: ends(gate), retry=RetryPolicy(0)))
+    run = await engine.submit(event())
+    await gate.somebody()
+    with write_lock(path) as other:
+        gate.open()
+        await turns()  # the end waits for the lock
+        other.execute("INSERT INTO requests (run_id, what, at) VALUES (?, 'stop', 1)", (run.id,))
+        other.execute("COMMIT")
+        ended = await engine.wait(run.id)
+    assert (ended.status, ended.result, ended.failure) == (RunStatus.CANCELLED, None, None)
+    assert engine._store.reader.requests() == []
+
+
+async def test_a_stop_that_comes_after_the_end_says_so(start: Open, path: Any) -> None:
     gate = Gate()
     engine = await start(flow(gate.come))
     run = await engine.submit(event())
     await gate.somebody()
-    await engine.stop(run.id)
-    gate.open()
+    with write_lock(path):
+        gate.open()
+        await turns(20)  # its end waits to be written
+        stopping = asyncio.create_task(engine.stop(run.id))
+        await turns(20)
+    assert not await stopping
     assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
-    assert not await engine.stop(run.id)
+
+
+async def test_no_step_begins_that_a_request_on_disk_forbids(start: Open, path: Any) -> None:
+    """The request comes after the first step, and before the COMMIT of its result."""
+    gate, ran = Gate(), list[str]()
+
+    async def two(input: Any, context: Any) -> None:
+        await context.step.run("gate", gate.come)
+        await context.step.run("next", ran.append, "next")
+
+    engine = await start(flow(two))
+    run = await engine.submit(event())
+    await gate.somebody()
+    with write_lock(path) as other:
+        gate.open()
+        await turns()
+        other.execute("INSERT INTO requests (run_id, what, at) VALUES (?, 'stop', 1)", (run.id,))
+        other.execute("COMMIT")
+        assert (await engine.wait(run.id)).status is RunStatus.CANCELLED
+    assert ran == []
+
+
+async def test_a_run_that_wakes_is_looked_at_first(
+    start: Open, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However short the last look is ago: no COMMIT of its own comes before its next step."""
+    monkeypatch.setattr("kit.engine.hearing._LISTEN_SECONDS", 3600)
+    monkeypatch.setattr("kit.engine.driving._DRIVER_WATCHES", 3600)
+    ran = list[str]()
+
+    async def sleeper(input: Any, context: Any) -> None:
+        await context.step.sleep("nap", 60)
+        await context.step.run("next", ran.append, "next")
+
+    engine = await start(flow(sleeper))
+    run = await engine.submit(event())
+    await engine.idle()
+    request_stop(engine.path, run.id, 1)
+    clock.advance(60_000)
+    assert (await engine.wait(run.id)).status is RunStatus.CANCELLED
+    assert ran == []
 
 
 async def test_a_sleeping_run_is_stopped_at_once(start: Open, clock: FakeClock) -> None:
@@ -283,23 +374,6 @@ async def test_a_stop_is_on_disk_before_the_step_it_waits_for_ends(start: Open) 
     assert (await engine.wait(run.id)).status is RunStatus.CANCELLED
     assert gate.entered == 1
     assert engine._store.reader.requests() == []
-
-
-async def test_a_run_that_completes_in_spite_of_a_stop_leaves_no_request(start: Open) -> None:
-    gate = Gate()
-
-    async def works(input: Any, context: Any) -> int:
-        await gate.come()
-        return 1
-
-    engine = await start(flow(works))
-    run = await engine.submit(event())
-    await gate.somebody()
-    assert await engine.stop(run.id)
-    gate.open()
-    assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
-    assert engine._store.reader.requests() == []
-    assert not await engine.stop(run.id)
 
 
 async def test_a_stop_of_an_earlier_life_does_not_stop_a_retried_run(

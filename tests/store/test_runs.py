@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,7 @@ async def test_what_is_stored_is_read_back_as_it_was(store: RunStore) -> None:
     assert await store.insert(run) == 1
     assert store.reader.get(ID) == run
     store.begin(ID, 2)
-    ended = replace(run, status=RunStatus.FAILED, started=2, ended=9, failure=failure)
+    ended = run._replace(status=RunStatus.FAILED, started=2, ended=9, failure=failure)
     await store.end(ended, kept, attempt=attempt)
     assert store.reader.find(ID) == ended
     assert list(store.reader.checkpoints(ID).values()) == kept
@@ -145,7 +144,7 @@ async def test_only_what_has_not_ended_is_asked_to_stop_and_only_once(store: Run
     await store.insert(a_run())
     assert await store.request_stop(ID, 1) == 1
     assert await store.request_stop(ID, 1) == 0
-    await store.end(a_run(status=RunStatus.CANCELLED, ended=3), (), answered=True)
+    await store.end(a_run(status=RunStatus.CANCELLED, ended=3), ())
     assert store.reader.requests() == []
     assert await store.request_stop(ID, 1) == 0
 

@@ -165,7 +165,7 @@ def test_no_table_is_made_to_write_a_row(path: Path) -> None:
     connect(path).close()
     now = Run("a", "flow", RunStatus.COMPLETED, "null")
     ((insert, _),) = statements.inserted(now, None, None)
-    ((end, _),) = statements.ended(now, (), (), None, answered=False)
+    ((end, _),) = statements.ended(now, (), (), None)
     for statement in (insert, end, statements.begun("a", 1)[0]):
         assert "OpenEphemeral" not in plan(path, statement)
 

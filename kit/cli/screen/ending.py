@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -31,7 +30,7 @@ def run_json(reader: Reader, run: Run) -> RunJson:
         if error.code != DAMAGED:
             raise
         failure = Failure("DamagedRun", error.message, code=DAMAGED)
-        return run_to_json(replace(run, status=RunStatus.UNKNOWN, failure=failure))
+        return run_to_json(run._replace(status=RunStatus.UNKNOWN, failure=failure))
 
 
 def finish(reader: Reader, run_id: str, *, as_json: bool) -> None:

@@ -21,6 +21,7 @@ from weakref import WeakSet
 
 from kit.model.errors import StoreError, StoreInUseError
 from kit.store.sqlite.schema import explain
+from kit.store.sqlite.watched_file import identity
 
 _PATIENCE = 0.1
 """Seconds. One who only looks whether there is a holder may be in the way, for a moment."""
@@ -45,6 +46,7 @@ class Lease:
         try:
             self._beside.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._taken(time.monotonic() + patience)
+            self._name, self._identity = str(self._beside), identity(self._file)
         except OSError as error:
             raise explain(error, path) from error
         _registry.add(self)
@@ -77,7 +79,7 @@ class Lease:
         Raises:
             StoreError: If its file has been deleted or replaced, or it has been released.
         """
-        if self._file < 0 or not _is_at(self._file, self._beside):
+        if self._file < 0 or identity(self._name) != self._identity:
             msg = (
                 f"{self._beside} was deleted or replaced while an engine ran, so another process"
                 " may be driving the same runs; end both and start again"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from kit.model.delivery import Checkpoint, CheckpointKind
@@ -53,7 +52,7 @@ def row_to_run(row: tuple[Any, ...]) -> Run:
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         created = row[7] if isinstance(row[7], int) else 0
         run = Run(str(row[0]), str(row[1]), RunStatus.UNKNOWN, "null", created=created)
-        return replace(run, failure=damage(run.id, error))
+        return run._replace(failure=damage(run.id, error))
 
 
 def damage(run_id: str, error: Exception) -> Failure:

@@ -13,7 +13,7 @@ from kit.store.sqlite import statements
 from kit.store.sqlite.reader import Reader
 from kit.store.sqlite.schema import VERSION
 from kit.store.sqlite.statements import Ask
-from kit.store.sqlite.writer import Writer
+from kit.store.sqlite.writer import Then, Writer
 
 Durability = Literal["full", "normal"]
 """`full` survives a power failure; `normal` a killed process, and is several times faster."""
@@ -63,15 +63,20 @@ class RunStore:
         self._writer.watch(seconds)
 
     def insert(
-        self, run: Run, *, root: str | None = None, ask: Ask | None = None
+        self,
+        run: Run,
+        *,
+        root: str | None = None,
+        ask: Ask | None = None,
+        then: Then | None = None,
     ) -> asyncio.Future[int]:
         """
         Store a new run, and with it whom to *ask* to execute it.
 
-        *root* is the run it belongs to; None for itself. The future gives 0 if a run with its id
-        exists, of which nothing is changed then.
+        *root* is the run it belongs to; None for itself. The future gives 0, as *then* is told, if
+        a run with its id exists, of which nothing is changed then.
         """
-        return self._writer.write(*statements.inserted(run, root, ask))
+        return self._writer.write(*statements.inserted(run, root, ask), then=then)
 
     def begin(self, run_id: str, now: int) -> None:
         """Note that an invocation of the run has begun."""
@@ -114,12 +119,14 @@ class RunStore:
         checkpoints: Sequence[Checkpoint],
         forgotten: Sequence[str] = (),
         attempt: Attempt | None = None,
-        *,
-        answered: bool = False,
     ) -> asyncio.Future[int]:
-        """Store that the run has ended, as *run* says; with *answered*, as was requested."""
-        together = statements.ended(run, checkpoints, forgotten, attempt, answered=answered)
-        return self._writer.write(*together)
+        """
+        Store that the run has ended, as *run* says.
+
+        The future gives 0 if it has not, because a stop was requested before: then it is to be
+        stored as cancelled, and that always succeeds.
+        """
+        return self._writer.write(*statements.ended(run, checkpoints, forgotten, attempt))
 
     def cancel(self, run_id: str, now: int) -> asyncio.Future[int]:
         """Store that a run nobody executes is cancelled; the future gives 0 if it had ended."""
@@ -162,14 +169,22 @@ class RunStore:
         return self._writer.write(statements.claimed(run_id, token, before, refused_by))
 
     def queue_again(
-        self, run_id: str, now: int, ask: Ask | None = None, *, from_start: bool
+        self,
+        run_id: str,
+        now: int,
+        ask: Ask | None = None,
+        *,
+        from_start: bool,
+        then: Then | None = None,
     ) -> asyncio.Future[int]:
         """
         Store that an ended run is to start again; with *from_start*, with nothing recorded.
 
-        The future gives 0, and nothing is changed, if there is no such run or it has not ended.
+        The future gives 0, as *then* is told, and nothing is changed, if there is no such run or
+        it has not ended.
         """
-        return self._writer.write(*statements.again(run_id, now, ask, from_start=from_start))
+        together = statements.again(run_id, now, ask, from_start=from_start)
+        return self._writer.write(*together, then=then)
 
     async def close(self) -> None:
         """Write what is left, and close the file."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from kit.model.delivery import Checkpoint
-from kit.model.run import Attempt, Run
+from kit.model.run import Attempt, Run, RunStatus
 from kit.store.sqlite.rows import (
     ASLEEP,
     RUN_COLUMNS,
@@ -36,6 +36,9 @@ _INSERT_ATTEMPT = (
 _BEGIN = "UPDATE runs SET status = 'running', started = coalesce(started, ?) WHERE id = ?"
 _WAIT = "UPDATE runs SET status = ?, due = ?, attempt = ? WHERE id = ?"
 _END = "UPDATE runs SET status = ?, ended = ?, result = ?, failure = ?, attempt = ? WHERE id = ?"
+_END_UNLESS_STOPPED = (
+    f"{_END} AND NOT EXISTS (SELECT 1 FROM requests WHERE run_id = ? AND what = 'stop')"  # noqa: S608
+)
 _CANCEL = f"UPDATE runs SET status = 'cancelled', ended = ? WHERE id = ? AND {UNFINISHED}"  # noqa: S608
 _QUEUE_AGAIN = (
     "UPDATE runs SET status = 'queued', attempt = 0, due = ?, started = NULL, ended = NULL,"  # noqa: S608
@@ -125,19 +128,21 @@ def ended(
     checkpoints: Sequence[Checkpoint],
     forgotten: Sequence[str],
     attempt: Attempt | None,
-    *,
-    answered: bool,
 ) -> list[Statement]:
-    """Store that the run has ended; with *answered*, as was requested."""
+    """
+    Store that the run has ended: as cancelled, with all that is requested of it answered; or else,
+    as the last of the statements, unless a stop was requested before.
+    """
     failure = failure_to_text(run.failure)
     row = (run.status.value, run.ended, run.result, failure, run.attempt, run.id)
-    return [
-        *([(_ANSWER_ALL, (run.id,))] if answered else []),
+    so_far = [
         *_forgotten(run.id, forgotten),
         *recorded(run.id, checkpoints),
         *_failed(run.id, attempt),
-        (_END, row),
     ]
+    if run.status is RunStatus.CANCELLED:
+        return [(_ANSWER_ALL, (run.id,)), *so_far, (_END, row)]
+    return [*so_far, (_END_UNLESS_STOPPED, (*row, run.id))]
 
 
 def cancelled(run_id: str, now: int) -> list[Statement]:

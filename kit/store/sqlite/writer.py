@@ -28,12 +28,22 @@ _ALONG_SECONDS = 0.05
 """How long news that nobody waits for may wait for company."""
 
 
-class _Write:
-    __slots__ = ("changed", "future", "statements")
+Then: TypeAlias = "Callable[[int, StoreError | None], None]"
+"""Is told how many rows were changed, or why nothing could be written."""
 
-    def __init__(self, statements: Sequence[Statement], future: asyncio.Future[int] | None) -> None:
+
+class _Write:
+    __slots__ = ("changed", "future", "statements", "then")
+
+    def __init__(
+        self,
+        statements: Sequence[Statement],
+        future: asyncio.Future[int] | None,
+        then: Then | None = None,
+    ) -> None:
         self.statements = statements
         self.future = future
+        self.then = then
         self.changed = 0
 
 
@@ -70,21 +80,23 @@ class Writer:
         self._file = WatchedFile(path)
         self._version = (0, 0)
         self._version = self._found = self._data_version()
-        self._began = self.unchanged = 0.0
+        self._looked = self.unchanged = 0.0
         self._inbox: SimpleQueue[Sequence[_Write] | None] = SimpleQueue()
         self._later: list[Statement] = []
         self._gathered: list[_Write] = []
+        self._was_alone = False
         self._closed = False
         self._watch: float | None = None
         self._ended: list[Callable[[], object]] = []
         self._thread = threading.Thread(target=self._work, name="kit-writer", daemon=True)
         self._thread.start()
 
-    def write(self, *statements: Statement) -> asyncio.Future[int]:
+    def write(self, *statements: Statement, then: Then | None = None) -> asyncio.Future[int]:
         """
         Write *statements* together; the future gives how many rows the last one changed.
 
-        Who cancels the future does not learn of it; written they are all the same.
+        Who cancels the future does not learn of it; written they are all the same. *then* is told
+        in any case, at once: whoever awaits the future goes on in the loop's next turn only.
 
         Raises (from the future):
             StoreError: If they could not be written; then none of them was.
@@ -92,9 +104,12 @@ class Writer:
         future: asyncio.Future[int] = self._loop.create_future()
         if self._closed:
             msg = f"{self._path} was closed: the engine that had it open has ended"
-            future.set_exception(StoreError(msg, path=str(self._path)))
+            error = StoreError(msg, path=str(self._path))
+            future.set_exception(error)
+            if then is not None:
+                self._loop.call_soon(then, 0, error)
         else:
-            self._gather(_Write(statements, future))
+            self._gather(_Write(statements, future, then))
         return future
 
     def write_along(self, statement: Statement) -> None:
@@ -134,10 +149,12 @@ class Writer:
             writes = (_Write(self._later, None), *writes)
             self._later = []
         if writes and not self._closed:
-            if not self._gathered:
+            if not self._gathered and not self._was_alone:
                 # what is written in one turn of the loop goes to the thread at once
                 self._loop.call_soon(self._hand_over)
             self._gathered += writes
+            if self._was_alone:  # one after another: it is not worth a turn
+                self._hand_over()
 
     def _hand_over(self) -> None:
         if self._gathered:
@@ -150,7 +167,7 @@ class Writer:
             if batch:
                 answers = self._commit_all(batch)
                 self._tell_foreign()  # first: who goes on may have been asked to stop
-                self._on_loop(_resolve, answers, self._path)
+                self._on_loop(self._resolve, answers)
             else:
                 self._found = self._data_version()
                 self._tell_foreign()
@@ -162,10 +179,10 @@ class Writer:
 
     def _tell_foreign(self) -> None:
         if self._found == self._version:
-            self.unchanged = self._began
+            self.unchanged = self._looked
         else:
             self._version = self._found
-            self.unchanged = self._began = 0.0  # it is heard a little later
+            self.unchanged = self._looked = 0.0  # it is heard a little later
             self._on_loop(self._on_foreign)
 
     def _close_file(self) -> None:
@@ -200,9 +217,8 @@ class Writer:
     def _commit(self, batch: Sequence[_Write]) -> Exception | None:
         try:
             with self._connection as sqlite:
-                opened, began = self._connection.opened, time.monotonic()
-                self._found = opened, _transact(sqlite.cursor(), batch)
-                self._began = began
+                version, looked = _transact(sqlite.cursor(), batch)
+                self._found, self._looked = (self._connection.opened, version), looked
             self._file.check(self._connection.opened)
             self._check()
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to go on
@@ -218,6 +234,26 @@ class Writer:
             return self._version  # the next write will tell what is wrong
         return self._connection.opened, version
 
+    def _resolve(self, answers: Sequence[_Answer]) -> None:
+        self._was_alone = len(answers) == 1
+        for write, reason in answers:
+            error = None if reason is None else explain(reason, self._path)
+            future = write.future
+            if future is not None and not future.done():
+                if error is None:
+                    future.set_result(write.changed)
+                else:
+                    future.set_exception(error)
+            if write.then is not None:
+                self._tell(write.then, write.changed, error)
+
+    def _tell(self, then: Then, changed: int, error: StoreError | None) -> None:
+        try:
+            then(changed, error)
+        except Exception as raised:  # noqa: BLE001 - it is no business of the other writes
+            said = {"message": "what follows a write has failed", "exception": raised}
+            self._loop.call_exception_handler(said)
+
     def _on_loop(self, function: Callable[..., None], *args: Any) -> None:
         try:
             self._loop.call_soon_threadsafe(function, *args)
@@ -225,8 +261,8 @@ class Writer:
             return  # the loop is closed: whoever waited has gone with it
 
 
-def _transact(cursor: sqlite3.Cursor, batch: Sequence[_Write]) -> int:
-    """Commit *batch*; return the data version before it: all that others wrote until then."""
+def _transact(cursor: sqlite3.Cursor, batch: Sequence[_Write]) -> tuple[int, float]:
+    """Commit *batch*; return the data version before it, and when nobody else had written since."""
     execute = cursor.execute  # one for all: making a cursor takes as long as some statements
     try:
         execute("BEGIN IMMEDIATE")
@@ -235,12 +271,13 @@ def _transact(cursor: sqlite3.Cursor, batch: Sequence[_Write]) -> int:
             for sql, parameters in write.statements:
                 execute(sql, parameters)
             write.changed = cursor.rowcount
+        looked = time.monotonic()  # not after the COMMIT: this thread may wait for its turn then
         execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
             execute("ROLLBACK")
         raise
-    return version
+    return version, looked
 
 
 def _is_of_the_file(error: Exception) -> bool:
@@ -248,13 +285,3 @@ def _is_of_the_file(error: Exception) -> bool:
     if isinstance(error, sqlite3.OperationalError):
         return error.sqlite_errorname != "SQLITE_FULL"  # a smaller write may find room
     return isinstance(error, StoreError)
-
-
-def _resolve(answers: Sequence[_Answer], path: Path) -> None:
-    for write, error in answers:
-        if write.future is None or write.future.done():
-            continue
-        if error is None:
-            write.future.set_result(write.changed)
-        else:
-            write.future.set_exception(explain(error, path))

@@ -416,8 +416,7 @@ def many(count: int) -> list[Details]:
         found = EVERY[number % 4](number + 1) if number % 11 else completed(number + 1)
         shift = number * 47_000
         ended = None if found.run.ended is None else found.run.ended - shift
-        run = replace(
-            found.run,
+        run = found.run._replace(
             created=NOW - 3_000 - shift,
             ended=ended,
             started=(found.run.started or 0) - shift,
@@ -475,7 +474,7 @@ class FakeRuns:
         if self.refuses is not None:
             raise self.refuses
         self.asked.append(("start", (workflow, data, id)))
-        new = replace(queued(len(self.kept) + 100).run, workflow=workflow, data=json.dumps(data))
+        new = queued(len(self.kept) + 100).run._replace(workflow=workflow, data=json.dumps(data))
         self.keep(Details(new))
         return new.id
 

@@ -125,9 +125,7 @@ def test_a_run_is_followed_to_its_end_with_its_rows_left_open(
     page.wait_for_selector("#live[data-state=on]")
     page.evaluate("window.isTheSame = true")
     page.locator("#row-step-1 summary").click()
-    ended = fake.replace(
-        details.run, status=fake.RunStatus.COMPLETED, ended=fake.NOW, result='"sent"'
-    )
+    ended = details.run._replace(status=fake.RunStatus.COMPLETED, ended=fake.NOW, result='"sent"')
     server.do(server.runs.keep, fake.replace(details, run=ended))
     page.wait_for_selector(".run-head .status-completed")
 
@@ -153,7 +151,7 @@ def test_five_hundred_steps_a_second_do_not_make_the_page_grow(
             document.addEventListener("kit:drawn", () => { window.drawn += 1; });
         }"""
     )
-    running = fake.replace(whole.run, status=fake.RunStatus.RUNNING, ended=None, result=None)
+    running = whole.run._replace(status=fake.RunStatus.RUNNING, ended=None, result=None)
 
     def grow(count: int) -> None:
         kept = fake.Details(running, whole.checkpoints[:count])
@@ -268,7 +266,7 @@ def test_a_large_value_is_shown_whole_when_asked_for_and_stays(
     page.goto(f"{server.url}/runs/{fake.run_id(6)}")
     page.locator("[data-region=run-values] a[data-whole]").first.click()
     page.wait_for_selector(".value[data-kept]")
-    changed = fake.replace(fake.large(6).run, key="changed meanwhile")
+    changed = fake.large(6).run._replace(key="changed meanwhile")
     server.do(server.runs.keep, fake.replace(fake.large(6), run=changed))
     page.wait_for_selector("text=changed meanwhile")
 

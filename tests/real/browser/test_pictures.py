@@ -44,7 +44,7 @@ def newsroom(fake: Any, serve: Callable[..., Any]) -> Iterator[Any]:
     dead = fake.failed()
     attempts = tuple(replace(each, failure=declined) for each in dead.attempts)
     dead = replace(
-        dead, run=replace(dead.run, data=data, failure=declined), attempts=attempts, checkpoints=()
+        dead, run=dead.run._replace(data=data, failure=declined), attempts=attempts, checkpoints=()
     )
     begun = fake.running()
     begun = replace(begun, logs=tuple(each for each in begun.logs if each.text != fake.HOSTILE))
@@ -52,8 +52,8 @@ def newsroom(fake: Any, serve: Callable[..., Any]) -> Iterator[Any]:
     more = ("Autumn sale", "Meet the team", "Release notes 4.2", "Holiday hours", "Ten years of us")
     for number, title in enumerate(more, 20):
         run = fake.completed(number).run
-        run = replace(
-            run, data=f'{{"title":"{title}"}}', created=run.created - number * 7 * MINUTE, key=None
+        run = run._replace(
+            data=f'{{"title":"{title}"}}', created=run.created - number * 7 * MINUTE, key=None
         )
         kept.append(replace(fake.completed(number), run=run))
     runs = fake.FakeRuns()
