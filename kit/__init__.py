@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kit.client.workflow_client import WorkflowClient
     from kit.execution.context import Context, PlainContext, PlainStep, Step
     from kit.model.errors import (
+        ArgumentError,
         BuildError,
         ConfigError,
         ConnectionFailedError,
@@ -78,6 +79,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "ArgumentError",
     "AsyncWorkflowClient",
     "BuildError",
     "ConfigError",

@@ -54,7 +54,12 @@ from kit.cli.commands import (
 from kit.cli.reading import readers
 from kit.cli.screen.terminal import leave_output, prepare, print_json, report, say
 from kit.cli.status import INTERRUPTED
-from kit.model.errors import RunNotFoundError, WorkflowError, WorkflowNotFoundError
+from kit.model.errors import (
+    ArgumentError,
+    RunNotFoundError,
+    WorkflowError,
+    WorkflowNotFoundError,
+)
 
 app = typer.Typer(
     name="kit",
@@ -96,7 +101,7 @@ app.command("doctor")(doctor_cmd.doctor)
 # click's own error, wherever it lies: newer versions of typer have a copy of click in them
 _WrongUse: Any = typer.BadParameter.__mro__[2]
 
-_USED_WRONGLY = (WorkflowNotFoundError, RunNotFoundError)
+_USED_WRONGLY = (ArgumentError, WorkflowNotFoundError, RunNotFoundError)
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

@@ -134,7 +134,7 @@ async def list_runs(
 
     Raises:
         NotSupportedError: If the provider cannot tell: a site without the runs API.
-        ValueError: If there is no such status, or *limit* is no number from 1 up.
+        ArgumentError: If there is no such status, or *limit* is no number from 1 up.
     """
     from kit.client.default import provider
     from kit.client.listing import wanted

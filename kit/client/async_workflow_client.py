@@ -23,7 +23,7 @@ from kit.client.site import SiteClient
 from kit.model.workflow import AnyWorkflow
 from kit.netlify.management import Accepted, delete_flow, retry_flow
 from kit.netlify.sender import Sender
-from kit.netlify.transport import TIMEOUT, AsyncTransport
+from kit.netlify.transport import TIMEOUT, AsyncTransport, timeouts
 from kit.project.settings import Key, hidden
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class AsyncWorkflowClient(SiteClient):
 
     Raises:
         ConfigError: If there is no base URL, or it cannot be used.
+        ArgumentError: If no *timeout* could be so long.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class AsyncWorkflowClient(SiteClient):
     ) -> None:
         api_key = hidden(api_key)  # no frame of an error shows it
         super().__init__(base_url, api_key, self._carry_out)
+        timeouts(timeout)  # refused here, not where connections are first needed
         self._transport = functools.partial(
             AsyncTransport, client, transport=transport, timeout=timeout
         )

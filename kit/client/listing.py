@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypedDict
 
+from kit.model.errors import ArgumentError
 from kit.model.run import RunStatus
 from kit.model.workflow import AnyWorkflow, Workflow
 
@@ -24,13 +25,13 @@ def wanted(
     Return what a caller wants, checked.
 
     Raises:
-        ValueError: If there is no such status, or *limit* is no number from 1 up.
+        ArgumentError: If there is no such status, or *limit* is no number from 1 up.
     """
     name = workflow.event_name if isinstance(workflow, Workflow) else workflow
     given = (status,) if isinstance(status, str) else status or ()
     if not isinstance(limit, int) or limit < 1:
         msg = f"limit must be a whole number from 1 up, not {limit!r}"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     return {"workflow": name, "statuses": tuple(map(_status, given)), "limit": limit}
 
 
@@ -39,4 +40,4 @@ def _status(text: str) -> RunStatus:
         return RunStatus(text)
     except ValueError:
         msg = f"{text!r} is no status of a run: it is one of {', '.join(RunStatus)}"
-        raise ValueError(msg) from None
+        raise ArgumentError(msg) from None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypedDict
 from kit.model.annotations import Encoded, encode_data, encode_input
 from kit.model.duration import Duration
 from kit.model.errors import (
+    ArgumentError,
     RunExistsError,
     WorkflowError,
     WorkflowNotFoundError,
@@ -114,11 +115,11 @@ def check_on_conflict(on_conflict: OnConflict) -> OnConflict:
     Return *on_conflict*, if it is one.
 
     Raises:
-        ValueError: If there is no such choice.
+        ArgumentError: If there is no such choice.
     """
     if on_conflict not in get_args(OnConflict):
         msg = f'on_conflict must be "keep" or "error", not {on_conflict!r}'
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     return on_conflict
 
 
@@ -142,7 +143,7 @@ def make_event(name: str, data: Any, options: SendOptions) -> Event:
     Return a new event; with a key, its id is the same whenever name and key are.
 
     Raises:
-        ValueError: If the name, the key, the delay or the priority is out of bounds.
+        ArgumentError: If the name, the key, the delay or the priority is out of bounds.
         TypeError: If there is no such option.
         PayloadError: If the data would not arrive unchanged.
         LoopDetectedError: If the run that sends it stands at the end of too long a chain.
@@ -197,5 +198,5 @@ def _made(each: AnyEvent) -> Made:
     name, data = str(given.pop("name", "")), given.pop("data", None)
     try:
         return name, make_event(name, data, cast("SendOptions", given))
-    except (WorkflowError, ValueError, TypeError) as error:
+    except (WorkflowError, TypeError) as error:
         return name, error

@@ -50,6 +50,7 @@ class WorkflowClient(SiteClient):
 
     Raises:
         ConfigError: If there is no base URL, or it cannot be used.
+        ArgumentError: If no *timeout* could be so long.
     """
 
     def __init__(

@@ -15,6 +15,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from kit.model.errors import ArgumentError
+
 Duration: TypeAlias = "int | float | str | timedelta"
 """Seconds as a number, a string such as `"30 seconds"`, or a `timedelta`."""
 
@@ -41,7 +43,8 @@ def parse_duration(value: Duration) -> timedelta:
     Return *value* as a `timedelta`, to the microsecond; it may be negative.
 
     Raises:
-        ValueError: If a string does not follow the grammar, or a number is not finite or too large.
+        ArgumentError: If a string does not follow the grammar, or a number is not finite or is too
+            large.
         TypeError: If *value* is of another type.
     """
     if isinstance(value, timedelta):
@@ -53,7 +56,7 @@ def parse_duration(value: Duration) -> timedelta:
         raise TypeError(msg)
     if isinstance(value, float) and not math.isfinite(value):
         msg = f"{value!r} is no duration: it is not finite"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     return _span("seconds", value, value)
 
 
@@ -69,13 +72,13 @@ def due_at(when: Duration | datetime, now: int) -> int:
     A duration counts from *now*; a datetime must be aware. A moment in the past counts as *now*.
 
     Raises:
-        ValueError: If a datetime has no time zone, or a duration is malformed.
+        ArgumentError: If a datetime has no time zone, or a duration is malformed.
     """
     if not isinstance(when, datetime):
         return now + max(0, to_milliseconds(parse_duration(when)))
     if when.utcoffset() is None:
         msg = f"{when!r} has no time zone; use datetime.now(timezone.utc) or .astimezone()"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     # whole numbers throughout: a float would round some moments up by a millisecond
     return max(now, -((_EPOCH - when) // timedelta(milliseconds=1)))
 
@@ -101,16 +104,16 @@ def _string_milliseconds(text: str) -> float:
     found = _STRING.fullmatch(text.lower()) if text.isascii() else None
     if found is None:
         msg = f"{text!r} is no duration: write one number and one unit, {_EXAMPLES}"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     number, unit = float(found[1]), found[2]
     if number == 0 and (not unit or unit in UNIT_MILLISECONDS):
         return 0.0  # in any unit, and without one
     if not unit:
         msg = f"{text!r} has no unit: Netlify would read milliseconds; write {text.strip()} seconds"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     if unit not in UNIT_MILLISECONDS:
         msg = f"{text!r} has an unknown unit {unit!r}: use ms, s, min, h, d, w or y, {_EXAMPLES}"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     return number * UNIT_MILLISECONDS[unit]
 
 
@@ -119,4 +122,4 @@ def _span(unit: str, amount: float, given: Duration) -> timedelta:
         return timedelta(**{unit: amount})
     except OverflowError:
         msg = f"{given!r} is too long a duration"
-        raise ValueError(msg) from None
+        raise ArgumentError(msg) from None

@@ -4,16 +4,14 @@ Every error the kit raises, split by who must act.
     WorkflowError
     ├─ ConfigError              the settings are wrong
     ├─ DiscoveryError           a workflow file is wrong (.path)
-    │  ├─ WorkflowImportError
-    │  └─ DuplicateWorkflowError
+    │  └─ WorkflowImportError, DuplicateWorkflowError
     ├─ WorkflowNotFoundError    nobody answers to that name
     ├─ WorkflowDisabledError    workflow: false
     ├─ NotSupportedError        this provider cannot do that
+    ├─ ArgumentError            a name, id, delay or the like cannot be; a ValueError, too
     ├─ PayloadError             input or result is invalid, or would not survive JSON
     ├─ SendError                the event did not get through (.event_id)
-    │  ├─ ConnectionFailedError
-    │  ├─ RejectedError         (.status_code)
-    │  └─ LoopDetectedError
+    │  └─ ConnectionFailedError, RejectedError (.status_code), LoopDetectedError
     ├─ BuildError               the bundle cannot work
     ├─ StoreError               the file that keeps runs cannot be used (.path)
     │  └─ StoreInUseError
@@ -24,9 +22,8 @@ Every error the kit raises, split by who must act.
        ├─ RunFailed, RunCancelled, RunTimedOut
        └─ RunNotFoundError, RunExistsError
 
-What handlers raise on purpose is in `signals`.
-
-A message says what happened, with which value, and what to do. Secrets never get into one.
+What handlers raise on purpose is in `signals`. A message says what happened, with which value, and
+what to do. Secrets never get into one.
 """
 
 from __future__ import annotations
@@ -136,6 +133,13 @@ class NotSupportedError(WorkflowError):
             code=f"NOT_SUPPORTED_{capability.upper().replace(' ', '_')}",
             provider=provider,
         )
+
+
+class ArgumentError(WorkflowError, ValueError):
+    """A name, an id, a delay or the like can be none; the message says why."""
+
+    default_code = "ARGUMENT_INVALID"
+    default_status = 400
 
 
 class PayloadError(WorkflowError):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kit.model.duration import Duration, due_at, parse_duration
-from kit.model.errors import LoopDetectedError
+from kit.model.errors import ArgumentError, LoopDetectedError
 from kit.model.name import MAX_NAME_LENGTH as MAX_NAME_LENGTH
 from kit.model.name import check_name as check_name
 from kit.model.name import check_own_name as check_own_name
@@ -35,7 +35,7 @@ class Event:
     `is_delayed`, `due` was given as a length of time, not as a moment.
 
     Raises:
-        ValueError: If a field is out of bounds.
+        ArgumentError: If a field is out of bounds.
     """
 
     name: str
@@ -96,11 +96,11 @@ def check_id(event_id: str) -> str:
     Return *event_id* if it is a version-4 UUID in its usual spelling.
 
     Raises:
-        ValueError: If it is not.
+        ArgumentError: If it is not.
     """
     if not isinstance(event_id, str) or not _ID.fullmatch(event_id):
         msg = f"{event_id!r} is no event id: it must be a version-4 UUID"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     return event_id
 
 
@@ -109,14 +109,14 @@ def check_key(key: str) -> str:
     Return *key* if it can be an idempotency key: a text, not empty, that UTF-8 has.
 
     Raises:
-        ValueError: If it cannot; the message says why.
+        ArgumentError: If it cannot; the message says why.
     """
     if not isinstance(key, str) or not key:
         msg = f"{key!r} is no id to start a run under: it must be a text, and not empty"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     if not key.isascii() and any("\ud800" <= character <= "\udfff" for character in key):
         msg = f"{key!r} is no id to start a run under: it holds half a surrogate pair"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     return key
 
 
@@ -125,11 +125,11 @@ def check_priority(priority: int) -> int:
     Return *priority* if it is a whole number within ±50.
 
     Raises:
-        ValueError: If it is not: Netlify sorts fractions and numeric strings wrongly.
+        ArgumentError: If it is not: Netlify sorts fractions and numeric strings wrongly.
     """
     if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > MAX_PRIORITY:
         msg = f"{priority!r} is no priority: a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     return priority
 
 
@@ -138,11 +138,11 @@ def event_due(delay: Duration | None, delay_until: datetime | None, now: int) ->
     Return when an event may start, in ms since the epoch, or None for at once.
 
     Raises:
-        ValueError: If both are given, or one is malformed.
+        ArgumentError: If both are given, or one is malformed.
     """
     if delay is not None and delay_until is not None:
         msg = "give either delay or delay_until, not both"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     when = delay_until if delay_until is not None else delay
     return None if when is None else due_at(when, now)
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, NamedTuple
 
-from kit.model.errors import RejectedError
+from kit.model.errors import ArgumentError, RejectedError
 from kit.model.event import check_id, check_name
 from kit.netlify.flow import Flow, Request, request_flow
 from kit.netlify.responses import Response
@@ -42,12 +42,12 @@ def delete_flow(
     Delete events: those with *ids* (in *states*, if given), all in *states*, or all there are.
 
     Raises:
-        ValueError: If nothing is chosen, or all states without *everything*, or a value is wrong.
+        ArgumentError: If nothing is chosen, all states without *everything*, or a value is wrong.
         SendError: If the order was not accepted.
     """
     if not ids and set(states) >= set(STATES):
         msg = "these states are all there are: say that all events are meant, instead of states"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     _check_choice(everything, ids, states, "ids or states")
     chosen: dict[str, Any] = {}
     if ids:
@@ -70,7 +70,7 @@ def retry_flow(
     Not ended runs with a record (`store: blobs`): that is what the runs API's retry is for.
 
     Raises:
-        ValueError: If nothing is chosen, or a value is malformed.
+        ArgumentError: If nothing is chosen, or a value is malformed.
         SendError: If the order was not accepted.
     """
     _check_choice(everything, ids, names, "ids or names")
@@ -92,19 +92,19 @@ def _check_choice(
 ) -> None:
     if isinstance(one, str) or isinstance(other, str):
         msg = f"give {what} as lists, not as one text"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     if everything and (one or other):
         msg = f"give either {what}, or say that all are meant"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     if not (everything or one or other):
         msg = f"no event is chosen: give {what}, or say that all are meant"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
 
 
 def _check_state(state: str) -> str:
     if state not in STATES:
         msg = f"{state!r} is no state of an event: it is one of {', '.join(STATES)}"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     return state
 
 

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import httpx as httpx
 
+from kit.model.errors import ArgumentError
 from kit.netlify import attempt
 from kit.netlify.attempt import Attempt, in_time
 from kit.netlify.causes import no_response
@@ -60,7 +61,7 @@ class Transport:
         _check_given(client, httpx.Client)
         _check_given(transport, httpx.BaseTransport)
         self._seconds = timeout
-        self._timeouts = _timeouts(timeout).as_dict()
+        self._timeouts = timeouts(timeout).as_dict()
         self._pause = pause
         self._client = client
         self._transport: httpx.BaseTransport | Pool | None = transport
@@ -97,7 +98,7 @@ class Transport:
         self._pid = os.getpid()
         # a client takes half as long again, but it alone knows about proxies
         if has_proxies():
-            make = functools.partial(httpx.Client, timeout=_timeouts(self._seconds))
+            make = functools.partial(httpx.Client, timeout=timeouts(self._seconds))
             self._own = self._client = through_proxies(make, httpx.InvalidURL)
         else:
             self._own = self._transport = Pool(httpx, _trust())
@@ -156,7 +157,7 @@ class AsyncTransport:
         _check_given(client, httpx.AsyncClient)
         _check_given(transport, httpx.AsyncBaseTransport)
         self._seconds = timeout
-        self._timeouts = _timeouts(timeout).as_dict()
+        self._timeouts = timeouts(timeout).as_dict()
         self._pause = pause
         self._client = client
         self._transport = transport
@@ -164,7 +165,7 @@ class AsyncTransport:
         self._closed = False
         if client is None and transport is None:
             if has_proxies():
-                make = functools.partial(httpx.AsyncClient, timeout=_timeouts(timeout))
+                make = functools.partial(httpx.AsyncClient, timeout=timeouts(timeout))
                 self._own = self._client = through_proxies(make, httpx.InvalidURL)
             else:
                 self._own = self._transport = httpx.AsyncHTTPTransport(verify=_trust())
@@ -233,10 +234,11 @@ def _check_open(closed: bool) -> None:
         raise RuntimeError(msg)
 
 
-def _timeouts(seconds: float) -> httpx.Timeout:
+def timeouts(seconds: float) -> httpx.Timeout:
+    """Return what httpx has of *seconds*; raises ArgumentError if they are none that can pass."""
     if not isinstance(seconds, int | float) or not 0 < seconds <= 86_400:
         msg = f"timeout must be a number of seconds above 0, and at most a day, not {seconds!r}"
-        raise ValueError(msg)
+        raise ArgumentError(msg)
     return httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT))
 
 

@@ -3,11 +3,13 @@
 import inspect
 import json
 from collections import Counter
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from kit import (
+    ArgumentError,
     AsyncWorkflowClient,
     ConfigError,
     LoopDetectedError,
@@ -134,6 +136,58 @@ def test_events_are_deleted_and_retried(make, network):
 
     assert bodies(delete) == [{"states": ["pending"]}]
     assert bodies(retry) == [{"eventNames": ["greet"]}]
+
+
+WRONG_STARTS = [
+    ("", {}),
+    ("a ", {}),
+    ("łódź", {}),
+    ("awl:x", {}),
+    ("x" * 400, {}),
+    ("w", {"id": ""}),
+    ("w", {"id": "\ud800"}),
+    ("w", {"delay": "5"}),
+    ("w", {"delay": float("nan")}),
+    ("w", {"delay": 1, "delay_until": datetime.now(UTC)}),
+    ("w", {"delay_until": datetime.now()}),  # noqa: DTZ005
+    ("w", {"priority": 51}),
+    ("w", {"priority": "5"}),
+    ("w", {"on_conflict": "never"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), WRONG_STARTS)
+def test_a_start_that_cannot_be_is_an_error_of_the_kit(make, router, name, options):
+    with make(SITE, KEY) as client:
+        with pytest.raises(ArgumentError) as caught:
+            client.run_workflow(name, **options)
+        if "on_conflict" not in options:
+            with pytest.raises(ArgumentError):
+                client.send_event(name, **options)
+            [sent] = client.send_events([{"name": name, **options}])
+            assert isinstance(sent.error, ArgumentError)
+
+    assert not router.called
+    assert isinstance(caught.value, ValueError)
+    assert (caught.value.code, caught.value.http_status) == ("ARGUMENT_INVALID", 400)
+
+
+def test_what_else_is_asked_of_a_site_wrongly_is_an_error_of_the_kit(make, router):
+    with pytest.raises(ArgumentError, match="timeout must be"):
+        make(SITE, KEY, timeout=0)
+    with make(SITE, KEY) as client:
+        for asked in (
+            lambda: client.list_runs(status="lost"),
+            lambda: client.list_runs(limit=0),
+            lambda: client.delete_events(),
+            lambda: client.delete_events(ids=["x"]),
+            lambda: client.delete_events(states=["lost"]),
+            lambda: client.retry_events(names=[""]),
+        ):
+            with pytest.raises(ArgumentError):
+                asked()
+
+    assert not router.called
 
 
 def test_a_client_or_transport_can_be_given():

@@ -114,7 +114,7 @@ async def test_a_malformed_sleep_fails_the_attempt(deliver: Deliver, duration: A
 
     stage = await deliver(handler)
     assert isinstance(stage.outcome, Failed)
-    assert stage.outcome.failure.type == "ValueError"
+    assert stage.outcome.failure.type == "ArgumentError"
     assert stage.outcome.retry_in == timedelta(seconds=5)
 
 
