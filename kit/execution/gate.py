@@ -12,7 +12,7 @@ Rules of this room:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kit.execution.branch import Branch, Place, Task
@@ -56,6 +56,7 @@ class Gate:
         self._handler: Branch | None = None
         self._looking: Looking | None = None
         self._go_on, self._stuck = go_on, stuck
+        self.say: Callable[[bool, Iterable[Branch]], None] = lambda is_in_vain, branches: None
 
     # coming in
 
@@ -163,8 +164,10 @@ class Gate:
 
     def waits_outside(self, branch: Branch) -> None:
         """Note that *branch* waits, between steps, for a future that is not ours."""
+        looking = self.looking
         if not self.was_busy:
-            self.was_busy = self.looking.is_outside(branch)
+            self.was_busy = looking.is_outside(branch)
+        looking.watch.begin()
 
     # being in a step
 
@@ -215,6 +218,20 @@ class Gate:
             self.decided.set_exception(error)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nobody is in a step, or waits with us."""
+        return not (self.open or self.waits or self.ended)
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether everybody waits for what none of them, and nobody else, can bring about."""
+        return self.looking.is_in_vain
+
+    def stands(self, is_in_vain: bool) -> None:
+        """Say that it waits so, or has for long."""
+        self.looking.say(is_in_vain)
+
+    @property
     def is_busy(self) -> bool:
         """Whether nothing is left but branches that are busy elsewhere."""
         return self._looking is not None and self._looking.busy_since is not None
@@ -244,7 +261,7 @@ class Gate:
         """Hold on to nobody, since all have ended; who comes late gets no further than `stay`."""
         self.kept = ()
         self._handler = self._looking = None
-        del self.main, self._go_on, self._stuck
+        del self.main, self._go_on, self._stuck, self.say
 
     @property
     def unfinished(self) -> dict[Task, Branch]:

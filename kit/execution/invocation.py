@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -23,9 +22,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NoReturn
 
+from kit.execution.changes import Changes
 from kit.execution.envelope import value_of
 from kit.execution.failures import Failures
-from kit.execution.memory import CHANGED, Memory
+from kit.execution.memory import Memory
 from kit.execution.misuse import in_another_loop, no_function, sleep_within
 from kit.execution.promised import Promised
 from kit.execution.runner import NewStep, Observe, Runner
@@ -63,10 +63,10 @@ class Invocation:
         self.broken: Exception | None = None  # the outcome, whatever the handler does with it
         self.stopping = False
         self.now = now
-        self._turns = Turns(
-            self.memory, self.failures, changed=self._find_changed, rests=self._rests
-        )
+        changes = Changes(delivery.event.id, self.memory, self._refuse_changed)
+        self._turns = Turns(self.memory, self.failures, changed=changes.unasked, rests=self._rests)
         self.gate = self._turns.gate
+        self.gate.say = changes.stands
         self.loop = self.gate.loop
         self._runner = Runner(
             self,
@@ -83,7 +83,6 @@ class Invocation:
         self.gate.kept = (self.failures, self.promised)
         self._checkpointer = checkpointer
         self._send = send
-        self._is_warned = False
 
     # what handlers ask for
 
@@ -270,26 +269,12 @@ class Invocation:
 
     # when nobody can go on
 
+    def _refuse_changed(self, error: ReplayError) -> None:
+        self._turns.refuse(error)
+        self._break(error)
+
     def _rests(self, is_busy: bool) -> bool:
         """Tell whether the invocation may end: all sleep, or something is to be stored first."""
         if not is_busy:
             return bool(self.sleeping.under_way) or self.stopping
         return self._is_ending or self.sleeping.may_end()
-
-    def _find_changed(self, asked: str | None, is_busy: bool) -> None:
-        """Refuse code that no longer asks for what is recorded; as long as it is busy, wait."""
-        new = f"the handler asks for {asked!r} as a new step, but never" if asked else "nobody asks"
-        unasked = self.memory.unasked
-        if is_busy:
-            self._warn(new, unasked)
-            return
-        msg = f"{new} for {unasked}, which the run has recorded: {CHANGED}"
-        error = ReplayError(msg, run_id=self.delivery.event.id)
-        self._turns.refuse(error)
-        self._break(error)
-
-    def _warn(self, new: str, unasked: str) -> None:
-        if unasked and not self._is_warned:
-            self._is_warned = True
-            said = f"{new} for {unasked} so far, which comes first; something else is busy"
-            logging.getLogger("kit").warning("run %s waits: %s", self.delivery.event.id, said)

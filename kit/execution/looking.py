@@ -21,6 +21,7 @@ from kit.execution.idling import all_wait
 from kit.execution.reach import wakeable
 from kit.execution.standing import At, Standing, standing_of
 from kit.execution.unwinding import QUIET_TURNS
+from kit.execution.watching import Watch
 from kit.model.errors import WorkflowError
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Looking:
         self._is_looking = self._waited = False
         self._is_too_much = False
         self._timer: asyncio.TimerHandle | None = None
+        self.watch = Watch(gate)
 
     def stir(self) -> None:
         """Look soon, since something has changed."""
@@ -76,6 +78,7 @@ class Looking:
 
     def end(self) -> None:
         """Look no more."""
+        self.watch.end()
         if self._timer:
             self._timer.cancel()
 
@@ -144,6 +147,15 @@ class Looking:
 
     def _elsewhere(self) -> list[Branch]:
         return [each for each in self._gate.branches.values() if each.place is Place.ELSEWHERE]
+
+    def say(self, is_in_vain: bool) -> None:
+        """Say how all wait, who are elsewhere."""
+        self._guarded(lambda: self._gate.say(is_in_vain, self._elsewhere()))
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether everybody waits for others that do, and nobody else can wake any of them."""
+        return self._stands_still() in (Stuck.SURELY, Stuck.BY_LOCKS)
 
     def _stands_still(self) -> Stuck | None:
         """Tell how everybody waits for others; None if anybody is busy elsewhere."""

@@ -64,6 +64,17 @@ def place_of(branch: Branch) -> object:
     return _awaited_in(branch.coroutine)[-1]
 
 
+def place_in_code(branch: Branch) -> str | None:
+    """Return where in the user's code *branch* waits, as file and line; None if none is seen."""
+    frames = [getattr(each, "cr_frame", None) for each in _awaited_in(branch.coroutine)]
+    ours = [each for each in frames if each and not _is_inside(each.f_code.co_filename)]
+    return f"{ours[-1].f_code.co_filename}:{ours[-1].f_lineno}" if ours else None
+
+
+def _is_inside(file: str) -> bool:
+    return file.startswith((_ASYNCIO, _KIT))
+
+
 def _future_in(leaf: Any) -> Any:
     futures = [each for each in gc.get_referents(leaf) if asyncio.isfuture(each)]
     return futures[0] if len(futures) == 1 else None
@@ -119,3 +130,4 @@ def _are_tasks(parts: list[Any], others: Container[Task]) -> bool:
 
 
 _ASYNCIO = asyncio.__file__.rpartition("__init__")[0]
+_KIT = __file__.rpartition("execution")[0]
