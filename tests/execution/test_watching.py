@@ -183,6 +183,7 @@ async def test_what_is_over_is_watched_no_more(monkeypatch: pytest.MonkeyPatch) 
         return timer
 
     monkeypatch.setattr(loop, "call_later", noted)
+    monkeypatch.setattr("kit.execution.watching.FIRST_SECONDS", 3600)
 
     async def handler(input: Any, context: Context) -> None:
         await asyncio.sleep(0.001)
