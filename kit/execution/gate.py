@@ -56,6 +56,7 @@ class Gate:
         self._handler: Branch | None = None
         self._looking: Looking | None = None
         self._go_on, self._stuck = go_on, stuck
+        self.asleep_for: Callable[[], float | None] = lambda: None
         self.say: Callable[[bool, Iterable[Branch]], None] = lambda is_in_vain, branches: None
 
     # coming in
@@ -261,7 +262,7 @@ class Gate:
         """Hold on to nobody, since all have ended; who comes late gets no further than `stay`."""
         self.kept = ()
         self._handler = self._looking = None
-        del self.main, self._go_on, self._stuck, self.say
+        del self.main, self._go_on, self._stuck, self.say, self.asleep_for
 
     @property
     def unfinished(self) -> dict[Task, Branch]:

@@ -80,6 +80,7 @@ class Invocation:
             observe=observe,
         )
         self.sleeping = Sleeping(self._turns, self._runner, now, linger, delivery.asleep)
+        self.gate.asleep_for = self.sleeping.lasts
         self.gate.kept = (self.failures, self.promised)
         self._checkpointer = checkpointer
         self._send = send

@@ -20,6 +20,7 @@ from kit.execution.branch import Branch, Place
 from kit.execution.idling import all_wait
 from kit.execution.reach import wakeable
 from kit.execution.standing import At, Standing, standing_of
+from kit.execution.timers import soonest
 from kit.execution.unwinding import QUIET_TURNS
 from kit.execution.watching import Watch
 from kit.model.errors import WorkflowError
@@ -131,6 +132,9 @@ class Looking:
         gate = self._gate
         if gate.open or gate.ended or gate.is_decided or not gate.waits:
             return
+        if any(_is_woken(each) for each in gate.branches.values()):
+            self.stir()  # a timer of the handler's that is over as well
+            return
         waits = gate.is_plain and all_wait(gate.thread)
         gate.all_wait, self._waited = waits and self._waited, waits  # one look may be by chance
         how = self._stands_still()  # somebody may have come to wait for a lock meanwhile
@@ -158,7 +162,9 @@ class Looking:
         return self._stands_still() in (Stuck.SURELY, Stuck.BY_LOCKS)
 
     def _stands_still(self) -> Stuck | None:
-        """Tell how everybody waits for others; None if anybody is busy elsewhere."""
+        """Tell how everybody waits for others; None if anybody is busy elsewhere, or timed."""
+        if self._is_timed():
+            return None
         unclear: list[Branch] = []
         seems = True
         for each in self._elsewhere():
@@ -171,6 +177,16 @@ class Looking:
         if unclear:
             return self._by_locks(unclear, seems=seems)
         return Stuck.BUT_CUT_OFFS if self._has_cut_offs() else Stuck.SURELY
+
+    def _is_timed(self) -> bool:
+        """Tell whether all sleep, and a timer of the handler's ends before any sleep does."""
+        seconds = None if self._gate.held else self._gate.asleep_for()
+        return seconds is not None and self.has_timer(seconds)
+
+    def has_timer(self, seconds: float) -> bool:
+        """Tell whether a timer of the handler's ends within *seconds*."""
+        now = self._gate.loop.time()
+        return soonest(self._gate.branches.values(), now) < now + seconds
 
     def _by_locks(self, unclear: list[Branch], *, seems: bool) -> Stuck | None:
         """Tell the same where *unclear* wait for what others may have to do with."""
@@ -209,3 +225,8 @@ class Looking:
         if gate.is_plain and branch is gate.branches.get(gate.main):
             return Standing(At.ON_TASKS if gate.from_handler else At.BUSY)
         return standing_of(branch, gate.branches)
+
+
+def _is_woken(branch: Branch) -> bool:
+    """Tell whether *branch* is about to go on, as one that is cancelled."""
+    return asyncio.isfuture(branch.awaited) and branch.awaited.done()

@@ -64,6 +64,12 @@ class Sleeping:
         del self.under_way[step_id], self._over[step_id]
         self._since.pop(step_id, None)
 
+    def lasts(self) -> float | None:
+        """Return for how many seconds nothing that sleeps wakes; None if nothing sleeps."""
+        if not self.under_way:
+            return None
+        return (min(each.due for each in self.under_way.values()) - self._now()) / 1000
+
     def may_end(self) -> bool:
         """
         Tell whether the invocation may end though a branch is busy elsewhere; end what is over.

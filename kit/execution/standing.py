@@ -38,7 +38,7 @@ class Standing(NamedTuple):
 
 def standing_of(branch: Branch, others: Container[Task]) -> Standing:
     """Tell what *branch* is at, in an invocation that has the tasks *others*."""
-    chain = _awaited_in(branch.coroutine)
+    chain = awaited_in(branch.coroutine)
     if branch.is_driven:
         future = branch.awaited
         if future is None:
@@ -61,12 +61,12 @@ def standing_of(branch: Branch, others: Container[Task]) -> Standing:
 
 def place_of(branch: Branch) -> object:
     """Return what *branch* awaits, to see whether it has moved: another place is another."""
-    return _awaited_in(branch.coroutine)[-1]
+    return awaited_in(branch.coroutine)[-1]
 
 
 def place_in_code(branch: Branch) -> str | None:
     """Return where in the user's code *branch* waits, as file and line; None if none is seen."""
-    frames = [getattr(each, "cr_frame", None) for each in _awaited_in(branch.coroutine)]
+    frames = [getattr(each, "cr_frame", None) for each in awaited_in(branch.coroutine)]
     ours = [each for each in frames if each and not _is_inside(each.f_code.co_filename)]
     return f"{ours[-1].f_code.co_filename}:{ours[-1].f_lineno}" if ours else None
 
@@ -80,7 +80,7 @@ def _future_in(leaf: Any) -> Any:
     return futures[0] if len(futures) == 1 else None
 
 
-def _awaited_in(coroutine: Any) -> list[Any]:
+def awaited_in(coroutine: Any) -> list[Any]:
     """Return *coroutine*, what it awaits, what that awaits, and so on."""
     chain = [coroutine]
     while True:

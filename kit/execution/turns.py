@@ -24,6 +24,9 @@ from kit.execution.looking import Stuck
 from kit.execution.memory import Memory
 from kit.model.delivery import Checkpoint, CheckpointKind
 
+_TIMED_SECONDS = 60.0
+"""How long the timers of a handler may take that are waited for before a cut-off is given up."""
+
 
 class Answer:
     """What was recorded in this invocation, until whoever asked for it goes on with it."""
@@ -260,8 +263,11 @@ class Turns:
         """
         Let one be run that waits to be cut off, longer than it took before; tell whether any is.
 
-        What cut it off was code outside of steps that goes another way now.
+        What cut it off was code outside of steps that goes another way now; unless it was a timer
+        that will, soon.
         """
+        if self.gate.looking.has_timer(_TIMED_SECONDS):
+            return False
         for step_id, (since, again) in self._uncut.items():
             known = self._memory.find(step_id)
             if known is None or again.done():
