@@ -150,7 +150,7 @@ class RequireToken:
         await PlainTextResponse(f"{why}\n", 403)(scope, receive, send)
 
 
-_TOO_LARGE = f"A request may have {LARGEST_BODY // 1024 // 1024} MB, as on Netlify."
+_TOO_LARGE = f"A request may have {LARGEST_BODY // 1024 // 1024} MiB, as on Netlify."
 
 
 def _path_refusal(scope: Scope) -> str | None:

@@ -92,7 +92,7 @@ def discover(folder: Path, *, root: Path) -> Discovery:
                 same.append((project.shown(file), workflow))
         for name, same in found.items():
             if len(same) > 1:
-                broken[name] = _duplicate(same)
+                broken[name] = duplicate([(path, each.event_name) for path, each in same])
                 errors.append(broken[name])
     alone = sorted((w.event_name, path, w) for [(path, w), *more] in found.values() if not more)
     return Discovery(
@@ -233,9 +233,10 @@ def _is_own(workflow: AnyWorkflow, module: ModuleType, folder: str) -> bool:
     )
 
 
-def _duplicate(same: Sequence[tuple[str, AnyWorkflow]]) -> DuplicateWorkflowError:
+def duplicate(same: Sequence[tuple[str, str]]) -> DuplicateWorkflowError:
+    """Return the error about files whose workflows have one name: a path and a name for each."""
     paths = [path for path, _ in same]
-    names = sorted({workflow.event_name for _, workflow in same})
+    names = sorted({name for _, name in same})
     return DuplicateWorkflowError(
         f"{' and '.join(paths)} define workflows of one name, {' and '.join(map(repr, names))}"
         " (names are compared without regard to case, and _ counts as -);"

@@ -18,7 +18,7 @@ ENTRY = WorkflowEntry("kit-workflows", (WorkflowFacts("a", "functions/workflows/
 REPORT = Report(
     python="3.13.5",
     entries={"functions/kit-workflows.mjs": ENTRY},
-    parts={"numpy 2": Size(5_000_000, 1_000_000)},
+    parts={"numpy 2": Size(5 * 1024**2, 1024**2)},
     findings=(Finding("warning", "BUILD_NO_KEY", "set the key"),),
     times={"a": 150},
 )
@@ -32,7 +32,7 @@ def _orders(monkeypatch: pytest.MonkeyPatch) -> list[BuildOptions]:
     def build(order: BuildOptions) -> Report:
         orders.append(order)
         order.observe("site", "")
-        order.observe("site", "5.0 MB")
+        order.observe("site", "5.0 MiB")
         return REPORT
 
     monkeypatch.setattr("kit.deploy.bundle.build.build", build)
@@ -47,9 +47,9 @@ def test_functions_go_to_standard_output_and_progress_to_standard_error(
     assert said.status == 0
     assert said.out.splitlines() == [
         "functions/kit-workflows.mjs: workflow a",
-        "1 function with Python 3.13.5, each 5.0 MB, 1.0 MB zipped",
+        "1 function with Python 3.13.5, each 5.0 MiB, 1.0 MiB zipped",
     ]
-    assert said.err.splitlines() == ["Packages: 5.0 MB", "warning: set the key"]
+    assert said.err.splitlines() == ["Packages: 5.0 MiB", "warning: set the key"]
     (order,) = orders
     assert (order.check, order.measure, order.use_running) == (False, False, False)
 
@@ -58,7 +58,7 @@ def test_on_a_terminal_progress_is_live(kit: Kit, orders: list[BuildOptions]) ->
     said = kit("build", terminal=True)
 
     assert said.out.splitlines()[0] == "functions/kit-workflows.mjs: workflow a"
-    assert "✓ Packages  5.0 MB" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.err)
+    assert "✓ Packages  5.0 MiB" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.err)
 
 
 def test_options_are_handed_on(kit: Kit, orders: list[BuildOptions]) -> None:
@@ -71,7 +71,7 @@ def test_options_are_handed_on(kit: Kit, orders: list[BuildOptions]) -> None:
 def test_a_report_has_sizes_and_import_times(kit: Kit, orders: list[BuildOptions]) -> None:
     lines = kit("build", "--report").out.splitlines()
 
-    assert lines[4].split() == ["numpy", "2", "5.0", "MB", "1.0", "MB"]
+    assert lines[4].split() == ["numpy", "2", "5.0", "MiB", "1.0", "MiB"]
     assert lines[-1].split() == ["a", "150", "ms"]
 
 

@@ -65,7 +65,7 @@ def _print(built: Report, *, detailed: bool, as_json: bool) -> None:
         print_json(built.to_json())
         return
     for finding in built.findings:
-        say(f"warning: {finding.text}")
+        say(f"{finding.level}: {finding.text}")
     lines = [*built.summary(), *(["", *built.details()] if detailed else [])]
     for line in lines:
         print_line(line)

@@ -19,6 +19,7 @@ from kit.deploy.bundle.bundling import KIT_FOLDER, Bundler, parts_of
 from kit.deploy.bundle.checks import binary_problems, size_problems
 from kit.deploy.bundle.findings import Finding, judge_sources, raise_errors
 from kit.deploy.bundle.inspection import from_json, import_times, inspect, to_json
+from kit.deploy.bundle.names import judge_names
 from kit.deploy.bundle.options import BuildOptions
 from kit.deploy.bundle.plan import Entry, HttpModule, WorkflowFacts, http_module, plan
 from kit.deploy.bundle.prerequisites import Prerequisites, judge, look
@@ -49,7 +50,11 @@ def _built(options: BuildOptions) -> Report:
     found, modules = look(options.root, options.environ), http_modules(options)
     has_workflows = any(path.endswith(".py") for path in files_in(options.root / options.folder))
     sources = _sources(options)
-    wrong = [*judge(found, has_workflows=has_workflows), *judge_sources(sources)]
+    wrong = [
+        *judge(found, has_workflows=has_workflows),
+        *judge_sources(sources),
+        *judge_names(options.root, options.folder),
+    ]
     findings = raise_errors(wrong, strict=options.check)
     if not modules and not has_workflows:
         return Report(changed=_write(options, found, ()), findings=(*findings, _nothing(options)))

@@ -15,7 +15,7 @@ from typing import Any
 from kit.deploy.bundle import app, interpreter, packages
 from kit.deploy.bundle.app import Sources
 from kit.deploy.bundle.bytecode import compile_tree, python_for
-from kit.deploy.bundle.checks import megabytes, unfit_binaries
+from kit.deploy.bundle.checks import mebibytes, unfit_binaries
 from kit.deploy.bundle.inspection import PythonEnvironment
 from kit.deploy.bundle.interpreter import EXECUTABLE, Interpreter
 from kit.deploy.bundle.options import BuildOptions
@@ -133,7 +133,7 @@ class Bundler:
         self.options.observe(name, "")
         done = self.stages.run(name, inputs, make)
         size = sum(sizes_of(done).values(), Size())
-        told = [megabytes(size.unzipped), *([] if done.fresh else ["unchanged"])]
+        told = [mebibytes(size.unzipped), *([] if done.fresh else ["unchanged"])]
         if name == "python":
             told.insert(0, self.python.version)
         self.options.observe(name, ", ".join(told))

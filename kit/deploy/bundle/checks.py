@@ -58,16 +58,16 @@ def size_problems(parts: Mapping[str, Size]) -> Iterator[str]:
 
 def _too_large(what: str, size: int, limit: int, parts: Mapping[str, int]) -> str:
     largest = sorted(parts.items(), key=lambda part: -part[1])[:5]
-    listed = ", ".join(f"{name} ({megabytes(part)})" for name, part in largest)
+    listed = ", ".join(f"{name} ({mebibytes(part)})" for name, part in largest)
     return (
-        f"a function would have {megabytes(size)} {what}, and may have {megabytes(limit)}. The"
+        f"a function would have {mebibytes(size)} {what}, and may have {mebibytes(limit)}. The"
         f" largest parts: {listed}. Drop a dependency, or take a smaller one that does the same"
     )
 
 
-def megabytes(size: int) -> str:
-    """Return a size as people read it."""
-    return f"{size / 1_000_000:.1f} MB"
+def mebibytes(size: int) -> str:
+    """Return a size in the unit that AWS's limits of 250 and 50 "MB" are given in."""
+    return f"{size / 1024**2:.1f} MiB"
 
 
 def _version(version: tuple[int, int]) -> str:

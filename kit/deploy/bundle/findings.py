@@ -1,4 +1,4 @@
-"""What is wrong with a build: errors, which end it, and warnings, which are told."""
+"""What is wrong with a build: errors, which end it, and warnings and notes, which are told."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Literal
 from kit.deploy.bundle.app import Sources
 from kit.model.errors import BuildError
 
-Level = Literal["error", "warning"]
+Level = Literal["error", "warning", "note"]
+"""A note is about this machine only, or comes later: no check of the project fails for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,14 @@ class Finding:
 
 def raise_errors(findings: Iterable[Finding], *, strict: bool) -> tuple[Finding, ...]:
     """
-    Return the warnings among *findings*.
+    Return the warnings and notes among *findings*.
 
     Raises:
-        BuildError: If there are errors, or with *strict* anything: one error that tells all.
+        BuildError: If there are errors, or with *strict* warnings: one error that tells all.
     """
     findings = tuple(findings)
-    wrong = [each for each in findings if strict or each.level == "error"]
+    fatal = ("error", "warning") if strict else ("error",)
+    wrong = [each for each in findings if each.level in fatal]
     if wrong:
         raise BuildError(
             "\n".join(each.text for each in wrong),

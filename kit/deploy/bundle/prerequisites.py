@@ -2,7 +2,7 @@
 What has to be true around the bundle: Node, the library, the key, `netlify.toml`.
 
 `look` finds out, `judge` decides. What only matters on Netlify is an error where Netlify builds and
-a warning elsewhere.
+a warning elsewhere, or a note if it is no part of the project.
 """
 
 from __future__ import annotations
@@ -107,11 +107,11 @@ def _judge_library(found: Prerequisites, depends: Level) -> Iterator[Finding]:
         )
     if not found.has_key:
         yield Finding(
-            depends,
+            "error" if found.is_netlify else "note",
             "BUILD_NO_KEY",
-            "AWL_API_KEY is not set in the build's environment, without which the Async Workloads"
-            " extension injects nothing and events get a 404. Set it for the scopes Builds and"
-            " Functions, in the site's environment variables",
+            f"AWL_API_KEY is not set {_where(found)}, or the Async Workloads extension injects"
+            " nothing and events get a 404. Set it for the scopes Builds and Functions, in the"
+            " site's environment variables",
         )
     if not found.sees_paths:
         yield Finding(
@@ -121,6 +121,12 @@ def _judge_library(found: Prerequisites, depends: Level) -> Iterator[Finding]:
             " no Dirent.path there). Use Node 22: NODE_VERSION in netlify.toml, and for the"
             " Netlify CLI",
         )
+
+
+def _where(found: Prerequisites) -> str:
+    if found.is_netlify:
+        return "in the build's environment; it must be"
+    return "here, and need not be; where Netlify builds it must be"
 
 
 def _node(root: Path, environ: Mapping[str, str]) -> tuple[str | None, bool]:

@@ -12,14 +12,16 @@ from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 
 _STDLIB_PACKAGES = frozenset({
-    "__phello__", "_pyrepl", "ctypes/macholib", "ctypes/test", "curses", "distutils/tests",
-    "ensurepip", "idlelib", "msilib", "pydoc_data", "site-packages", "dist-packages",
-    "sqlite3/test", "test", "tkinter", "turtledemo", "unittest/test", "venv",
+    "__phello__", "_pyrepl", "ctypes/macholib", "curses", "ensurepip", "idlelib", "msilib",
+    "pydoc_data", "site-packages", "dist-packages", "tkinter", "turtledemo", "venv",
 })  # fmt: skip
 _STDLIB_MODULES = frozenset({
     "__hello__", "_aix_support", "_android_support", "_apple_support", "_ios_support",
-    "_osx_support", "antigravity", "this", "turtle",
+    "_osx_support", "_pydatetime", "_pydecimal", "_pyio", "antigravity", "this", "turtle",
 })  # fmt: skip
+_TESTS = frozenset({"test", "tests", "_tests"})
+"""Folders that hold the tests of what they lie in, and their data: some had 500 kB, in lib2to3."""
+
 OPTIONAL = frozenset({
     "cProfile", "cgi", "cgitb", "distutils", "doctest", "ftplib", "imaplib", "lib2to3", "mailbox",
     "nntplib", "optparse", "pdb", "pickletools", "poplib", "pydoc", "smtpd", "sqlite3",
@@ -37,8 +39,9 @@ _EXTENSIONS = re.compile(
 _TCL = re.compile(r"lib(tcl|tk|tclstub|tkstub)\d.*|(tcl|tk|itcl|thread|tdbc|sqlite)\d.*")
 _HEADERS_AND_SOURCES = {".a", ".c", ".cc", ".cpp", ".cu", ".h", ".hpp", ".lib", ".pxd", ".pyx"}
 _FOR_TOOLS = frozenset({
-    "dotenv/__main__.py", "dotenv/cli.py", "dotenv/ipython.py", "httpx/_main.py",
-    "pydantic/mypy.py", "pydantic/v1/mypy.py",
+    "annotated_types/test_cases.py", "anyio/pytest_plugin.py", "dotenv/__main__.py",
+    "dotenv/cli.py", "dotenv/ipython.py", "httpx/_main.py", "pydantic/mypy.py",
+    "pydantic/v1/mypy.py",
 })  # fmt: skip
 """Command lines and plugins of what the kit brings: they import what no function has."""
 
@@ -73,6 +76,8 @@ def _keep_of_stdlib(parts: tuple[str, ...], mentioned: Collection[str]) -> bool:
         return False
     if len(parts) == 1:
         return name.stem not in _STDLIB_MODULES and name.name != "EXTERNALLY-MANAGED"
+    if _TESTS & set(parts[:-1]):
+        return False
     folders = {"/".join(parts[:depth]) for depth in range(1, len(parts))}
     return not folders & _STDLIB_PACKAGES and name.suffix not in (".exe", ".bat")
 
@@ -118,7 +123,7 @@ def _test_folders(paths: Iterable[str]) -> set[str]:
     for path in paths:
         folder, _, name = path.rpartition("/")
         parts = folder.split("/")
-        if len(parts) > 1 and parts[-1] in ("test", "tests") and name.startswith("test_"):
+        if len(parts) > 1 and parts[-1] in _TESTS and name.startswith("test_"):
             found.add(folder + "/")
     return found
 

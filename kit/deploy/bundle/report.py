@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kit.deploy.bundle.checks import megabytes
-from kit.deploy.bundle.findings import Finding
+from kit.deploy.bundle.checks import mebibytes
+from kit.deploy.bundle.findings import Finding, Level
 from kit.deploy.bundle.plan import Entry, HttpEntry, RecordsEntry
 from kit.deploy.bundle.target import MAX_UNZIPPED, MAX_ZIPPED
 from kit.deploy.bundle.tree import Size
@@ -54,9 +54,14 @@ class Report:
             },
             "importMs": dict(self.times),
             "leftOut": dict(self.left_out),
-            "warnings": [{"code": each.code, "message": each.text} for each in self.findings],
+            "warnings": self._told("warning"),
+            "notes": self._told("note"),
             "seconds": round(self.seconds, 3),
         }
+
+    def _told(self, level: Level) -> list[dict[str, str]]:
+        told = [each for each in self.findings if each.level == level]
+        return [{"code": each.code, "message": each.text} for each in told]
 
     def summary(self) -> Iterator[str]:
         """Yield a line for each function, and one for all."""
@@ -68,7 +73,7 @@ class Report:
             size = self.total
             yield (
                 f"{count} function{'s' * (count > 1)} with Python {self.python}, each"
-                f" {megabytes(size.unzipped)}, {megabytes(size.zipped)} zipped"
+                f" {mebibytes(size.unzipped)}, {mebibytes(size.zipped)} zipped"
             )
 
     def details(self) -> Iterator[str]:
@@ -95,7 +100,7 @@ class Report:
 
 
 def _row(name: str, size: Size) -> str:
-    return f"{name:40} {megabytes(size.unzipped):>10} {megabytes(size.zipped):>10}"
+    return f"{name:40} {mebibytes(size.unzipped):>10} {mebibytes(size.zipped):>10}"
 
 
 def _entry_json(path: str, entry: Entry) -> dict[str, Any]:

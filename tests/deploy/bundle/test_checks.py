@@ -67,7 +67,7 @@ def test_a_size_beyond_a_limit_names_the_largest_parts() -> None:
 
     unzipped, zipped = size_problems(parts)
 
-    assert "262.1 MB unzipped, and may have 262.1 MB" in unzipped
-    assert "The largest parts: torch 2 (262.1 MB), numpy 2 (0.0 MB), small 8" in unzipped
-    assert "52.4 MB zipped" in zipped
-    assert "The largest parts: numpy 2 (52.4 MB)" in zipped
+    assert "250.0 MiB unzipped, and may have 250.0 MiB" in unzipped
+    assert "The largest parts: torch 2 (250.0 MiB), numpy 2 (0.0 MiB), small 8" in unzipped
+    assert "50.0 MiB zipped" in zipped
+    assert "The largest parts: numpy 2 (50.0 MiB)" in zipped

@@ -34,7 +34,6 @@ def test_where_all_is_well_nothing_is_said() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"has_key": False}, "BUILD_NO_KEY"),
         ({"sees_paths": False, "node": "24.3.0"}, "BUILD_NODE_VERSION"),
         ({"declared": None}, "BUILD_NO_FOLDER"),
         ({"declared": None, "has_toml": False}, "BUILD_NO_FOLDER"),
@@ -47,6 +46,16 @@ def test_what_matters_on_netlify_is_an_error_there_and_a_warning_elsewhere(
 
     assert said(found) == [("error", code)]
     assert said(replace(found, is_netlify=False)) == [("warning", code)]
+
+
+def test_the_key_is_needed_where_netlify_builds_and_fails_no_check_elsewhere() -> None:
+    found = replace(GOOD, has_key=False)
+    elsewhere = list(judge(replace(found, is_netlify=False), has_workflows=True))
+
+    assert said(found) == [("error", "BUILD_NO_KEY")]
+    assert [each.level for each in elsewhere] == ["note"]
+    assert "need not be" in elsewhere[0].text
+    assert raise_errors(elsewhere, strict=True) == tuple(elsewhere)
 
 
 def test_without_the_library_nothing_can_be_bundled_anywhere() -> None:

@@ -20,9 +20,12 @@ REPORT = Report(
         "functions/kit-api-users-_id.mjs": HttpEntry("kit-api-users-_id", MODULE),
         "functions/kit-workflows.mjs": WorkflowEntry("kit-workflows", (FLOW,)),
     },
-    parts={f"package {n}": Size(n * 1_000_000, n * 100_000) for n in range(1, 19)},
+    parts={f"package {n}": Size(n * 1024**2, n * 1024**2 // 10) for n in range(1, 19)},
     changed=("kit-workflows.mjs",),
-    findings=(Finding("warning", "BUILD_NO_KEY", "no key"),),
+    findings=(
+        Finding("warning", "BUILD_NO_NODE", "no node"),
+        Finding("note", "BUILD_NO_KEY", "no key"),
+    ),
     times={"publish-draft": 120, "slow": 900},
     seconds=1.23456,
 )
@@ -32,7 +35,7 @@ def test_it_says_which_function_serves_what() -> None:
     assert list(REPORT.summary()) == [
         "functions/kit-api-users-_id.mjs: functions/api/users/[id].py at /api/users/:id",
         "functions/kit-workflows.mjs: workflow publish-draft",
-        "2 functions with Python 3.13.5, each 171.0 MB, 17.1 MB zipped",
+        "2 functions with Python 3.13.5, each 171.0 MiB, 17.1 MiB zipped",
     ]
     assert list(Report().summary()) == []
 
@@ -48,11 +51,11 @@ def test_functions_of_javascript_alone_are_not_counted_among_those_with_python()
 def test_details_name_the_largest_parts_and_the_slowest_imports() -> None:
     lines = list(REPORT.details())
 
-    assert lines[1].split() == ["package", "18", "18.0", "MB", "1.8", "MB"]
+    assert lines[1].split() == ["package", "18", "18.0", "MiB", "1.8", "MiB"]
     assert [line.split() for line in lines[16:19]] == [
-        ["3", "more", "6.0", "MB", "0.6", "MB"],
-        ["all", "171.0", "MB", "17.1", "MB"],
-        ["allowed", "262.1", "MB", "52.4", "MB"],
+        ["3", "more", "6.0", "MiB", "0.6", "MiB"],
+        ["all", "171.0", "MiB", "17.1", "MiB"],
+        ["allowed", "250.0", "MiB", "50.0", "MiB"],
     ]
     assert [line.split()[0] for line in lines[-2:]] == ["slow", "publish-draft"]
     assert "WORKFLOW" not in "\n".join(Report().details())
@@ -74,9 +77,10 @@ def test_as_json_it_has_everything() -> None:
             "background": False,
         },
     ]
-    assert (data["unzipped"], data["zipped"]) == (171_000_000, 17_100_000)
-    assert data["parts"]["package 1"] == {"unzipped": 1_000_000, "zipped": 100_000}
-    assert data["warnings"] == [{"code": "BUILD_NO_KEY", "message": "no key"}]
+    assert (data["unzipped"], data["zipped"]) == (171 * 1024**2, data["zipped"])
+    assert data["parts"]["package 1"] == {"unzipped": 1024**2, "zipped": 1024**2 // 10}
+    assert data["warnings"] == [{"code": "BUILD_NO_NODE", "message": "no node"}]
+    assert data["notes"] == [{"code": "BUILD_NO_KEY", "message": "no key"}]
     assert data["importMs"] == {"publish-draft": 120, "slow": 900}
     assert data["seconds"] == 1.235
 

@@ -90,8 +90,12 @@ def test_checking_writes_no_function_and_takes_warnings_for_errors(site: Any) ->
         pytest.skip("the running interpreter's glibc is a warning of its own, so an error here")
     site.workflow("other", "max_retries=9")
 
-    assert failure(site, check=True).code == "BUILD_NO_KEY"
-    report = site.build({"AWL_API_KEY": "k"}, check=True)
+    toml = site.root / "netlify.toml"
+    given = toml.read_text()
+    toml.write_text("")
+    assert failure(site, check=True).code == "BUILD_NO_FOLDER"
+    toml.write_text(given)
+    report = site.build(check=True)
 
     assert len(report.entries) == 3
     assert report.changed == ()
