@@ -202,7 +202,7 @@ def test_a_function_that_throws_fails_and_goes_on(hello: Any):
     assert failed.status == 502
     assert failed.error == {"errorType": "RangeError", "errorMessage": "on purpose"}
     assert broken.status == 502
-    assert broken.body == b"a part"
+    assert b"a part".startswith(broken.body)  # what had not gone out by then may be lost
     assert hello.invoke(path="/echo").status == 200
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import pickle
 import shutil
 import stat
 from collections.abc import Mapping
@@ -108,10 +110,26 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def demo(builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def demo(builder: Builder, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
     """What `kit init` writes, with an HTTP function, built. Not to be changed."""
-    project = _new(tmp_path_factory.mktemp("demo") / "site", builder)
-    return replace(project, report=project.build())
+    if worker_id == "master":
+        return _built(tmp_path_factory.mktemp("demo"), builder)
+    folder = tmp_path_factory.getbasetemp().parent / "demo"  # one for all workers of this run
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _built(folder, builder)
+
+
+def _built(folder: Path, builder: Builder) -> Project:
+    """Build the project in *folder*, if no other worker has."""
+    known = folder / "report"
+    if known.exists():
+        return replace(Project(folder / "site", builder), report=pickle.loads(known.read_bytes()))
+    project = _new(folder / "site", builder)
+    project = replace(project, report=project.build())
+    known.write_bytes(pickle.dumps(project.report))
+    return project
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def _libraries() -> Iterator[Path]:
     yield Path("/lib64/ld-linux-x86-64.so.2")
 
 
-NUMPY = """
+NATIVE = """
 from kit import define_workflow
 from pydantic import BaseModel
 from numbers_of_mine import total
@@ -91,16 +91,16 @@ def average(input: Numbers):
 
 
 def test_native_packages_and_modules_of_ones_own(new: Any, tmp_path: Path) -> None:
-    new.write("pyproject.toml", '[project]\nname = "x"\ndependencies = ["numpy", "pydantic"]\n')
-    new.write("functions/workflows/average.py", NUMPY)
-    module = "import numpy\n\ndef total(values):\n    return float(numpy.array(values).sum())\n"
+    new.write("pyproject.toml", '[project]\nname = "x"\ndependencies = ["psycopg2-binary", "pydantic"]\n')
+    new.write("functions/workflows/average.py", NATIVE)
+    module = "import psycopg2\n\ndef total(values):\n    return sum(values)\n"
     new.write("src/numbers_of_mine.py", module)
 
     report = new.build()
 
-    assert any(part.startswith("numpy ") for part in report.parts)
+    assert any(part.startswith("psycopg2-binary ") for part in report.parts)
     assert new.manifest["paths"] == ["site", "app/src"]
-    assert list((new.bundle / "site/numpy").rglob("*linux-gnu.so"))
+    assert list((new.bundle / "site/psycopg2").rglob("*linux-gnu.so"))
     linux = new.contents()
 
     # the same on a Mac, where the bundle cannot be started: the same bytes
@@ -118,7 +118,7 @@ def _build_on_a_mac(new: Any, tmp_path: Path) -> Any:
     version = new.build_options().config.get_workflow().python or "3"
     folder = obtain(version, cache, new.builder.environ).folder / "bin"
     (tmp_path / "packages").mkdir()
-    (tmp_path / "packages/numpy.py").write_text("")
+    (tmp_path / "packages/psycopg2.py").write_text("")
     environ = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "packages"), str(new.root / "src")])}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
