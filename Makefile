@@ -26,7 +26,7 @@ quick: .venv/.ready ## the fast part of the tests: all that needs no engine, bui
 
 test: .venv/.ready node_modules/.ready ## every test, with branch coverage of the fast part (gate: 95 %)
 	@$(BIN)/coverage erase
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(SYNC) $(PARTS)
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going $(SYNC) $(PARTS)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -62,7 +62,8 @@ test-$(NEWER): $(if $(ARCHIVE),.venv$(NEWER)/.ready)
 	mkdir -p .venv$(NEWER)/base
 	tar -xzf $(ARCHIVE) -C .venv$(NEWER)/base --strip-components=1
 	.venv$(NEWER)/base/bin/python3 -m venv --without-pip .venv$(NEWER)
-	$(BIN)/python -m pip --python .venv$(NEWER)/bin/python install --quiet --disable-pip-version-check --editable '.[dev,test]'
+	$(BIN)/uv pip install --quiet --python .venv$(NEWER)/bin/python --editable '.[dev,test]' || \
+		$(BIN)/python -m pip --python .venv$(NEWER)/bin/python install --quiet --disable-pip-version-check --editable '.[dev,test]'
 	@touch $@
 
 N ?= 20

@@ -91,7 +91,9 @@ def average(input: Numbers):
 
 
 def test_native_packages_and_modules_of_ones_own(new: Any, tmp_path: Path) -> None:
-    new.write("pyproject.toml", '[project]\nname = "x"\ndependencies = ["psycopg2-binary", "pydantic"]\n')
+    new.write(
+        "pyproject.toml", '[project]\nname = "x"\ndependencies = ["psycopg2-binary", "pydantic"]\n'
+    )
     new.write("functions/workflows/average.py", NATIVE)
     module = "import psycopg2\n\ndef total(values):\n    return sum(values)\n"
     new.write("src/numbers_of_mine.py", module)
