@@ -53,7 +53,7 @@ class Hearing:
         another process asks for after that, and within `_LISTEN_SECONDS` of the last look, is heard
         at the next COMMIT, which is the end of the run if it has no further step or sleep.
         """
-        looked = max(self._listened, self._store.unchanged)
+        looked = max(self._listened, self._store.answered)
         if RunStore.stops != self._stops or time.monotonic() - looked >= _LISTEN_SECONDS:
             self.look()
 

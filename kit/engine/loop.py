@@ -56,6 +56,7 @@ class Loop:
             store, waiting, self.live, self.queue, self.see_clock, send, options
         )
         self.set_aside = self._invocations.set_aside
+        store.expect_company_unless(lambda: len(self._running) == 1 and not self._reserved)
         self._reserved = 0
         self._lent = 0
         self._timer: Timer | None = None

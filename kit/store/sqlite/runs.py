@@ -50,9 +50,13 @@ class RunStore:
         self.reader = Reader(path)
 
     @property
-    def unchanged(self) -> float:
-        """When, by `time.monotonic`, no other process was found to have written to the file."""
-        return self._writer.unchanged
+    def answered(self) -> float:
+        """When, by `time.monotonic`, a write was last answered; see `Writer`."""
+        return self._writer.answered
+
+    def expect_company_unless(self, is_alone: Callable[[], bool]) -> None:
+        """Let what is written wait for the loop's next turn, and company, unless *is_alone*."""
+        self._writer.is_alone = is_alone
 
     def probe(self) -> asyncio.Future[int]:
         """Write something that changes nothing; the future fails as any other write would."""

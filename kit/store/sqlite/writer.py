@@ -55,9 +55,11 @@ class Writer:
     Writes to the run file at *path*, from a thread of its own.
 
     *on_foreign* is called on the loop when another process has written to the file: where that was
-    before a write, also before its future is resolved. *check* is called after each COMMIT, in the
-    thread: what it raises is what becomes of the writes. `unchanged` is when, by `time.monotonic`,
-    no other process was found to have written.
+    before a write, also before its future is resolved. *check* is called after a COMMIT where
+    anything in the file's folder has changed, in the thread: what it raises is what becomes of the
+    writes. `is_alone` tells whether there is nothing to wait for that may be written in the same
+    turn of the loop. `answered` is when, by `time.monotonic`, a write was last answered: what
+    others had written before it is known by then.
 
     Raises:
         StoreError: If the file cannot be opened for writing.
@@ -72,6 +74,7 @@ class Writer:
         on_foreign: Callable[[], None],
         check: Callable[[], None] = lambda: None,
     ) -> None:
+        self.is_alone: Callable[[], bool] = lambda: False
         self._path = path
         self._check = check
         self._loop = loop
@@ -80,11 +83,10 @@ class Writer:
         self._file = WatchedFile(path)
         self._version = (0, 0)
         self._version = self._found = self._data_version()
-        self._looked = self.unchanged = 0.0
+        self.answered = 0.0
         self._inbox: SimpleQueue[Sequence[_Write] | None] = SimpleQueue()
         self._later: list[Statement] = []
         self._gathered: list[_Write] = []
-        self._was_alone = False
         self._closed = False
         self._watch: float | None = None
         self._ended: list[Callable[[], object]] = []
@@ -149,11 +151,12 @@ class Writer:
             writes = (_Write(self._later, None), *writes)
             self._later = []
         if writes and not self._closed:
-            if not self._gathered and not self._was_alone:
+            is_alone = self.is_alone()
+            if not self._gathered and not is_alone:
                 # what is written in one turn of the loop goes to the thread at once
                 self._loop.call_soon(self._hand_over)
             self._gathered += writes
-            if self._was_alone:  # one after another: it is not worth a turn
+            if is_alone:
                 self._hand_over()
 
     def _hand_over(self) -> None:
@@ -178,11 +181,8 @@ class Writer:
                 return
 
     def _tell_foreign(self) -> None:
-        if self._found == self._version:
-            self.unchanged = self._looked
-        else:
+        if self._found != self._version:
             self._version = self._found
-            self.unchanged = self._looked = 0.0  # it is heard a little later
             self._on_loop(self._on_foreign)
 
     def _close_file(self) -> None:
@@ -217,10 +217,9 @@ class Writer:
     def _commit(self, batch: Sequence[_Write]) -> Exception | None:
         try:
             with self._connection as sqlite:
-                version, looked = _transact(sqlite.cursor(), batch)
-                self._found, self._looked = (self._connection.opened, version), looked
-            self._file.check(self._connection.opened)
-            self._check()
+                opened = self._connection.opened
+                self._found = opened, _transact(sqlite.cursor(), batch)
+            self._file.check(self._connection.opened, self._check)
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread has to go on
             return error
         return None
@@ -235,7 +234,8 @@ class Writer:
         return self._connection.opened, version
 
     def _resolve(self, answers: Sequence[_Answer]) -> None:
-        self._was_alone = len(answers) == 1
+        if any(reason is None for _, reason in answers):
+            self.answered = time.monotonic()
         for write, reason in answers:
             error = None if reason is None else explain(reason, self._path)
             future = write.future
@@ -261,8 +261,8 @@ class Writer:
             return  # the loop is closed: whoever waited has gone with it
 
 
-def _transact(cursor: sqlite3.Cursor, batch: Sequence[_Write]) -> tuple[int, float]:
-    """Commit *batch*; return the data version before it, and when nobody else had written since."""
+def _transact(cursor: sqlite3.Cursor, batch: Sequence[_Write]) -> int:
+    """Commit *batch*; return the data version before it: all that others wrote until then."""
     execute = cursor.execute  # one for all: making a cursor takes as long as some statements
     try:
         execute("BEGIN IMMEDIATE")
@@ -271,13 +271,12 @@ def _transact(cursor: sqlite3.Cursor, batch: Sequence[_Write]) -> tuple[int, flo
             for sql, parameters in write.statements:
                 execute(sql, parameters)
             write.changed = cursor.rowcount
-        looked = time.monotonic()  # not after the COMMIT: this thread may wait for its turn then
         execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
             execute("ROLLBACK")
         raise
-    return version, looked
+    return version
 
 
 def _is_of_the_file(error: Exception) -> bool:
