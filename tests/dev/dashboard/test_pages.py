@@ -450,7 +450,7 @@ async def test_nothing_a_run_holds_turns_a_line_around_or_is_unseen(
     turned = "exe.\u202etxt\u200b\x9b"
     details = fake.failed(40)
     failure = Failure("Odd", turned)
-    run = replace(details.run, data=f'"{turned}"', failure=failure, workflow=turned)
+    run = details.run._replace(data=f'"{turned}"', failure=failure, workflow=turned)
     runs.keep(replace(details, run=run))
     runs.source = Source("local", turned)
     for address in (
@@ -471,7 +471,7 @@ async def test_a_value_is_downloaded_and_comes_back_from_a_form_as_it_is(
     site: httpx.AsyncClient, runs: FakeRuns, fake: Any
 ) -> None:
     details = fake.completed(41)
-    runs.keep(replace(details, run=replace(details.run, data='"a\u202eb"')))
+    runs.keep(replace(details, run=details.run._replace(data='"a\u202eb"')))
     whole = await site.get(f"/_kit/runs/{details.run.id}/value?of=input&download")
     form = await site.get(f"/_kit/workflows/{details.run.workflow}?again={details.run.id}&as=json")
 
