@@ -74,7 +74,7 @@ def app(environ, start_response):
     if what == "start":
         body = kit.run_workflow(rest[0], rest[1]).id
     elif what == "result":
-        body = kit.get_workflow_run(rest[0]).result(30)
+        body = kit.get_workflow_run(rest[0]).result(100)
     elif what == "stop":
         body = kit.get_workflow_run(rest[0]).stop()
     else:
@@ -96,7 +96,7 @@ async def start(request):
 
 async def result(request):
     run = await kit.get_workflow_run(request.path_params["id"])
-    return JSONResponse([os.getpid(), await run.result(30)])
+    return JSONResponse([os.getpid(), await run.result(100)])
 
 async def up(request):
     return JSONResponse([os.getpid(), None])
@@ -166,6 +166,7 @@ class Server:
                 os.killpg(process.pid, signal.SIGKILL)
                 said, _ = process.communicate()
                 pytest.fail(f"the server did not end: {said}")
+            sys.stdout.write(said)  # shown if the test fails
         assert "StoreInUseError" not in said
         assert "Traceback" not in said, said
 
@@ -180,7 +181,7 @@ class Server:
         pytest.fail(f"the server does not answer: {process.communicate()[0]}")
 
     def ask(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=35) as said:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=110) as said:
             return json.load(said)
 
     def ask_until_answered(self, path: str) -> Any:
@@ -269,16 +270,16 @@ import kit.sync as kit
 
 def one(number):
     run = kit.run_workflow("walk", number)
-    return run.result(30)
+    return run.result(100)
 
 if __name__ == "__main__":
     method, before = sys.argv[1:]
     if before == "after-a-run":
-        kit.run_workflow("walk", "before").result(30)
+        kit.run_workflow("walk", "before").result(100)
     with multiprocessing.get_context(method).Pool(3) as pool:
         pids = pool.map(one, range(20))
     print(len(pids), len(set(pids)))
-    kit.run_workflow("walk", "after").result(30)
+    kit.run_workflow("walk", "after").result(100)
     print("ended")
 """
 
@@ -320,7 +321,7 @@ import os, sys
 import kit.sync as kit
 
 def act(name):
-    return kit.run_workflow("walk", name).result(30)
+    return kit.run_workflow("walk", name).result(100)
 
 act("before")
 for number in range(5):
@@ -364,10 +365,10 @@ ORPHANS = """
 import os, time
 import kit.sync as kit
 
-kit.run_workflow("walk", "before").result(30)
+kit.run_workflow("walk", "before").result(100)
 if os.fork():
     time.sleep(60)
-print(kit.run_workflow("long", "child").result(30), flush=True)
+print(kit.run_workflow("long", "child").result(100), flush=True)
 """
 
 
@@ -375,7 +376,7 @@ def test_a_clean_end_leaves_one_whole_file(server: Server) -> None:
     process = server.popen("-m", "kit.cli", "run", "walk", "--data", '"x"')
     assert process.communicate(timeout=PATIENCE)
     script = server.root / "script.py"
-    script.write_text("import kit.sync as kit\nprint(kit.run_workflow('walk', 'y').result(30))")
+    script.write_text("import kit.sync as kit\nprint(kit.run_workflow('walk', 'y').result(100))")
     assert server.popen("script.py").communicate(timeout=PATIENCE)
     (server.root / "copy").mkdir()
     copy = server.root / "copy/runs.db"

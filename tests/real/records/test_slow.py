@@ -52,6 +52,14 @@ class Slow:
         until(lambda: f"{run} began" in self.site.noted(), told=self.site.rig.output)
         assert self.site.ask("POST", f"/{run}/stop")[0] == 200
 
+    def go_on(self, name: str) -> None:
+        """Let time pass until the run has ended, and what was to wake it up is gone."""
+        site = self.short.get(name, self.site)
+        for _ in range(20):
+            if self.show(name)["status"] in ("completed", "failed"):
+                break
+            site.wake(61)
+
     def requests(self, name: str) -> list[tuple[str, int]]:
         """Return the requests about a run's record, in order: what, and how it was answered."""
         key = f"{RECORDS}{self.ids[name]}.json"
@@ -100,7 +108,7 @@ def test_a_timeout_is_kept_to_in_a_long_step(slow: Slow):
 
     run = slow.show("limited waits")
     assert (run["status"], run["error"]["code"]) == ("failed", "RUN_TIMED_OUT")
-    assert slow.noted("limited waits") == ["began"]
+    assert slow.noted("limited waits") in (["began"], [])  # none where all else took so long
     # its five seconds are over before the second look, which would be after six
     assert requests in ([*TAKEN, *LOOKED, *ENDED], [*TAKEN, *ENDED])
 
@@ -119,6 +127,7 @@ def test_a_store_that_is_away_for_ten_seconds_is_waited_for(slow: Slow):
     answers = [status for op, status in slow.requests("away") if op == "PUT"]
 
     assert answers.count(503) > 4
+    slow.go_on("away")  # where this machine is so busy that its function's time ran out
     assert slow.show("away")["result"] == {"total": 45}
     assert slow.site.did().count("s3") == 1
     assert [line for line in slow.site.did() if line in STEPS] == STEPS
@@ -127,16 +136,15 @@ def test_a_store_that_is_away_for_ten_seconds_is_waited_for(slow: Slow):
 @pytest.mark.parametrize("name", ["kept", "lost"])
 def test_a_run_that_is_longer_than_its_function_goes_on_in_another_at_once(slow: Slow, name: str):
     site = slow.short[name]
-    if name == "lost":  # there is a spare alarm
-        assert slow.show(name)["status"] == "queued"
-    else:
-        assert slow.show(name)["status"] == "completed"
+    cut_off = slow.show(name)["attempts"]  # on a busy machine: its function ended in mid-step
+    if not cut_off:
+        # there is a spare alarm for the event that got lost
+        assert slow.show(name)["status"] == ("queued" if name == "lost" else "completed")
 
-    for _ in range(3):
-        site.wake(61)
+    slow.go_on(name)
 
-    run = slow.show(name)
-    assert (run["status"], run["attempts"]) == ("completed", [])
-    # on a busy machine the end of a function cuts one off; what has ended is never repeated
+    assert slow.show(name)["status"] == "completed"
+    # what has ended is never repeated
     assert [line for line in site.noted() if line in ENDS] == ENDS
+    site.wake(61)
     assert site.alarms() == 0
