@@ -66,6 +66,7 @@ class SiteRuns:
         self._sleep = sleep
         self._clock = clock
         self._absent_until = -math.inf
+        self._seen: dict[str, RunStatus] = {}
 
     async def find(self, run_id: str) -> Run | None:
         """Return the run; None if there is none yet, or the site cannot tell."""
@@ -106,7 +107,9 @@ class SiteRuns:
             try:
                 found = await self._carry_out(self._api.result(run_id))
                 is_there, failures = True, 0
-                if status_of(found).is_final:
+                self._seen[run_id] = status_of(found)
+                if self._seen[run_id].is_final:
+                    del self._seen[run_id]
                     return run_of(found)
             except RunNotFoundError:
                 if is_there:
@@ -117,6 +120,11 @@ class SiteRuns:
                     raise
             await self._sleep(pause)
         raise AssertionError  # the pauses do not end
+
+    def standing(self, run_id: str) -> str:
+        """Say how the run stood when `wait` last looked at it, which was given up since."""
+        seen = self._seen.pop(run_id, None)
+        return f"it was {seen} at the last look" if seen else "it had not begun"
 
     async def stop(self, run_id: str) -> bool:
         """End the run; False if it had ended."""

@@ -64,16 +64,24 @@ class WorkflowRun:
 
         Raises:
             NotSupportedError: If it is asked for within a handler or step.
-            TimeoutError: If it has not ended after *timeout* seconds; it goes on. On Netlify it is
-                looked at after 0.2 s, then less and less often, up to every 5 s.
+            TimeoutError: If it has not ended after *timeout* seconds; it goes on. The message says
+                how the run stands, and of one on this machine which process drives it. On Netlify
+                it is looked at after 0.2 s, then less and less often, up to every 5 s.
             RunFailed: If it gave up; `error` says with what.
             RunCancelled: If it was stopped.
             RunTimedOut: If it took longer than its workflow allows.
         """
         refuse_within_a_run(self.provider)
         await self._sent()
-        async with asyncio.timeout(timeout):
-            run = await self._source.wait(self.id)
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                run = await self._source.wait(self.id)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            stands = await self._source.standing(self.id)
+            msg = f"run {self.id} of {self.name!r} has not ended after {timeout:g} s: {stands}"
+            raise TimeoutError(msg) from None
         from kit.client.result import result_of
 
         return result_of(run)

@@ -73,6 +73,10 @@ class LocalProvider:
         """Wait until the run has ended."""
         return await background.run(self._wait(run_id))
 
+    async def standing(self, run_id: str) -> str:
+        """Say in words how the run stands, and who drives it."""
+        return await background.run(self._standing(run_id))
+
     async def stop(self, run_id: str) -> bool:
         """End the run at its next step or sleep."""
         return await background.run(self._stop(run_id))
@@ -121,6 +125,9 @@ class LocalProvider:
 
     async def _wait(self, run_id: str) -> Run:
         return await (await self._open()).wait(run_id)
+
+    async def _standing(self, run_id: str) -> str:
+        return (await self._open()).standing(run_id)
 
     async def _stop(self, run_id: str) -> bool:
         return await (await self._open()).stop(run_id)

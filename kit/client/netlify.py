@@ -140,6 +140,10 @@ class NetlifyProvider:
         """Wait until the run has ended."""
         return await self._runs().wait(run_id)
 
+    async def standing(self, run_id: str) -> str:
+        """Say in words how the run stood when it was last looked at."""
+        return self._runs().standing(run_id)
+
     async def stop(self, run_id: str) -> bool:
         """End the run: at once if it waits, else at its next step."""
         return await self._runs().stop(run_id)

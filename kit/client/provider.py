@@ -74,6 +74,9 @@ class Provider(Protocol):
             NotSupportedError: If the provider cannot tell.
         """
 
+    async def standing(self, run_id: str) -> str:
+        """Say in words how a run stands that `wait` was given up for."""
+
     async def stop(self, run_id: str) -> bool:
         """
         End a run at its next step or sleep; False if it had ended.

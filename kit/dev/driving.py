@@ -137,6 +137,10 @@ class Driving:
         """Wait until a run has ended. Raises as `Engine.wait` does."""
         return await self._open.wait(run_id)
 
+    def standing(self, run_id: str) -> str:
+        """Say how a run stands, and who drives it."""
+        return self._open.standing(run_id)
+
     async def reload(self) -> None:
         """Have runs in flight go on with the workflows as they are found now."""
         await self._open.reload()

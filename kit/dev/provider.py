@@ -64,6 +64,10 @@ class DevProvider:
         """Wait until the run has ended."""
         return await self._there(self._runs.driving.wait(run_id))
 
+    async def standing(self, run_id: str) -> str:
+        """Say how the run stands, and who drives it."""
+        return self._runs.driving.standing(run_id)
+
     async def stop(self, run_id: str) -> bool:
         """End the run at its next step or sleep."""
         return await self._there(self._runs.stop(run_id))

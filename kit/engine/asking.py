@@ -80,6 +80,14 @@ class Asking:
         self._loop.pump()
         return missed
 
+    def asked_of(self, token: str) -> set[str]:
+        """Return the runs that the driver with this token was asked for."""
+        return {run_id for run_id, whom in self._asked.items() if whom == token}
+
+    async def ask_again(self, run_id: str, token: str) -> None:
+        """Ask for a run that was asked for before, to see whether there is an answer."""
+        await self._ask([run_id], token)
+
     async def _ask_for_all(self, token: str) -> None:
         if self._asked_for_all != token:
             self._asked_for_all = token

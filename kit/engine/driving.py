@@ -38,11 +38,11 @@ from kit.engine.hearing import Hearing
 from kit.engine.leases import Leases
 from kit.engine.loop import Loop
 from kit.engine.news import News
+from kit.engine.silence import Silence
 from kit.engine.tasks import Tasks
-from kit.engine.uptake import FindWorkflow, Uptake, Wishes
+from kit.engine.uptake import FindWorkflow, Uptake, Wishes, are_due
 from kit.engine.waiting import Waiting
 from kit.model.errors import StoreError
-from kit.model.run import RunStatus
 from kit.store.sqlite.reader import LeftRun, Reader
 from kit.store.sqlite.runs import RunStore
 from kit.store.sqlite.statements import Ask
@@ -84,10 +84,12 @@ class Driving:
         self._uptake = Uptake(loop, find, clock, self._leases, fast=fast)
         held = (clock, self._leases, self._uptake, self._wishes)
         self._asking = Asking(store, loop, waiting, *held)
+        self._silence = Silence(store, clock, self._leases, self._asking)
+        self.standing = self._silence.standing
         self._backlog = Backlog(store, loop, waiting, *held)
         self._hearing = Hearing(store, loop, *held, self._backlog)
         loop.take_up_more, loop.more_due = self._backlog.take_up, lambda: self._backlog.due
-        loop.refuse_by(self._refuse)
+        loop.refuse_by(lambda run_id: store.refuse(run_id, self._leases.token, clock.now()))
         self._news = News(store.reader, loop, waiting, self._leases)
         self._taking = asyncio.Lock()
         self._looking: asyncio.TimerHandle | None = None
@@ -209,10 +211,6 @@ class Driving:
         self._loop.pump()
         self.has_changed()
 
-    def _refuse(self, run_id: str) -> None:
-        """Tell those who asked for a run that it is not executed here."""
-        self._store.refuse(run_id, self._leases.token, self._clock.now())
-
     def hear(self) -> None:
         """Do what is asked for by others."""
         if not self._leases.executes:
@@ -279,10 +277,9 @@ class Driving:
         if await self._asking.ask_for(rows):
             self._settle_again = True
         self._wishes.ids &= {row.run.id for row in rows} | {row.root or "" for row in rows}
-        now = self._clock.now()
-        self.is_quiet = all(
-            row.run.status is not RunStatus.RUNNING and row.run.due > now for row in rows
-        )
+        due = are_due(rows, self._clock.now())
+        self.is_quiet = not due
+        await self._silence.look(due)
 
     def cease(self) -> None:
         """Take on nothing more."""

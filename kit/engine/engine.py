@@ -46,7 +46,6 @@ class Engine:
     executed here; to *follow*, also of what others make of runs that this engine waits for.
 
     Raises (on opening):
-        StoreInUseError: If another engine runs on the file.
         StoreError: If the file cannot be used.
     """
 
@@ -116,6 +115,10 @@ class Engine:
     def failure(self) -> BaseException | None:
         """Why nothing can be stored now, such as a full disk; None while all is well."""
         return self._waiting.failure
+
+    def standing(self, run_id: str) -> str:
+        """Say how a run stands, and who drives it; raises `RunNotFoundError` as `get` does."""
+        return self._driving.standing(self.get(run_id))
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -224,8 +227,8 @@ class Engine:
 
     async def stop(self, run_id: str) -> bool:
         """
-        End a run: at once if it waits, at its next step or sleep if it is running, and at its end
-        if it has none left. Who is told True finds it cancelled; False: it had already ended.
+        End a run: at once if it waits, else at its next step or sleep, or at its end. True: it is
+        or will be cancelled. False: it had already ended.
 
         Raises:
             RunNotFoundError: If there is none with this id.

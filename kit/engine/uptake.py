@@ -70,6 +70,12 @@ class Uptake:
         return self._find(row.run.workflow) is not None
 
 
+def are_due(rows: Sequence[LeftRun], now: int) -> set[str]:
+    """Return the runs that go on, or should."""
+    running = RunStatus.RUNNING
+    return {row.run.id for row in rows if row.run.status is running or row.run.due <= now}
+
+
 def unknown_workflow(row: LeftRun) -> WorkflowNotFoundError:
     """Return the error for who waits for a run that nobody can execute."""
     run = row.run

@@ -145,8 +145,11 @@ async def test_a_sleeping_run_can_be_stopped(project):
     while await run.status() is not RunStatus.SLEEPING:
         await asyncio.sleep(0)
 
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError) as caught:
         await run.result(0.01)
+    said = f"run {run.id} of 'nap' has not ended after 0.01 s: it is sleeping until 20"
+    assert str(caught.value).startswith(said)
+    assert str(caught.value).endswith("and this process drives it")
     assert await run.stop() is True
     assert await run.stop() is False
     with pytest.raises(RunCancelled, match=run.id):

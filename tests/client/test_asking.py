@@ -166,8 +166,20 @@ async def test_the_result_is_the_handlers_or_its_error(provider, network):
 async def test_waiting_ends_at_its_time(provider, network):
     run = await run_workflow("publish-draft", {})
     network.get(f"{RUNS}/{run.id}/result").mock(return_value=told("running"))
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError, match=f"run {run.id} of 'publish-draft' has not ended"):
         await run.result(timeout=0.01)
+
+
+async def test_who_gives_up_waiting_can_tell_how_the_run_stood(asked, network, slept):
+    route = network.get(f"{RUNS}/{ID}/result").mock(return_value=told("running"))
+    waiting = asyncio.create_task(asked.wait(ID))
+    while len(slept) < 2:
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert asked.standing(ID) == "it was running at the last look"
+    assert asked.standing(ID) == "it had not begun"
+    assert route.called
 
 
 async def test_what_passes_is_waited_out_and_what_does_not_is_told(asked, network, slept):

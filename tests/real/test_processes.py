@@ -316,6 +316,49 @@ def test_a_terminal_beside_an_application_gets_its_result(server: Server) -> Non
     server.is_in_order()
 
 
+WAITS = """
+import kit.sync as kit
+from kit.engine import silence
+
+silence.SILENT_MS = 1000  # not ten seconds
+run = kit.run_workflow("walk", "waits")
+print("started", flush=True)
+for _ in range(30):
+    try:
+        run.result(timeout=1.5)
+    except TimeoutError as error:
+        if "answered" in str(error):
+            print("TimeoutError:", error, flush=True)
+            break
+print(run.result(60) > 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system suspends no process")
+def test_a_suspended_driver_is_named_to_who_waits(server: Server) -> None:
+    (server.root / "waits.py").write_text(WAITS)
+    driver = server.popen("-m", "kit.cli", "run", "long", "--data", '"suspended"')
+    try:
+        server.is_begun("suspended")
+        os.kill(driver.pid, signal.SIGSTOP)
+        waits = server.popen("waits.py")
+        assert waits.stdout is not None
+        said = [waits.stdout.readline() for _ in range(3)]
+    finally:
+        os.kill(driver.pid, signal.SIGCONT)
+        (server.root / "go-suspended").touch()
+        driver.communicate(timeout=2 * PATIENCE)
+    rest, _ = waits.communicate(timeout=2 * PATIENCE)
+    silent = f"process {driver.pid} drives these runs and has not answered for "
+    assert said[0] == "started\n"
+    assert silent in said[1], "in the log"
+    assert said[2].startswith("TimeoutError: run ")
+    assert "of 'walk' has not ended after 1.5 s: it is queued, and " + silent in said[2]
+    assert f"`kill -CONT {driver.pid}`" in said[2]
+    assert rest == "True\n"
+    server.is_in_order()
+
+
 FORKS = """
 import os, sys
 import kit.sync as kit
