@@ -13,6 +13,8 @@ from collections.abc import Coroutine
 from enum import Enum
 from typing import Any, Protocol
 
+from kit.model.signals import Suspend
+
 Task = asyncio.Task[Any]
 
 
@@ -80,9 +82,24 @@ class Branch(Coroutine[Any, Any, Any]):
             self._seer.quiet = 0
             if type(self.awaited) is _Future:  # it is cancelled, which may be by time
                 self._seer.was_busy = True
+        self._resume = self.coroutine.send
         self.awaited = None
         self.awaited = self.coroutine.throw(*error)
         return self.awaited
+
+    def interrupt(self) -> None:
+        """
+        Raise `Suspend` where the coroutine would go on, once, for its invocation is over.
+
+        So what it waits for may come, as `asyncio.wait` returns when its tasks have ended, and yet
+        its code does not take that for what it asked for.
+        """
+        if self.is_driven and self.place is not Place.OPEN:
+            self._resume = self._suspend
+
+    def _suspend(self, value: Any) -> Any:
+        self._resume = self.coroutine.send
+        return self.coroutine.throw(Suspend())
 
     def close(self) -> None:
         """Close the coroutine, unless it is left."""

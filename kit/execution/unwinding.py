@@ -61,6 +61,8 @@ async def _reach(gate: Unwound) -> None:
         for task, branch in gate.unfinished.items()
         if not gate.is_in_thread(task)
     }
+    for branch, _ in before.values():
+        branch.interrupt()
     gate.raise_suspend()
     for _ in range(QUIET_TURNS * 3):
         await asyncio.sleep(0)
