@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kit.model.running import current
+from kit.model.running import current, promises
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # functions, and need not wait for asyncio
 
 
+@promises
 async def run_workflow(
     workflow: str | AnyWorkflow,
     input: Any = None,
@@ -66,6 +67,7 @@ async def run_workflow(
     return WorkflowRun(event.id, name, source, native=native, existed=existed)
 
 
+@promises
 async def defer_workflow(
     workflow: str | AnyWorkflow,
     input: Any = None,
@@ -166,6 +168,7 @@ async def list_workflows() -> list[AnyWorkflow]:
     return default().catalog.workflows()
 
 
+@promises
 async def send_event(
     name: str,
     data: Any = None,
@@ -192,6 +195,7 @@ async def send_event(
     return event.id
 
 
+@promises
 async def send_events(events: Sequence[AnyEvent]) -> list[Sent]:
     """
     Send several events, and tell of each whether it went; none spoils the others.

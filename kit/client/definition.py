@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 
 from kit.model.duration import Duration, parse_duration
 from kit.model.retry import DEFAULT_MAX_RETRIES, Backoff, RetryPolicy
+from kit.model.running import promises
 from kit.model.workflow import Checkpoints, StoreName, Workflow
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class DefinedWorkflow(Workflow[P, R], Generic[P, R]):
         on_conflict: OnConflict = "keep",
     ) -> WorkflowRun: ...
 
+    @promises
     async def start(
         self,
         input: Any = None,

@@ -63,7 +63,7 @@ class Step:
             ReplayError: If the code no longer fits what the run has recorded.
         """
         step = self._invocation.run_step(step_id, fn, args, kwargs)
-        return self._invocation.promised.note("step", step_id, step)
+        return self._invocation.promise("step", step_id, step)
 
     def sleep(self, step_id: str, duration: Duration | datetime, /) -> Coroutine[Any, Any, None]:
         """
@@ -74,7 +74,7 @@ class Step:
             StepUsageError: As `run`.
         """
         sleep = self._invocation.sleep(step_id, duration)
-        return self._invocation.promised.note("sleep", step_id, sleep)
+        return self._invocation.promise("sleep", step_id, sleep)
 
 
 class PlainStep:
@@ -150,7 +150,7 @@ class Context(_Facts):
             SendError: If the event did not get through.
         """
         sending = _send(self, name, data, delay, delay_until, priority, id)
-        return self._invocation.promised.note("event", name, sending)
+        return self._invocation.promise("event", name, sending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,3 +229,6 @@ def _wait(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) ->
             if _thread.refused > _REFUSALS:
                 stay()
         raise
+
+
+_send.__name__ = "context.send_event"  # what an error calls one that was never awaited

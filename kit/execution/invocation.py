@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from kit.execution.changes import Changes
 from kit.execution.envelope import value_of
@@ -40,6 +40,7 @@ from kit.model.progress import ProgressKind
 from kit.model.running import current
 
 Send = Callable[[Event], Awaitable[None]]
+T = TypeVar("T")
 
 
 class Invocation:
@@ -76,6 +77,7 @@ class Invocation:
             checkpointer,
             gathers=gathers,
             breaks=self._break,
+            promised=self.promised,
             now=now,
             observe=observe,
         )
@@ -180,6 +182,16 @@ class Invocation:
     def _sends(self) -> Sends:
         return Sends(self.delivery)  # most runs send nothing
 
+    def promise(
+        self, what: str, name: str, coroutine: Coroutine[Any, Any, T]
+    ) -> Coroutine[Any, Any, T]:
+        """Note a *coroutine* that was asked for: to be awaited before who asked for it ends."""
+        outer = self._outer()
+        if outer is None:
+            return self.promised.note(what, name, coroutine)
+        self.promised.note_within(outer, (what, name, coroutine))
+        return coroutine
+
     def refuse(self, error: Exception) -> NoReturn:
         """Raise *error*, and make it the outcome whatever the handler does with it."""
         self._break(error)
@@ -279,3 +291,7 @@ class Invocation:
         if not is_busy:
             return bool(self.sleeping.under_way) or self.stopping
         return self._is_ending or self.sleeping.may_end()
+
+
+# what an error calls a coroutine of theirs that was never awaited
+Invocation.run_step.__name__, Invocation.sleep.__name__ = "step.run", "step.sleep"

@@ -11,6 +11,8 @@ from kit.execution.calling import call
 from kit.execution.envelope import CUT, as_inner, error_envelope, portable, value_envelope
 from kit.execution.failures import Failures
 from kit.execution.memory import Memory
+from kit.execution.misuse import never_awaited
+from kit.execution.promised import Promised
 from kit.execution.tasks import owner
 from kit.execution.turns import AT_ONCE, Answer, Turns
 from kit.model.delivery import AfterStep, Checkpointer, CheckpointKind, Sleep
@@ -48,6 +50,7 @@ class Runner:
         *,
         gathers: bool,
         breaks: Callable[[Exception], None],
+        promised: Promised,
         now: Callable[[], int],
         observe: Observe | None,
     ) -> None:
@@ -55,6 +58,7 @@ class Runner:
         self._memory, self._failures, self._turns = memory, failures, turns
         self._checkpointer, self._gathers, self._breaks = checkpointer, gathers, breaks
         self._now, self._observe = now, observe
+        self._promised = promised
 
     @property
     def after_step(self) -> AfterStep:
@@ -109,7 +113,7 @@ class Runner:
             key = (self._running.delivery.event.id, step_id)
             value = await call(step.function, step.args, step.kwargs, key)
             has_ended = True
-            text, value = value_envelope(value, step.function, step_id)
+            text, value = self._written(step, value)
         except Exception as error:  # noqa: BLE001 - the handler gets it
             value, failure = None, self._failed(step, error, started)
             if has_ended:  # what it came to cannot be kept, and would not be the next time
@@ -130,6 +134,16 @@ class Runner:
         if gate.over or (step.outer is None and (gate.ended or gate.is_broken)):
             await gate.stay()  # but what lies within another step is what that waits for
         return value, failure, answer
+
+    def _written(self, step: NewStep, value: Any) -> tuple[str, Any]:
+        """Return a step's value as text, and as the handler gets it."""
+        if self._promised.within:
+            forgotten = self._promised.forgotten_within(step.step_id)
+            if forgotten:
+                error = never_awaited(f"step {step.step_id!r}", forgotten)
+                self._breaks(error)
+                raise error
+        return value_envelope(value, step.function, step.step_id)
 
     async def _keep(self, step: NewStep, text: str, started: int) -> Answer | None:
         """Record a step's value, and store it if that is to be done at once."""

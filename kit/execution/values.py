@@ -19,7 +19,7 @@ from kit.model.annotations import adapter_for, validated
 from kit.model.errors import PayloadError, ReplayError
 from kit.model.losses import check_lossless, is_ambiguous, is_exact
 from kit.model.roundtrip import Place, check_whole
-from kit.model.text import dump_checked
+from kit.model.text import call_of, dump_checked
 from kit.model.workflow import annotation_of
 
 _NATIVE = (dict, list, str, int, float, bool, type(None), Any, None, object)
@@ -46,8 +46,8 @@ def encode_value(value: Any, function: Callable[..., Any], what: str) -> tuple[s
     if value is None:
         return "null", None
     if isinstance(value, CoroutineType):
+        msg = f"{what} is a coroutine: did you forget to await {call_of(value)} in its function?"
         value.close()
-        msg = f"{what} is a coroutine: did you forget to await {value.__name__}(…) in its function?"
         raise PayloadError(msg)
     adapter = _adapter(function)
     if adapter is not None:
@@ -89,7 +89,7 @@ def _unannotated(value: Any, what: str, refused: PayloadError) -> tuple[str, Any
     except RecursionError:
         raise refused from None
     except ValueError as error:
-        if "contains itself" in refused.message:
+        if "contains itself" in refused.message or "did you forget" in refused.message:
             raise refused from error
         raise _unencodable(what, error) from refused
     check_lossless(value, what)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from kit.model.errors import PayloadError
 from kit.model.losses import check_lossless, is_exact
-from kit.model.text import check_travels, dump, encode_ascii
+from kit.model.text import call_of, check_travels, dump, encode_ascii
 from kit.model.workflow import Workflow, annotation_of, input_parameter
 
 _PLAIN = (dict, list, str, int, float, bool)
@@ -30,8 +30,8 @@ def dump_result(value: Any) -> str:
     if value is None:
         return "null"
     if inspect.iscoroutine(value):
+        msg = f"the result is a coroutine: did you forget to await {call_of(value)}?"
         value.close()
-        msg = f"the result is a coroutine: did you forget to await {value.__name__}(…)?"
         raise PayloadError(msg)
     try:
         text = dump(value, "the result")

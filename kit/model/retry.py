@@ -17,6 +17,9 @@ from kit.model.frozen import Frozen
 Backoff: TypeAlias = "Sequence[Duration] | Callable[[int], Duration] | None"
 """A list of delays (the last one repeats), a function of the coming attempt, or the default."""
 
+Tell: TypeAlias = "Callable[[str], object]"
+"""Is told what a backoff did in place of saying how long to wait."""
+
 DEFAULT_MAX_RETRIES = 4
 MOST_RETRIES = 10_000
 """What a function's entry can list the waits of."""
@@ -55,15 +58,15 @@ class RetryPolicy(Frozen):
         if isinstance(self.backoff, Sequence):
             _check_delays(self.backoff)
 
-    def wait_after(self, attempt: int) -> timedelta:
+    def wait_after(self, attempt: int, tell: Tell | None = None) -> timedelta:
         """
         Return how long to wait after *attempt* has failed; never past seven days.
 
         A function is called with the number of the coming attempt, as Netlify does. Where it
-        fails or says zero or less, the default counts, as on Netlify.
+        fails or says zero or less, the default counts, as on Netlify; *tell* is told what it did.
         """
         if callable(self.backoff):
-            wait = _asked(self.backoff, attempt + 1)
+            wait = _asked(self.backoff, attempt + 1, tell)
         elif self.backoff:
             wait = parse_duration(self.backoff[min(attempt, len(self.backoff) - 1)])
         else:
@@ -74,9 +77,13 @@ class RetryPolicy(Frozen):
         """Return every wait there can be: after attempt 0, 1, … up to the last retry."""
         return tuple(self.wait_after(attempt) for attempt in range(self.max_retries))
 
-    def decide(self, attempt: int, error: BaseException) -> timedelta | None:
+    def decide(
+        self, attempt: int, error: BaseException, tell: Tell | None = None
+    ) -> timedelta | None:
         """
         Return the wait before the next attempt, or None if *attempt* was the last.
+
+        *tell* is told where the backoff cannot be asked; see `wait_after`.
 
         Of several errors in a group, one that is final decides; else the last `RetryAfter`.
         """
@@ -87,7 +94,7 @@ class RetryPolicy(Frozen):
         causes = list(_single(error))
         if attempt >= self.max_retries or any(isinstance(each, final) for each in causes):
             return None
-        wait = self.wait_after(attempt)
+        wait = self.wait_after(attempt, tell)
         for each in causes:
             if isinstance(each, RetryAfter) and each.delay > timedelta():
                 wait = each.delay if each.force else max(wait, each.delay)
@@ -115,9 +122,25 @@ def _check_delays(delays: Sequence[Duration]) -> None:
             raise ValueError(msg)
 
 
-def _asked(backoff: Callable[[int], Duration], attempt: int) -> timedelta | None:
+def _asked(backoff: Callable[[int], Duration], attempt: int, tell: Tell | None) -> timedelta | None:
+    from kit.model.failure import text_of
+
     try:
-        wait = parse_duration(backoff(attempt))
-    except Exception:  # noqa: BLE001 - the user's function; Netlify falls back to its default too
-        return None
-    return wait if wait > timedelta() else None
+        wait, problem = _understood(backoff(attempt))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - of the user's; Netlify takes its default, too
+        wait, problem = None, f"raised {type(error).__name__}: {text_of(error)}"
+    if tell is not None and problem:
+        name = getattr(backoff, "__name__", repr(backoff))
+        tell(f"its backoff, {name}({attempt}), {problem}")
+    return wait
+
+
+def _understood(said: Duration) -> tuple[timedelta | None, str]:
+    """Return the wait that a backoff has said; or none, and what it did instead."""
+    try:
+        wait = parse_duration(said)
+    except (TypeError, ValueError) as error:
+        return None, f"returned {said!r:.100}: {error}"
+    return (wait, "") if wait > timedelta() else (None, f"returned {said!r:.100}, which is no wait")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import CoroutineType
 from typing import Any
 
 from kit.model.errors import PayloadError
@@ -71,6 +72,13 @@ def is_too_deep(value: Any, brackets: int) -> bool:
     return True
 
 
+def call_of(coroutine: Any) -> str:
+    """Return the call that made *coroutine*, which was never awaited, as its user wrote it."""
+    step_id = coroutine.cr_frame.f_locals.get("step_id") if coroutine.cr_frame else None
+    given = "…" if step_id is None else f"{step_id!r}, …"
+    return f"{coroutine.__name__}({given})"
+
+
 def decode(text: str | None) -> Any:
     """Return what a JSON text says; None for none."""
     return None if text is None else json.loads(text)
@@ -109,8 +117,14 @@ def _check(value: Any, what: str, path: tuple[str | int, ...]) -> None:
         msg = f"{_at(what, path)} is {value!r}, which JSON does not have; use null or a text"
         raise PayloadError(msg)
     elif not isinstance(value, (int, float, bool, type(None))):
-        msg = f"{_at(what, path)} is a {type(value).__name__}, which is not JSON"
+        msg = f"{_at(what, path)} is {_no_json(value)}"
         raise PayloadError(msg)
+
+
+def _no_json(value: Any) -> str:
+    if isinstance(value, CoroutineType):
+        return f"a coroutine: did you forget to await {call_of(value)}?"
+    return f"a {type(value).__name__}, which is not JSON"
 
 
 def _check_key(key: Any, what: str, path: tuple[str | int, ...]) -> None:

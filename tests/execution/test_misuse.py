@@ -234,6 +234,56 @@ def test_what_is_awaited_in_another_event_loop_is_refused_there(
     assert (ran, played.sent, played.invocations) == ([], [], 1)
 
 
+async def returns_a_step(input: Any, context: Context) -> Any:
+    return context.step.run("x", one)
+
+
+async def returns_a_sleep_deep_down(input: Any, context: Context) -> Any:
+    return {"all": [context.step.sleep("x", 1)]}
+
+
+async def lets_a_step_return_one(input: Any, context: Context) -> Any:
+    async def outer() -> Any:
+        return {"inner": context.step.run("x", one)}
+
+    return await context.step.run("outer", outer)
+
+
+async def lets_a_step_return_an_event(input: Any, context: Context) -> Any:
+    async def outer() -> Any:
+        return context.send_event("e")
+
+    return await context.step.run("outer", outer)
+
+
+async def gives_a_step_to_a_step(input: Any, context: Context) -> Any:
+    await context.step.run("outer", context.step.run("x", one))  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+@pytest.mark.parametrize(
+    ("handler", "said"),
+    [
+        (returns_a_step, "the result is a coroutine: did you forget to await step.run('x', …)?"),
+        (
+            returns_a_sleep_deep_down,
+            "the result at '.all[0]' is a coroutine: did you forget to await step.sleep('x', …)?",
+        ),
+        (lets_a_step_return_one, "step 'outer' ended with step 'x' never awaited, so that"),
+        (lets_a_step_return_an_event, "step 'outer' ended with event 'e' never awaited, so that"),
+        (gives_a_step_to_a_step, "step 'outer' is given what step.run('x', …) returns, not a"),
+    ],
+)
+async def test_what_was_not_awaited_is_called_as_its_user_wrote_it(
+    deliver: Deliver, handler: Any, said: str, after: AfterStep
+) -> None:
+    stage = await deliver(handler, after=after)
+
+    assert isinstance(stage.outcome, Failed)
+    assert stage.outcome.failure.message.startswith(said)
+    assert stage.outcome.retry_in is None
+
+
 async def returns_a_coroutine() -> Any:
     return one()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -128,6 +129,44 @@ def test_errors_in_a_group_are_heard() -> None:
     final = ExceptionGroup("g", [RetryAfter("1 hour"), DoNotRetry()])
     assert policy.decide(0, asked) == timedelta(hours=1)
     assert policy.decide(0, final) is None
+
+
+def raises(attempt: int) -> int:
+    raise ValueError("no table")
+
+
+def ends_all(attempt: int) -> int:
+    raise SystemExit(1)
+
+
+@pytest.mark.parametrize(
+    ("backoff", "said"),
+    [
+        (raises, "its backoff, raises(3), raised ValueError: no table"),
+        (ends_all, "its backoff, ends_all(3), raised SystemExit: 1"),
+        (lambda attempt: "soon", "its backoff, <lambda>(3), returned 'soon': "),
+        (lambda attempt: None, "its backoff, <lambda>(3), returned None: None is no duration"),
+        (lambda attempt: 0, "its backoff, <lambda>(3), returned 0, which is no wait"),
+    ],
+)
+def test_a_backoff_that_says_no_wait_is_told_of_and_the_default_counts(
+    backoff: Any, said: str
+) -> None:
+    told: list[str] = []
+
+    wait = RetryPolicy(4, backoff).decide(2, ValueError(), told.append)
+
+    assert wait == timedelta(seconds=20)
+    assert len(told) == 1
+    assert told[0].startswith(said)
+
+
+def test_a_backoff_is_not_kept_from_ctrl_c() -> None:
+    def interrupted(attempt: int) -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        RetryPolicy(4, interrupted).decide(0, ValueError())
 
 
 def test_a_malformed_delay_of_retry_after_fails_where_it_is_raised() -> None:
