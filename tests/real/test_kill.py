@@ -304,6 +304,38 @@ def test_ctrl_c_ends_a_sleeping_run_at_once_and_keeps_it(project: Project) -> No
     assert not project.run().status.is_final
 
 
+INTERRUPTED = """
+async def interrupts(at):
+    if not Path("go").exists() and at == "PLACE":
+        raise KeyboardInterrupt
+
+@define_workflow
+async def interrupted(input, context):
+    await context.step.run("before", note, "before")
+    await asyncio.gather(
+        context.step.run("beside", note, "beside"), context.step.run("within", interrupts, "step")
+    )
+    await interrupts("handler")
+    return "went"
+"""
+
+
+@pytest.mark.parametrize("place", ["step", "handler"])
+def test_a_keyboard_interrupt_out_of_async_code_is_taken_for_ctrl_c_and_keeps_the_run(
+    project: Project, place: str
+) -> None:
+    project.workflow("interrupted", INTERRUPTED.replace("PLACE", place))
+    first = project.kit("run", "interrupted")
+    assert first.returncode == 130
+    assert "Traceback" not in first.stderr
+    run = project.run()
+    assert not run.status.is_final
+    assert f"Continue: kit runs resume {run.id}" in first.stderr
+    (project.root / "go").touch()
+    assert project.kit("runs", "resume", run.id).stdout == '"went"\n'
+    assert project.log().count("before") == 1
+
+
 ECHO = "@define_workflow\ndef echo(input): return len(input)\n"
 
 
