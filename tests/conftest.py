@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import respx
+from hypothesis import settings
 
 from kit.client import background
 from kit.model.delivery import AfterStep, Checkpoint, CheckpointKind, Suspended
@@ -28,6 +29,8 @@ RUN_ID = "11111111-1111-4111-8111-111111111111"
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{UNSTOPPABLE}: its threads and tasks cannot be ended")
     config.pluginmanager.register(Guard(), "leaks")
+    settings.register_profile("busy", deadline=None)  # a busy machine is not the code's fault
+    settings.load_profile("busy")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it puts behind
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
