@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kit import define_workflow
-from kit.execution.context import Context, PlainContext
-from kit.model.delivery import AfterStep, CheckpointKind, Completed, Failed, Sleep, Suspended
-from kit.model.errors import StepError, StoreError
+from kit.execution.context import Context
+from kit.model.delivery import AfterStep, CheckpointKind, Failed, Sleep, Suspended
+from kit.model.errors import StoreError
 from kit.model.failure import Failure
 from kit.model.signals import DoNotRetry, RetryAfter
 from kit.testing import play
@@ -222,119 +221,6 @@ async def test_a_failure_that_ends_the_handler_is_no_checkpoint(deliver: Deliver
     assert stage.committed == [("caught", "good")]
 
 
-async def test_a_failure_caught_last_of_all_travels_with_the_result(deliver: Deliver) -> None:
-    async def handler(input: Any, context: Context) -> str:
-        with pytest.raises(Boom):
-            await context.step.run("a", fail)
-        return "fine"
-
-    stage = await deliver(handler)
-    assert isinstance(stage.outcome, Completed)
-    assert list(stage.checkpoints) == ["a"]
-
-
-def plainly(input: Any, context: PlainContext) -> str:
-    def bad() -> None:
-        raise Boom("bad")
-
-    for number in range(3):
-        with pytest.raises(Boom):
-            context.step.run(f"a{number}", bad)
-    return str(context.step.run("b", lambda: "fine"))
-
-
-@pytest.mark.usefixtures("endless_grace")
-async def test_a_plain_handler_catches_failures_without_delay(deliver: Deliver) -> None:
-    stage = await deliver(plainly, after=AfterStep.COMMIT)
-    assert stage.outcome == Completed('"fine"')
-    assert stage.committed == [("a0", "a1", "a2", "b")]
-
-
-async def collecting(input: Any, context: Context) -> list[str]:
-    found = await asyncio.gather(
-        context.step.run("a", fail),
-        context.step.run("b", one),
-        context.step.run("c", fail, "worse"),
-        return_exceptions=True,
-    )
-    return [repr(each) for each in found]
-
-
-@pytest.mark.parametrize("after", list(AfterStep))
-async def test_failures_collected_side_by_side_are_remembered(
-    deliver: Deliver, after: AfterStep
-) -> None:
-    stage = await deliver(collecting, after=after)
-    assert sorted(stage.checkpoints) == ["a", "b", "c"]
-    again = await deliver(collecting, stage.checkpoints, after=after)
-    assert again.started == []
-    for each in (again,) if after is AfterStep.SUSPEND else (stage, again):
-        assert isinstance(each.outcome, Completed)
-        assert json.loads(each.outcome.result) == ["Boom('bad')", "1", "Boom('worse')"]
-
-
-async def test_failures_collected_before_more_steps_are_remembered_with_the_others(
-    deliver: Deliver,
-) -> None:
-    async def handler(input: Any, context: Context) -> list[str]:
-        found = await collecting(input, context)
-        await context.step.run("after", one)
-        return found
-
-    stage = await deliver(handler)
-    assert sorted(stage.checkpoints) == ["a", "b", "c"]
-    stage = await deliver(handler, stage.checkpoints)
-    assert isinstance(stage.outcome, Suspended)
-    assert stage.outcome.failure is None
-    assert stage.started == ["after"]
-    stage = await deliver(handler, stage.checkpoints)
-    assert isinstance(stage.outcome, Completed)
-    assert stage.started == []
-
-
-async def test_a_failure_found_later_among_successes_is_not_remembered(deliver: Deliver) -> None:
-    async def handler(input: Any, context: Context) -> None:
-        for found in await asyncio.gather(
-            context.step.run("a", fail), context.step.run("b", one), return_exceptions=True
-        ):
-            if isinstance(found, Exception):
-                raise found
-
-    stage = await deliver(handler)
-    stage = await deliver(handler, stage.checkpoints)
-    assert isinstance(stage.outcome, Suspended)
-    assert stage.outcome.failure
-    assert stage.outcome.forgotten == ("a",)
-    assert list(stage.checkpoints) == ["b", "kit:retry:0"]
-
-
-@pytest.mark.usefixtures("endless_grace")
-async def test_many_failures_collected_do_not_slow_down_the_others(deliver: Deliver) -> None:
-    async def handler(input: Any, context: Context) -> int:
-        async def branch(number: int) -> None:
-            await context.step.run(f"a{number}", one)
-            await context.step.run(f"b{number}", fail if number % 2 else one)
-            await context.step.run(f"c{number}", one)
-
-        found = await asyncio.gather(*map(branch, range(40)), return_exceptions=True)
-        return sum(isinstance(each, Boom) for each in found)
-
-    stage = await deliver(handler, after=AfterStep.COMMIT)
-    assert isinstance(stage.outcome, Completed)
-    assert stage.outcome.result == "20"
-
-
-@pytest.mark.usefixtures("endless_grace")
-async def test_a_handler_may_go_on_side_by_side_after_a_failure(deliver: Deliver) -> None:
-    async def handler(input: Any, context: Context) -> list[int]:
-        with pytest.raises(Boom):
-            await side_by_side(input, context)
-        return await asyncio.gather(context.step.run("c", one), context.step.run("d", one))
-
-    stage = await deliver(handler, after=AfterStep.COMMIT)
-    assert stage.outcome == Completed("[1,1]")
-
-
 @pytest.mark.parametrize("after", list(AfterStep))
 async def test_a_failure_is_not_taken_for_caught_while_the_handler_cleans_up(
     deliver: Deliver, after: AfterStep
@@ -412,79 +298,6 @@ async def test_a_new_failure_does_not_ride_on_the_landing_of_another(deliver: De
 
         stage = await deliver(lambda i, c, h=handler: h(i, c), after=AfterStep.COMMIT)
         assert "second" not in stage.checkpoints
-
-
-async def test_an_exception_json_cannot_carry_is_a_step_error_from_the_first(
-    deliver: Deliver,
-) -> None:
-    class Local(Exception):
-        pass
-
-    async def bad() -> None:
-        raise Local("x")
-
-    async def handler(input: Any, context: Context) -> str:
-        try:
-            await context.step.run("a", bad)
-        except Exception as error:  # noqa: BLE001
-            kept = error
-        await context.step.run("b", one)
-        return f"{type(kept).__name__}: {kept}"
-
-    first = await deliver(handler, after=AfterStep.COMMIT)
-    assert isinstance(first.outcome, Completed)
-    second = await deliver(handler, first.checkpoints)
-    assert second.outcome == Completed(first.outcome.result)
-    assert json.loads(first.outcome.result).startswith("StepError: step 'a' failed: ")
-
-
-async def test_what_a_step_error_stands_for_is_its_cause(deliver: Deliver) -> None:
-    class Local(Exception):
-        pass
-
-    async def bad() -> None:
-        raise Local("x")
-
-    async def handler(input: Any, context: Context) -> None:
-        with pytest.raises(StepError) as caught:
-            await context.step.run("a", bad)
-        assert isinstance(caught.value.__cause__, Local)
-        raise caught.value
-
-    stage = await deliver(handler)
-    assert isinstance(stage.outcome, Failed)
-    assert (stage.outcome.failure.type, stage.outcome.failure.step_id) == ("StepError", "a")
-    assert "in bad" in stage.outcome.failure.traceback
-
-
-async def test_the_step_of_a_failure_is_found_behind_what_was_raised_from_it(
-    deliver: Deliver,
-) -> None:
-    async def handler(input: Any, context: Context) -> None:
-        try:
-            await alone(input, context)
-        except Boom as error:
-            if input == "circle":
-                error.__cause__ = ValueError()
-                error.__cause__.__cause__ = error
-                raise error.__cause__  # noqa: B904
-            raise ExceptionGroup("g", [KeyError(), RuntimeError("x")]) from error
-
-    for data in ("circle", None):
-        stage = await deliver(handler, data=data)
-        assert isinstance(stage.outcome, Failed)
-        assert stage.outcome.failure.step_id == "a"
-
-
-async def test_a_failure_of_no_step_has_none(deliver: Deliver) -> None:
-    async def handler() -> None:
-        one, other = ValueError(), KeyError()
-        one.__cause__, other.__cause__ = other, one
-        raise ExceptionGroup("g", [one, other])
-
-    stage = await deliver(handler)
-    assert isinstance(stage.outcome, Failed)
-    assert stage.outcome.failure.step_id is None
 
 
 async def test_a_store_that_fails_fails_the_attempt_whatever_the_handler_does(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kit.execution.context import Context, PlainContext
-from kit.model.delivery import AfterStep, CheckpointKind, Completed, Failed, Suspended
+from kit.model.delivery import AfterStep, Completed, Failed, Suspended
 from kit.model.signals import Suspend
 
 if TYPE_CHECKING:
@@ -241,96 +241,6 @@ def test_a_process_with_an_endless_swallower_exits(handler: str) -> None:
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "Suspended", "")
 
 
-async def exits() -> None:
-    sys.exit(3)
-
-
-async def exiting(input: Any, context: Context) -> None:
-    sys.exit("bye")
-
-
-async def exiting_in_a_step(input: Any, context: Context) -> None:
-    await asyncio.gather(context.step.run("a", exits), context.step.run("b", one))
-
-
-def exiting_plainly(input: Any, context: PlainContext) -> None:
-    sys.exit(1)
-
-
-@pytest.mark.parametrize(
-    ("handler", "said"),
-    [
-        (exiting, "exiting called sys.exit('bye'); raise an error instead"),
-        (exiting_in_a_step, "exits called sys.exit(3); raise an error instead"),
-        (exiting_plainly, "exiting_plainly called sys.exit(1); raise an error instead"),
-    ],
-)
-async def test_sys_exit_fails_the_attempt_and_nothing_else(
-    deliver: Deliver, handler: Any, said: str
-) -> None:
-    stage = await deliver(handler, after=AfterStep.COMMIT)
-    assert isinstance(stage.outcome, Failed | Suspended)
-    assert stage.outcome.failure
-    assert stage.outcome.failure.message == said
-
-
-class PanicError(BaseException):
-    """As libraries in other languages raise them, or gevent's timeouts."""
-
-
-async def panics() -> None:
-    raise PanicError("no way on")
-
-
-def panics_plainly() -> None:
-    raise KeyboardInterrupt("of its own")
-
-
-async def panicking(input: Any, context: Context) -> None:
-    await panics()
-
-
-async def panicking_in_a_step(input: Any, context: Context) -> None:
-    await context.step.run("a", panics)
-
-
-async def panicking_in_a_plain_step(input: Any, context: Context) -> None:
-    await context.step.run("a", panics_plainly)
-
-
-async def panicking_in_a_group(input: Any, context: Context) -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(panics())
-
-
-async def closing_itself(input: Any, context: Context) -> None:
-    raise GeneratorExit("enough")
-
-
-GROUP = "BaseExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)"
-
-
-@pytest.mark.parametrize(
-    ("handler", "said"),
-    [
-        (panicking, "panicking raised PanicError: no way on"),
-        (panicking_in_a_step, "panics raised PanicError: no way on"),
-        (panicking_in_a_plain_step, "panics_plainly raised KeyboardInterrupt: of its own"),
-        (panicking_in_a_group, f"panicking_in_a_group raised {GROUP}"),
-        (closing_itself, "closing_itself raised GeneratorExit: enough"),
-    ],
-)
-async def test_what_is_meant_to_end_a_program_fails_the_attempt_and_nothing_else(
-    deliver: Deliver, handler: Any, said: str
-) -> None:
-    stage = await deliver(handler, after=AfterStep.COMMIT)
-    assert isinstance(stage.outcome, Failed | Suspended)
-    assert stage.outcome.failure
-    assert stage.outcome.failure.message == (
-        f"{said}, which is meant to end a program; raise an Exception instead"
-    )
-
-
 async def test_a_handler_cancelled_from_within_has_failed(deliver: Deliver) -> None:
     async def by_itself(input: Any, context: Context) -> None:
         task = asyncio.current_task()
@@ -387,80 +297,6 @@ async def test_a_cancelled_execution_unwinds_the_handler(deliver: Deliver, where
     assert asyncio.all_tasks() == before
 
 
-async def never() -> None:
-    await asyncio.sleep(3600)
-
-
-@pytest.mark.parametrize(
-    "handler",
-    [
-        lambda _, context: context.step.run("slow", never),
-        never,
-    ],
-)
-@pytest.mark.usefixtures("endless_grace")
-async def test_out_of_time_with_nothing_fresh_has_failed(deliver: Deliver, handler: Any) -> None:
-    stage = await deliver(handler, time_left=0.02)
-    assert isinstance(stage.outcome, Failed)
-    assert stage.outcome.failure.code == "FUNCTION_TIMED_OUT"
-    assert "cut off after 0.02 s" in stage.outcome.failure.message
-    assert stage.outcome.retry_in is not None
-    assert stage.outcome.checkpoints == ()
-
-
-async def test_out_of_time_the_fresh_checkpoints_are_handed_over(deliver: Deliver) -> None:
-    async def handler(input: Any, context: Context) -> None:
-        await context.step.run("a", one)
-        await asyncio.gather(context.step.run("b", one), context.step.run("slow", never))
-
-    stage = await deliver(handler, time_left=0.02, checkpoints="gather")
-    assert isinstance(stage.outcome, Suspended)
-    assert [each.step_id for each in stage.outcome.checkpoints] == ["a", "b"]
-    assert stage.outcome.sleeps == ()
-    assert stage.outcome.failure is None
-
-
-async def test_out_of_time_after_commits_the_attempt_has_failed(deliver: Deliver) -> None:
-    async def handler(input: Any, context: Context) -> None:
-        await context.step.run("a", one)
-        await context.step.run("slow", never)
-
-    stage = await deliver(handler, time_left=0.02, after=AfterStep.COMMIT)
-    assert isinstance(stage.outcome, Failed)
-    assert list(stage.checkpoints) == ["a"]
-
-
-async def test_no_time_at_all_is_no_attempt(deliver: Deliver) -> None:
-    stage = await deliver(never, time_left=0)
-    assert isinstance(stage.outcome, Failed)
-    assert "cut off after 0 s" in stage.outcome.failure.message
-
-
-async def test_a_timeout_of_the_handlers_own_is_an_ordinary_failure(deliver: Deliver) -> None:
-    async def handler(input: Any, context: Context) -> None:
-        async with asyncio.timeout(0.001):
-            await context.step.run("slow", never)
-
-    stage = await deliver(handler, time_left=60)
-    assert isinstance(stage.outcome, Failed)
-    assert stage.outcome.failure.type == "TimeoutError"
-
-
-async def test_a_step_that_timed_out_may_be_caught(deliver: Deliver) -> None:
-    async def handler(input: Any, context: Context) -> str:
-        try:
-            async with asyncio.timeout(0.001):
-                await context.step.run("slow", never)
-        except TimeoutError:
-            return "gave up"
-        return "never"
-
-    stage = await deliver(handler)
-    assert isinstance(stage.outcome, Completed)
-    assert stage.outcome.result == '"gave up"'
-    assert stage.checkpoints["slow"].kind is CheckpointKind.CUT_OFF
-
-
 async def test_a_plain_handler_that_suspends_has_unwound_before_the_outcome(
     deliver: Deliver,
 ) -> None:
@@ -492,22 +328,6 @@ async def test_a_plain_handler_that_cannot_be_stopped_is_not_waited_for_for_ever
     go_on.set()
 
 
-async def test_a_plain_handler_in_an_open_step_is_unwound_out_of_time(deliver: Deliver) -> None:
-    unwound: list[type[BaseException] | None] = []
-
-    def handler(input: Any, context: PlainContext) -> None:
-        try:
-            context.step.run("slow", never)
-        except Exception:  # noqa: BLE001
-            unwound.append(Exception)
-        finally:
-            unwound.append(sys.exc_info()[0])
-
-    stage = await deliver(handler, time_left=0.02)
-    assert isinstance(stage.outcome, Failed)
-    assert unwound == [Suspend]
-
-
 async def test_a_step_coroutine_driven_by_hand_is_refused(deliver: Deliver) -> None:
 
     async def handler(input: Any, context: Context) -> Any:
@@ -525,18 +345,3 @@ async def test_a_step_coroutine_driven_by_hand_is_refused(deliver: Deliver) -> N
 
     stage: Delivered = await deliver(handler, after=AfterStep.COMMIT)
     assert stage.outcome == Completed('["a step was asked for outside of any task; await it"]')
-
-
-async def test_out_of_time_does_not_wait_for_the_thread_of_an_async_handlers_plain_step(
-    deliver: Deliver,
-) -> None:
-    release = threading.Event()
-
-    async def handler(input: Any, context: Context) -> None:
-        await context.step.run("stuck", release.wait, 30)
-
-    try:
-        stage = await deliver(handler, time_left=0.02)
-    finally:
-        release.set()
-    assert isinstance(stage.outcome, Failed)
