@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import sys
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -122,7 +123,7 @@ def run() -> None:
         leave_output()  # its reader has gone; there is nobody to tell
         sys.exit(1)
     except OSError as error:
-        if error.errno not in _FULL or error.filename is not None:
+        if error.errno not in _FULL:
             raise
         leave_output()
         with suppress(OSError):
@@ -142,6 +143,12 @@ def _run(*, as_json: bool) -> NoReturn:
     except _WrongUse as error:
         _say_use(error, as_json=as_json)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None:  # of a stream, or ours
+            raise
+        found = WorkflowError(f"{_shown(error)}: {error.strerror}", code="FILE_UNUSABLE")
+        report(found, as_json=as_json)
+        sys.exit(1)
     except typer.Abort:
         if as_json:
             print_json({"error": {"code": "ABORTED", "message": "aborted; nothing was done"}})
@@ -151,6 +158,11 @@ def _run(*, as_json: bool) -> NoReturn:
     if status == INTERRUPTED and as_json:
         print_json({"error": {"code": "INTERRUPTED", "message": "interrupted by Ctrl-C"}})
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _shown(error: OSError) -> str:
+    """Return the file that *error* is about."""
+    return os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
 
 
 def _say_use(error: Any, *, as_json: bool) -> None:

@@ -83,6 +83,24 @@ def test_a_question_that_nobody_answers_is_told_as_json(kit, root):
     assert len(kit("runs", "--json").json) == 1
 
 
+def test_a_file_that_cannot_be_used_is_named_without_a_traceback(kit, root):
+    (root / "schemas").write_text("a file in a folder's place")
+    said = kit("schema", "--write")
+    told = kit("schema", "--write", "--json")
+
+    assert said.status == told.status == 1
+    assert said.err == f"error: {root / 'schemas'}: File exists\n"
+    assert told.json["error"]["code"] == "FILE_UNUSABLE"
+
+
+def test_init_without_a_folder_says_which_to_give(kit):
+    said = kit("init")
+
+    assert said.status == 2
+    assert "kit init my-project" in said.err
+    assert "`kit init .`" in said.err
+
+
 def test_zero_is_a_delay_in_any_form(kit, network):
     network.post(url__startswith="https://site.example").respond(200, headers={"x-awl-ack": "a"})
     for delay in ("0", "0s", "0 seconds"):

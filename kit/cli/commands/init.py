@@ -14,14 +14,20 @@ from kit.cli.screen.terminal import print_json, print_line, say
 
 def init(
     directory: Annotated[
-        Path, typer.Argument(help="Where to; it need not exist. `.` is here.", show_default=False)
-    ],
+        Path | None,
+        typer.Argument(help="Where to; it need not exist. `.` is here.", show_default=False),
+    ] = None,
     name: str | None = typer.Option(None, "--name", help="The project's name."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Write a new project that runs: one workflow, its test, the settings."""
     from kit.project.scaffold import init as write
 
+    if directory is None:
+        msg = (
+            "name the folder to write into: kit init my-project; `kit init .` writes into this one"
+        )
+        raise typer.BadParameter(msg)
     root = Path(os.path.realpath(directory))
     written = [file.relative_to(root).as_posix() for file in write(root, name=name)]
     if as_json:
