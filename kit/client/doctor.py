@@ -21,7 +21,7 @@ from kit.netlify.flow import Request, probe_flow
 from kit.netlify.management import management_probe
 from kit.netlify.responses import NoResponse, Response, meaning_of
 from kit.netlify.router import router_request
-from kit.netlify.runs import VERSION, VERSION_HEADER, RunsApi, understood
+from kit.netlify.runs import VERSION, VERSION_HEADER, RunsApi, read_page, understood
 from kit.netlify.site import Site
 from kit.netlify.transport import Transport
 from kit.project.catalog import Catalog
@@ -157,7 +157,7 @@ def check_runs(response: Response | NoResponse, site: Site, *, is_needed: bool) 
         todo = f"deploy the site with this version of the kit, which speaks version {VERSION}"
         return Check(name, False, f"version {version}", todo)
     try:
-        understood(response, site, "listing runs")
+        read_page(understood(response, site, "listing runs"), site, response)
     except WorkflowError as error:
         return Check(name, False, f"version {version}, but: {error.message}", _RUNS_TODO)
     return Check(name, True, f"version {version}")

@@ -19,7 +19,8 @@ class WorkflowRun:
     A handle on one run. `id` is its event's id; `native` is the provider's own acknowledgement.
 
     `existed` tells whether the id given had started the run before; None where the provider, or a
-    start that is not through yet, cannot tell. Netlify is asked with `on_conflict="error"` only.
+    start that is not through yet, cannot tell. Netlify is asked with `on_conflict="error"` only:
+    else it is None there, which says that it is not known, and never that there was no such run.
 
     What a provider cannot tell or do raises `NotSupportedError`. On Netlify a run is asked for over
     the site's runs API, which it has with `store: blobs`; without it a run that was sent is

@@ -21,6 +21,7 @@ from kit.netlify.flow import Flow, Pause, Request, probe_flow
 from kit.netlify.responses import WORTH_ANOTHER_TRY, NoResponse, Response, meaning_of
 from kit.netlify.run_json import check_page, check_result, check_run, status_of
 from kit.netlify.site import Site
+from kit.version import __version__
 
 RUNS_PATH = "/.netlify/functions/kit-runs"
 VERSION_HEADER = "x-kit-runs"
@@ -145,7 +146,7 @@ class RunsApi:
             if method != "GET" or tries == self.retries or not _is_busy(response):
                 run_id = path[1:].partition("/")[0] if path.startswith("/") else ""
                 found = understood(response, self.site, capability, run_id=run_id)
-                _check(found, check, self.site)
+                _check(found, check, self.site, response)
                 return found
             tries += 1
             yield Pause(0.1 * 2.0**tries)
@@ -159,16 +160,31 @@ class RunsApi:
 
 
 def _check(
-    found: Mapping[str, Any], check: Callable[[Mapping[str, Any]], None], site: Site
+    found: Mapping[str, Any],
+    check: Callable[[Mapping[str, Any]], None],
+    site: Site,
+    response: Response | NoResponse,
 ) -> None:
     try:
         check(found)
     except ValueError as error:
-        msg = (
-            f"the runs API of {site.origin} answered what this version cannot read ({error}):"
-            " `kit doctor` tells which versions do not fit"
-        )
-        raise WorkflowError(msg, code="SITE_ANSWER", http_status=502) from None
+        raise _unreadable(site, response, f"what this version cannot read ({error})") from None
+
+
+def read_page(found: Mapping[str, Any], site: Site, response: Response) -> None:
+    """Check that *found*, which *response* holds, is a page of runs; raises as `RunsApi` says."""
+    _check(found, functools.partial(check_page, before=None), site, response)
+
+
+def _unreadable(site: Site, response: Response | NoResponse, what: str) -> WorkflowError:
+    """Return the error about an answer that is none of the API's as it is known here."""
+    spoken = site.clean(response.headers[VERSION_HEADER]) if isinstance(response, Response) else ""
+    advice = f"deploy the site again, built with this version of the kit, {__version__}"
+    if spoken != VERSION:
+        speaks = f"it speaks version {spoken} of the API, and version {VERSION} is spoken here"
+        advice = f"{speaks}: {advice}, or install the kit it was built with"
+    msg = f"the runs API of {site.origin} answered {what}; {advice}"
+    return WorkflowError(msg, code="SITE_ANSWER", http_status=502)
 
 
 def understood(
@@ -189,28 +205,35 @@ def understood(
 def _told(response: Response, body: Any, site: Site, run_id: str) -> WorkflowError:
     error = body.get("error") if isinstance(body, dict) else None
     error = error if isinstance(error, dict) else {}
-    code = str(error.get("code", "SITE_ANSWER"))
-    message = site.clean(str(error.get("message", f"the runs API answered {response.status}")))
+    code, said = error.get("code"), error.get("message")
+    if not isinstance(code, str) or not isinstance(said, str) or response.status < 400:
+        if response.status in _REFUSED or response.status >= 500:
+            return _refused(response, site)
+        return _unreadable(site, response, f"{response.status} without a reason")
+    message = site.clean(said)
     if code == "RUN_NOT_FOUND":
         advice = "One that was just sent is there from its first delivery on"
         return RunNotFoundError(f"{message} at {site.origin}. {advice}", run_id=run_id)
     if response.status == 401:
         message += ". Set WORKFLOW_API_KEY to one of the site's AWL_API_KEY values"
-    status = response.status if response.status >= 400 else 502
-    return WorkflowError(message, code=code, http_status=status)
+    return WorkflowError(message, code=code, http_status=response.status)
 
 
 def _not_the_api(response: Response, site: Site, capability: str) -> WorkflowError:
     status = response.status
     if status in _REFUSED or status >= 500:
-        msg = f"{site.origin} did not tell of its runs: {meaning_of(response, site)}"
-        return WorkflowError(msg, code="SITE_REFUSED", http_status=status)
+        return _refused(response, site)
     remedy = (
         f"{site.origin} has no runs API (it answered {status}), and Async Workloads keeps no record"
         " of a run that could be asked. Set `store: blobs` in kit.yaml, run `kit build` and deploy"
         " again; or run the workflow with provider: local"
     )
     return NotSupportedError(capability, "netlify", remedy)
+
+
+def _refused(response: Response, site: Site) -> WorkflowError:
+    msg = f"{site.origin} did not tell of its runs: {meaning_of(response, site)}"
+    return WorkflowError(msg, code="SITE_REFUSED", http_status=response.status)
 
 
 def _json_of(response: Response) -> Any:

@@ -6,8 +6,9 @@ import httpx
 import pytest
 
 from kit.model.errors import WorkflowError
+from kit.netlify.responses import Response
 from kit.netlify.run_json import details_of, run_of
-from kit.netlify.runs import RunsApi
+from kit.netlify.runs import RunsApi, read_page, understood
 from kit.netlify.site import Site
 from kit.netlify.transport import Transport
 
@@ -31,6 +32,7 @@ RUN = {
     "steps": [STEP],
     "attempts": [ATTEMPT],
 }
+TOLD = '{"error": {"code": "X", "message": "y"}}'
 API = RunsApi(Site("https://site.example"), retries=0)
 
 
@@ -83,6 +85,55 @@ def test_what_has_it_not_is_said_with_its_place(ask, change, place):
         ask(API.show(ID), json.dumps(RUN | change))
     assert f"({place} is" in caught.value.message
     assert caught.value.code == "SITE_ANSWER"
+
+
+@pytest.mark.parametrize(
+    ("status", "version", "text", "code", "said"),
+    [
+        (200, "1", "<html>", "SITE_ANSWER", "answered 200 without a reason; deploy the site again"),
+        (
+            200,
+            "2",
+            "[]",
+            "SITE_ANSWER",
+            "version 2 of the API, and version 1 is spoken",
+        ),
+        (
+            200,
+            "2",
+            "{}",
+            "SITE_ANSWER",
+            "version 2 of the API, and version 1 is spoken",
+        ),
+        (
+            301,
+            "1",
+            '{"error": {"code": "X", "message": "y"}}',
+            "SITE_ANSWER",
+            "301 without a reason",
+        ),
+        (
+            404,
+            "1",
+            '{"error": {"code": 5, "message": null}}',
+            "SITE_ANSWER",
+            "404 without a reason",
+        ),
+        (404, "\x1b[2J", "", "SITE_ANSWER", "version ?[2J of the API"),
+        (401, "1", '{"error": {"code": "X", "message": {}}}', "SITE_REFUSED", "WORKFLOW_API_KEY"),
+        (503, "1", "", "SITE_REFUSED", "did not tell of its runs"),
+        (409, "1", TOLD, "X", "y"),
+    ],
+)
+def test_an_odd_answer_says_what_is_odd_and_what_to_do(status, version, text, code, said):
+    response = Response(status, {"x-kit-runs": version}, text)
+    with pytest.raises(WorkflowError) as caught:
+        read_page(understood(response, API.site, "listing runs"), API.site, response)
+
+    assert caught.value.code == code
+    assert said in caught.value.message
+    assert "None" not in caught.value.message
+    assert "kit doctor" not in caught.value.message  # which shows this very message
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "5", "{}", "[" * 100_000, '{"a":' * 50_000])
