@@ -62,8 +62,11 @@ class Step:
                 end, if this was never awaited.
             ReplayError: If the code no longer fits what the run has recorded.
         """
-        step = self._invocation.run_step(step_id, fn, args, kwargs)
-        return self._invocation.promise("step", step_id, step)
+        invocation = self._invocation
+        step = invocation.run_step(step_id, fn, args, kwargs)
+        if invocation.gate.open:  # this may be asked for within a step
+            return invocation.promise("step", step_id, step)
+        return invocation.promised.note("step", step_id, step)
 
     def sleep(self, step_id: str, duration: Duration | datetime, /) -> Coroutine[Any, Any, None]:
         """

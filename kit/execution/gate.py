@@ -24,6 +24,10 @@ from kit.model.signals import Suspend
 _SWALLOWS_ALLOWED = 20
 
 
+def _nothing(*args: object) -> None:
+    """Neither sleeps nor says anything."""
+
+
 class Gate:
     """
     The branches of one invocation, each in a task of its own.
@@ -56,8 +60,8 @@ class Gate:
         self._handler: Branch | None = None
         self._looking: Looking | None = None
         self._go_on, self._stuck = go_on, stuck
-        self.asleep_for: Callable[[], float | None] = lambda: None
-        self.say: Callable[[bool, Iterable[Branch]], None] = lambda is_in_vain, branches: None
+        self.asleep_for: Callable[[], float | None] = _nothing
+        self.say: Callable[[bool, Iterable[Branch]], None] = _nothing
 
     # coming in
 

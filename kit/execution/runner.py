@@ -112,8 +112,8 @@ class Runner:
         try:
             key = (self._running.delivery.event.id, step_id)
             value = await call(step.function, step.args, step.kwargs, key)
-            has_ended = True
-            text, value = self._written(step, value)
+            has_ended = not self._promised.within or self._has_awaited(step_id)
+            text, value = value_envelope(value, step.function, step_id)
         except Exception as error:  # noqa: BLE001 - the handler gets it
             value, failure = None, self._failed(step, error, started)
             if has_ended:  # what it came to cannot be kept, and would not be the next time
@@ -135,15 +135,14 @@ class Runner:
             await gate.stay()  # but what lies within another step is what that waits for
         return value, failure, answer
 
-    def _written(self, step: NewStep, value: Any) -> tuple[str, Any]:
-        """Return a step's value as text, and as the handler gets it."""
-        if self._promised.within:
-            forgotten = self._promised.forgotten_within(step.step_id)
-            if forgotten:
-                error = never_awaited(f"step {step.step_id!r}", forgotten)
-                self._breaks(error)
-                raise error
-        return value_envelope(value, step.function, step.step_id)
+    def _has_awaited(self, step_id: str) -> bool:
+        """Refuse a step that has ended without awaiting what it has asked for."""
+        forgotten = self._promised.forgotten_within(step_id)
+        if forgotten:
+            error = never_awaited(f"step {step_id!r}", forgotten)
+            self._breaks(error)
+            raise error
+        return True
 
     async def _keep(self, step: NewStep, text: str, started: int) -> Answer | None:
         """Record a step's value, and store it if that is to be done at once."""
