@@ -1,15 +1,13 @@
 """`kit send`, from outside: what goes, what is said when it does not, and never the key."""
 
 import json
-import socket
-import threading
-from contextlib import contextmanager
 
 import httpx
 import pytest
 
 from kit.model.event import derived_id
 from kit.netlify import transport
+from tests.support.listening import server
 
 SITE = "https://site.example"
 ROUTER = f"{SITE}/.netlify/functions/async-workloads-router"
@@ -27,35 +25,6 @@ def _no_waiting(monkeypatch):
 @pytest.fixture
 def router(network):
     return network.post(url__startswith=ROUTER).respond(200, headers=ACK)
-
-
-@contextmanager
-def server(answer):
-    """Give the origin of a real server that says *answer* to each connection; None is silence."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    held = []
-
-    def serve():
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            held.append(connection)
-            asked = connection.recv(65_536)
-            if answer is not None:
-                connection.sendall(answer(asked) if callable(answer) else answer)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
-        thread.join()
-        for connection in held:
-            connection.close()
 
 
 def page(status, *headers, body=HTML):

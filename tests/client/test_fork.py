@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,21 +19,9 @@ from kit.model.running import current
 from kit.model.workflow import Workflow
 from kit.project.loading import loading
 from kit.testing import play
+from tests.support.children import in_child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-
-
-def in_child(act: Callable[[], object]) -> int:
-    """Return the exit status of a forked child that does *act*; 9 if that raises."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    status = 9
-    try:
-        act()
-        status = 0
-    finally:
-        os._exit(status)
 
 
 def plain(input: object, context: object) -> int:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,21 +11,9 @@ import pytest
 from kit.store.sqlite.connection import Connection
 from kit.store.sqlite.reader import Reader, Request
 from kit.store.sqlite.schema import connect
+from tests.support.children import in_child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-
-
-def in_child(act: Callable[[], object]) -> int:
-    """Return the exit status of a forked child that does *act*; 9 if that raises."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    status = 9
-    try:
-        act()
-        status = 0
-    finally:
-        os._exit(status)
 
 
 def insert(path: Path, run_id: str) -> None:
