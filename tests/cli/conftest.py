@@ -10,6 +10,7 @@ import pytest
 import typer.main
 
 from kit.cli import app
+from tests.support.cli_runs import WORKFLOWS
 
 
 class Said(NamedTuple):
@@ -55,3 +56,11 @@ def _kit(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         return Said(int(exited.value.code or 0), captured.out, captured.err)
 
     return kit
+
+
+@pytest.fixture(name="path")
+def _path(root: Path) -> Path:
+    """The run file of a project with workflows."""
+    for name, text in WORKFLOWS.items():
+        (root / f"functions/workflows/{name}.py").write_text(text)
+    return root / ".kit/runs.db"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +49,11 @@ def _refusal(
     shown = "".join(traceback.format_exception(caught.value))
     assert "s3cret" not in shown + repr(caught.value.__context__)
     return caught.value.message
+
+
+@pytest.fixture
+def left_as_it_was() -> Iterator[None]:
+    """Put back what importing a project's files has done to this process."""
+    path, meta = list(sys.path), list(sys.meta_path)
+    yield
+    sys.path[:], sys.meta_path[:] = path, meta
