@@ -219,6 +219,17 @@ class WorkflowConfig(BaseSettings):
             raise ValueError(msg)
         return value
 
+    @field_validator("path")
+    @classmethod
+    def _of_a_file(cls, value: str) -> str:
+        if value == ":memory:" or value.startswith("file:"):
+            msg = f"{value[:100]!r} is SQLite's own: runs are kept in a file, so give its path"
+            raise ValueError(msg)
+        if value.startswith("~"):
+            msg = f"{value[:100]!r}: ~ is not replaced here; write the folder out"
+            raise ValueError(msg)
+        return value
+
     @field_validator("folder")
     @classmethod
     def _inside(cls, value: str) -> str:

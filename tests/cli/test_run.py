@@ -360,6 +360,14 @@ def test_what_waits_is_open_with_its_countdown() -> None:
     assert list(story.open(1_000)) == []
 
 
+def test_where_the_clock_was_set_back_no_length_of_time_is_told() -> None:
+    story = Story("r" * 36)
+    told(story, "run-started", at=5_000, attempt=0)
+    told(story, "step-started", at=5_000, stepId="a")
+    assert told(story, "step-finished", at=2_000, stepId="a") == "a: done"
+    assert told(story, "run-ended", at=2_000, status="completed") == "completed"
+
+
 def test_names_cannot_do_anything_to_a_terminal() -> None:
     story = Story()
     told(story, "run-started", attempt=0)

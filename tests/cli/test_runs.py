@@ -60,7 +60,9 @@ def test_runs_may_be_chosen_by_status_and_number(path: Path, kit: Kit) -> None:
     assert kit("runs", "--status", "cancelled").err == "no such runs\n"
 
 
-@pytest.mark.parametrize("option", [["--status", "dead"], ["--limit", "0"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "option", [["--status", "dead"], ["--status", "unknown"], ["--limit", "0"], ["--nonsense"]]
+)
 def test_options_that_make_no_sense_are_used_wrongly(
     path: Path, kit: Kit, option: list[str]
 ) -> None:

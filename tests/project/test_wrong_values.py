@@ -40,6 +40,15 @@ from kit.project.config import WorkflowConfig
         ("path: 2026-01-01", "it is a date; it must be the path of a file"),
         ("path: ''", "'' is no path: write one without control characters"),
         ('path: "a\\0b"', "'a\\x00b' is no path: write one without control characters"),
+        (
+            "path: ':memory:'",
+            "':memory:' is SQLite's own: runs are kept in a file, so give its path",
+        ),
+        (
+            "path: 'file:x?mode=memory'",
+            "'file:x?mode=memory' is SQLite's own: runs are kept in a file, so give its path",
+        ),
+        ("path: ~/runs.db", "'~/runs.db': ~ is not replaced here; write the folder out"),
         ("bundle: each", '\'each\' will not do; it must be "shared" or "per-workflow"'),
         ("python: 3.13", '3.13 is a number; it must be a version in quotes, such as "3.13"'),
         (

@@ -1,6 +1,7 @@
 """Files that are no run files, or cannot be used: what is said, and that they are left alone."""
 
 import errno
+import os
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -78,6 +79,32 @@ def test_a_folder_in_its_place_is_told(path: Path) -> None:
         connect(path)
     with pytest.raises(StoreError, match="is a folder"):
         connect_to_read(path)
+
+
+@pytest.mark.parametrize("opening", [connect, connect_to_read])
+@pytest.mark.parametrize("content", [b"x", b"my notes\n", b"x" * 511])
+def test_a_small_file_is_not_written_over(path: Path, opening: object, content: bytes) -> None:
+    """SQLite itself takes it for an empty one."""
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="is not a SQLite file; move it away"):
+        opening(path)  # type: ignore[operator]
+    assert path.read_bytes() == content
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize("opening", [connect, connect_to_read])
+def test_what_is_no_file_is_told(path: Path, opening: object) -> None:
+    os.mkfifo(path)
+    with pytest.raises(StoreError, match="is a pipe, not a run file; move it away, or set"):
+        opening(path)  # type: ignore[operator]
+    with pytest.raises(StoreError, match="/dev/null is a device, not a run file"):
+        opening(Path("/dev/null"))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("opening", [connect, connect_to_read])
+def test_a_name_that_is_too_long_is_told(path: Path, opening: object) -> None:
+    with pytest.raises(StoreError, match=r"cannot be opened: .* too long"):
+        opening(path.with_name("x" * 300))  # type: ignore[operator]
 
 
 def test_a_file_where_its_folder_should_be_is_told(tmp_path: Path) -> None:

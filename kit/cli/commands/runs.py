@@ -25,9 +25,25 @@ RunId = Annotated[
     str, typer.Argument(metavar="ID", help="The run's id, or its beginning.", show_default=False)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_STORED = [each.value for each in RunStatus if each is not RunStatus.UNKNOWN]
+
+
+def _stored(text: str) -> RunStatus:
+    """Return the status *text* if a run can be stored with it: `unknown` is what cannot be read."""
+    if text not in _STORED:
+        msg = f"{text!r} is not one of {', '.join(_STORED)}"
+        raise typer.BadParameter(msg)
+    return RunStatus(text)
+
+
 Statuses = Annotated[
     list[RunStatus] | None,
-    typer.Option("--status", help="Only runs in this status; may be repeated. failed: gave up."),
+    typer.Option(
+        "--status",
+        parser=_stored,
+        metavar=f"[{'|'.join(_STORED)}]",
+        help="Only runs in this status; may be repeated. failed: gave up.",
+    ),
 ]
 Local = Annotated[
     bool, typer.Option("--local", help="The runs kept here, though the provider is netlify.")

@@ -135,6 +135,8 @@ def plain(line: Line) -> str:
     """Return *line* as it stands in a pipe: words only."""
     if line.kind == "run":
         return f"{line.text}: run {line.detail}"
+    if line.kind == "done" and not line.detail:
+        return f"{line.text}: done"
     between = {"done": ": done, ", "waits": " ", "ended": " ", "failed": "; "}.get(line.kind, ": ")
     return f"{line.text}{between}{line.detail}" if line.detail else line.text
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kit.cli.screen.table import status_style
-from kit.cli.screen.times import age, countdown, moment, now, span
+from kit.cli.screen.times import age, countdown, moment, now, span, took
 from kit.model.delivery import CheckpointKind
 from kit.model.printable import printable
 from kit.model.run import RunStatus
@@ -61,8 +61,8 @@ def _facts(run: RunJson) -> Iterator[tuple[str, str]]:
     if run["startedAt"]:
         yield "started", moment(run["startedAt"])
     if run["endedAt"]:
-        took = f", after {span(run['endedAt'] - run['startedAt'])}" if run["startedAt"] else ""
-        yield "ended", f"{moment(run['endedAt'])}{took}"
+        time = took(run["startedAt"], run["endedAt"])
+        yield "ended", f"{moment(run['endedAt'])}{time and f', after {time}'}"
     yield "input", _cut(run["data"], _LONGEST)
     if run["status"] == RunStatus.COMPLETED:
         yield "result", _cut(run["result"], _LONGEST)
@@ -89,8 +89,8 @@ def _step_name(step: StepJson) -> str:
 def _step(step: StepJson, width: int) -> tuple[str, str]:
     verb, style = _verb(step)
     began, ended = step["startedAt"], step["endedAt"]
-    took = span(ended - began) if began and ended and step["kind"] != CheckpointKind.SEND else ""
-    text = f"  {verb:8} {_step_name(step):{width}}  {took:>10}"
+    time = took(began, ended) if step["kind"] != CheckpointKind.SEND else ""
+    text = f"  {verb:8} {_step_name(step):{width}}  {time:>10}"
     if "error" in step:
         error = step["error"]
         text += f"  {error.get('type')}: {error.get('message')}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kit.cli.screen.times import countdown, span
+from kit.cli.screen.times import countdown, span, took
 from kit.model.printable import printable
 from kit.model.progress import Progress, ProgressKind
 
@@ -92,7 +92,7 @@ class Story:
 
     def _step_finished(self, progress: Progress, seen: _Seen) -> Line:
         step_id = progress.data["stepId"]
-        return Line("done", step_id, span(progress.at - seen.steps.pop(step_id, progress.at)))
+        return Line("done", step_id, took(seen.steps.pop(step_id, progress.at), progress.at))
 
     def _step_failed(self, progress: Progress, seen: _Seen) -> Line:
         data = progress.data
@@ -131,7 +131,8 @@ class Story:
 
     def _run_ended(self, progress: Progress, seen: _Seen) -> Line:
         del self._seen[progress.run_id]
-        return Line("ended", progress.data["status"], f"after {span(progress.at - seen.since)}")
+        time = took(seen.since, progress.at)
+        return Line("ended", progress.data["status"], f"after {time}" if time else "")
 
 
 _ABOUT: dict[ProgressKind, Callable[[Story, Progress, _Seen], Line | None]] = {

@@ -20,6 +20,13 @@ def age(milliseconds: int) -> str:
     return span(max(0, milliseconds) // 1_000 * 1_000) if milliseconds >= 1_000 else "0 s"
 
 
+def took(began: int | None, ended: int | None) -> str:
+    """Return how long something took; nothing if it has not ended, or the clock was set back."""
+    if began is None or ended is None or ended < began:
+        return ""
+    return span(ended - began)
+
+
 def countdown(milliseconds: int) -> str:
     """Return what is left in whole seconds, so that a countdown does not flicker."""
     return span(-(-max(0, milliseconds) // 1_000) * 1_000) if milliseconds > 0 else "0 s"

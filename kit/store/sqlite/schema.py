@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 from kit.model.errors import StoreError
+from kit.store.sqlite.place import is_taken
 
 APPLICATION_ID = 0x6B697431  # "kit1": tells our file from another program's SQLite file
 VERSION = 2
@@ -94,12 +95,12 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
+        if not is_taken(path):
             _create(path)
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
         )
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, StoreError) as error:
         raise explain(error, path) from error
     try:
         if not _is_empty(connection):
@@ -157,9 +158,9 @@ def connect_to_read(path: Path) -> sqlite3.Connection | None:
     Raises:
         StoreError: If the file is there but cannot be read, or is not a run file.
     """
-    if not path.exists():
-        return None
     try:
+        if not is_taken(path):
+            return None
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro",
             uri=True,
@@ -167,7 +168,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection | None:
             check_same_thread=False,
             timeout=BUSY_SECONDS,
         )
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error, StoreError) as error:
         raise explain(error, path) from error
     try:
         if _is_empty(connection):  # somebody is about to make its tables
@@ -234,9 +235,6 @@ def explain(error: Exception, path: Path) -> StoreError:
     """Return *error* as a `StoreError` that says what to do."""
     if isinstance(error, StoreError):
         return error
-    if path.is_dir():
-        msg = f"{path} is a folder, not a run file; move it away, or set workflow.path to another"
-        return StoreError(msg, path=str(path))
     code = getattr(error, "sqlite_errorname", None) or _OS_CODES.get(getattr(error, "errno", 0), "")
     what = next((what for begin, what in _SITUATIONS.items() if code.startswith(begin)), None)
     return StoreError(f"{path} {what or 'cannot be used'} ({error})", path=str(path))
@@ -254,6 +252,7 @@ _OS_CODES = {
     errno.ENOSPC: "SQLITE_FULL",
     errno.ENOTDIR: "SQLITE_CANTOPEN",
     errno.EEXIST: "SQLITE_CANTOPEN",
+    errno.ENAMETOOLONG: "SQLITE_CANTOPEN",
 }
 _SITUATIONS = {
     "SQLITE_NOTADB": "is not a SQLite file; move it away, or set workflow.path to another",
