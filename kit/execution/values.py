@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from kit.model.annotations import adapter_for, validated
 from kit.model.errors import PayloadError, ReplayError
-from kit.model.losses import check_lossless, is_ambiguous, is_exact
+from kit.model.losses import check_lossless, check_private, is_ambiguous, is_exact
 from kit.model.roundtrip import Place, check_whole
 from kit.model.text import call_of, dump_checked
 from kit.model.workflow import annotation_of
@@ -93,6 +93,7 @@ def _unannotated(value: Any, what: str, refused: PayloadError) -> tuple[str, Any
             raise refused from error
         raise _unencodable(what, error) from refused
     check_lossless(value, what)
+    check_private(value, what)
     _warn_of_ambiguity(value, what)
     return dump_checked(plain, what)
 

@@ -53,6 +53,25 @@ def check_lossless(value: Any, what: str, *, comes_back: bool = False) -> None:
             raise PayloadError(msg)
 
 
+def check_private(value: Any, what: str) -> None:
+    """
+    Accept *value* if the models in it have no private attributes of their own making.
+
+    Raises:
+        PayloadError: For one that its class would not make again; it says what to do.
+    """
+    for place, found in _walk(value, ""):
+        private = private_of(found)
+        if private and private != _private_anew(found):
+            at = f"{what} at {place!r}" if place else what
+            msg = (
+                f"{at} is a {type(found).__name__} with private attributes ({', '.join(private)}),"
+                " which pydantic leaves out, and which its class would not make the same of the"
+                " rest; let what is to be kept be a field"
+            )
+            raise PayloadError(msg)
+
+
 def is_ambiguous(value: Any) -> bool:
     """
     Tell whether *value* holds a time without a time zone that is the second of its name that day.
@@ -122,12 +141,6 @@ def _beside(found: Any) -> str | None:
             f"with the attribute {name!r}, of which only the {plain} would be kept; return that"
             f" {plain} alone, or a model or dataclass with a field {name!r}"
         )
-    private = private_of(found)
-    if private and private != _private_anew(found):
-        return (
-            f"with private attributes ({', '.join(private)}), which pydantic leaves out, and which"
-            " its class would not make the same of the rest; let what is to be kept be a field"
-        )
     return None
 
 
@@ -135,8 +148,9 @@ def _private_anew(model: Any) -> dict[str, Any]:
     """Return the private attributes that a model's class makes of its fields."""
     kind = type(model)
     try:
-        return private_of(kind.model_validate(model.model_dump(round_trip=True)))
-    except ValueError:
+        plain = model.model_dump(by_alias=True, round_trip=True)
+        return private_of(kind.model_validate(plain))
+    except Exception:  # noqa: BLE001 - a class of the user's that takes other names, say
         return {name: each.default for name, each in kind.__private_attributes__.items()}
 
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, PrivateAttr, field_serializer, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_serializer, field_validator
 
 from kit import define_workflow
 from kit.execution.context import Context
@@ -69,6 +69,19 @@ class Loaded(BaseModel):
 
     def model_post_init(self, context: Any) -> None:
         self._loaded = self.a
+
+
+class Renamed(BaseModel):
+    first_name: str = Field(alias="firstName")
+    _shout: str = PrivateAttr(default="")
+
+    def model_post_init(self, context: Any) -> None:
+        self._shout = self.first_name.upper()
+
+
+class Picky(BaseModel):
+    first_name: str = Field(validation_alias="firstName", serialization_alias="FirstName")
+    _shout: str = PrivateAttr(default="")
 
 
 class Open(BaseModel):
@@ -265,6 +278,9 @@ def test_what_a_class_makes_of_its_fields_is_there_again() -> None:
     seen, _ = seen_of(Loaded(a=1), UNSTATED, "pauses")
     assert seen == [{"a": 1}, {"a": 1}]
 
+    seen, _ = seen_of(Renamed(firstName="Ada"), UNSTATED, "pauses")
+    assert seen == [{"firstName": "Ada"}] * 2
+
 
 @pytest.mark.parametrize("replay", ["pauses", "always"])
 @pytest.mark.parametrize(
@@ -279,6 +295,7 @@ def test_what_a_class_makes_of_its_fields_is_there_again() -> None:
         (Exact(2**60 + 1), Exact, "at '.share' is 1152921504606846977, and would be"),
         (having(Loaded(a=1), _loaded=5), Loaded, "has the private attribute '_loaded', which"),
         (having(Loaded(a=1), _loaded=5), UNSTATED, "with private attributes (_loaded), which"),
+        (having(Picky(firstName="a"), _shout="A"), UNSTATED, "with private attributes (_shout)"),
         (Shouted(a="x"), Shouted, "at '.a' is 'x!', and would be 'x!!' after a replay"),
         (Starred(a="x"), Starred, "at '.a' is 'x', and would be '*' after a replay"),
         (Foot(length=1), Metre | Foot, "is a Foot, and would be a Metre after a replay"),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from kit.model.annotations import dump_result, encode_data, encode_input, validate_input
 from kit.model.errors import PayloadError
@@ -203,6 +203,11 @@ class Login(BaseModel):
     password: SecretStr = SecretStr("")
 
 
+class Loaded(BaseModel):
+    user: str
+    _cache: int = PrivateAttr(default=0)
+
+
 class Amount(int):
     pass
 
@@ -219,4 +224,8 @@ def test_data_and_results_that_would_lose_something_are_refused() -> None:
         assert "hidden" not in str(refused.value)
         with pytest.raises(PayloadError, match=said):
             dump_result(value)
+    loaded = Loaded(user="a")
+    loaded._cache = 5
+    assert dump_result(loaded) == '{"user":"a"}'  # what is private is nobody else's
+    assert encode_data(loaded, "the input").text == '{"user":"a"}'
     assert encode_data({"sum": Amount(5)}, "the input").text == '{"sum":5}'
