@@ -19,6 +19,7 @@ import pytest
 import respx
 
 from tests.real import boot
+from tests.support.listening import server
 
 HERE = Path(__file__).parent
 KEY = "rig-key"
@@ -468,3 +469,31 @@ def test_the_key_of_the_build_is_in_no_file_of_any_function(built: Any):
         for file in task.rglob("*"):
             if file.is_file() and not file.is_symlink():
                 assert BUILD_KEY.encode() not in file.read_bytes(), (name, file)
+
+
+FORGED = "forged.example"
+FORGERIES: list[tuple[str, dict[str, str]]] = [
+    ("/api/publish", {"host": FORGED, "x-forwarded-host": FORGED, "forwarded": f"host={FORGED}"}),
+    (f"http://{FORGED}/api/publish", {"host": FORGED}),
+    ("/api/publish", {"x-nf-deploy-id": f"{FORGED}/", "x-nf-deploy-context": "deploy-preview"}),
+    ("/api/publish", {}),
+]
+ACCEPTED = b"HTTP/1.1 200 OK\r\nx-awl-ack: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+def test_the_key_goes_to_the_sites_own_address_whatever_a_request_says(start: MakeBooted):
+    heard: list[bytes] = []
+
+    def accept(asked: bytes) -> bytes:
+        heard.append(asked)
+        return ACCEPTED
+
+    with server(accept) as site:
+        http = start("kit-api-publish", env={"URL": site})  # one process for all, as when warm
+        for path, headers in FORGERIES:
+            answer = http.invoke("POST", path, headers)
+            assert answer.status == 200, http.log  # the forged host is none: what went there fails
+
+    to_router = [asked for asked in heard if b"async-workloads-router" in asked]
+    assert len(to_router) == len(FORGERIES)
+    assert all(f"Bearer {KEY}".encode() in asked for asked in to_router)
