@@ -24,15 +24,17 @@ _NAMES = (
     *("*service-account*", "*serviceaccount*", "*adminsdk*", "*keyfile*", "oauth*.json"),
     *("*-key", "*-key.json", "*-key.txt"),
     # environments and settings of tools that hold keys
-    *("env", "*.env", "env.*", "*.env.*", "netrc", "npmrc", "pypirc", "pgpass", "my.cnf"),
+    *("env", "*.env", "env.*", "*.env.*", "*netrc", "npmrc", "pypirc", "pgpass", "my.cnf"),
     *("htpasswd*", "auth.json", "kubeconfig*", "*.kubeconfig", "kube.config", "*.ovpn"),
-    *("wallet.dat", "cookies.txt"),
+    *("wallet.dat", "cookies.txt", "*.cookie", "*.cookies"),
     *("*.tfstate", "*.tfstate.*", "*.tfvars", "*.tfvars.*"),
     # keys and their stores
     *("*.key", "*.pem", "*.p8", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdb", "*.kdbx"),
-    *("*.ppk", "*.pgp", "*.gpg", "id-rsa*", "id-dsa*", "id-ecdsa*", "id-ed25519*"),
+    *("*.keytab", "*.bks", "*.ppk", "*.pgp", "*.gpg"),
+    *("id-rsa*", "id-dsa*", "id-ecdsa*", "id-ed25519*"),
     # data of people rather than of the program
-    *("*.db", "*.db3", "*.sqlite", "*.sqlite3", "*.rdb", "dump.sql"),
+    *("*.db", "*.db3", "*.sqlite", "*.sqlite3", "*.rdb", "*.dump"),
+    *("*dump.sql*", "dump-*.sql*", "*backup.sql*", "backup-*.sql*", "*.sql.gz"),
 )
 _COPIES = re.compile(r"(~|\.(bak|backup|old|orig|save|copy|tmp|swp|[0-9]+)|-copy|-?\([0-9]+\))$")
 
@@ -111,6 +113,12 @@ _IN_DATA = (
         rb"(?m)^[ \t]{0,80}[A-Za-z0-9_.-]{0,80}"
         rb"(?:[Pp]assw(?:or)?d|[Ss]ecret|[Aa]pi_?[Kk]ey|[Pp]rivate_?[Kk]ey|[Aa]ccess_?[Kk]ey)"
         rb"[A-Za-z0-9_]{0,80}[ \t]{0,80}[=:][ \t]{0,80}['\"]?[^\s'\"]{8,200}['\"]?[ \t\r]{0,80}$",
+    ),
+    _kind(
+        "a password in SQL",
+        "PASSWORD password IDENTIFIED identified",
+        rb"(?i)\b(?:user|role|login)\b[^;'\n]{1,200}\b(?:password|identified[ \t]{1,9}by)[ \t]{1,9}"
+        rb"(?:=[ \t]{0,9})?'[^'\s]{8}",
     ),
     _kind(
         "an address with a password",

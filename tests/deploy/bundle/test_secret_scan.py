@@ -28,6 +28,8 @@ from kit.deploy.bundle.secret_scan import (
         *("a/secrets/list.csv", "credentials/en.txt"),
         *("tokens.json", "api_tokens.csv"),
         *("gcp-key.json", "ssh_key", "cookies.txt", "oauth_client.json", "kube.config"),
+        *("_netrc", ".netrc", "krb5.keytab", "store.bks", "session.cookie", "pg.dump"),
+        *("dump.sql", "db_dump.sql.gz", "dump-2026.sql", "backup.sql", "prod-backup.sql.bz2"),
     ],
 )  # fmt: skip
 def test_names_of_secrets(name: str) -> None:
@@ -46,6 +48,7 @@ def test_names_of_secrets(name: str) -> None:
             "special_tokens_map.json",
             "environment.txt",
         ),
+        *("schema.sql", "queries/dumplings.sql", "migrations/0001_backup_codes.sql"),
         *("monkey.txt", "passenger.csv", "database.json", "keyboard.txt", "prompts/hello.txt"),
     ],
 )
@@ -80,6 +83,8 @@ def test_names_of_other_things(name: str) -> None:
         ("[db]\npassword = hunter2pass", "a setting that is a secret"),
         ("db:\n  apiKey: 'hunter2pass'", "a setting that is a secret"),
         ("spring.datasource.password=hunter2pass\r", "a setting that is a secret"),
+        ("CREATE USER me WITH PASSWORD 'hunter2pass';", "a password in SQL"),
+        ("create user me identified by 'hunter2pass'", "a password in SQL"),
         ("url: postgres://me:hunter2@db.example/x", "an address with a password"),
     ],
 )
@@ -93,6 +98,8 @@ def test_contents_of_secrets(content: str, what: str, encoding: str) -> None:
     [
         "-----BEGIN CERTIFICATE-----",
         "the password = something you know",
+        "ALTER USER me PASSWORD NULL; -- password 'x'",
+        "SELECT password FROM users WHERE name = 'somebody else'",
         "TOKEN_COUNT=12",
         "secret: see the wiki",
         "monkey = abcdefghij",
