@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 from kit.engine.arrivals import Arrivals
@@ -78,6 +77,18 @@ class Engine:
 
     async def open(self) -> Self:
         """Open the file, and continue what an ended process left; see `close`."""
+        self._assemble()
+        try:
+            if self._resume == "all":
+                await self._driving.wish_all()
+            elif self._resume:
+                await self._driving.wish(*self._resume)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    def _assemble(self) -> None:
         self._store = RunStore(
             self.path,
             durability=self._durability,
@@ -96,15 +107,6 @@ class Engine:
             self._driving.following = Following(self._store.reader, self._options.observe)
         self._driving.on_drive = self._retention.begin
         self._loop.is_quiet_elsewhere = lambda: self._driving.is_quiet
-        try:
-            if self._resume == "all":
-                await self._driving.wish_all()
-            elif self._resume:
-                await self._driving.wish(*self._resume)
-        except BaseException:
-            await self.close()
-            raise
-        return self
 
     @property
     def is_driver(self) -> bool:
@@ -123,12 +125,7 @@ class Engine:
     async def __aenter__(self) -> Self:
         return await self.open()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

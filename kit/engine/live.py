@@ -100,24 +100,17 @@ def arriving(
 ) -> ActiveRun:
     """Return the run that *event*, whose data is the JSON text *data*, starts in *workflow*."""
     run = Run(
-        id=event.id,
-        workflow=workflow.event_name,
-        status=RunStatus.RUNNING if begins else RunStatus.QUEUED,
-        data=data,
-        due=due,
-        priority=event.priority,
-        created=now,
-        started=now if begins else None,
-        chain=event.chain,
-        key=key,
-    )
-    # read from the text: what the sender does with its data from now on is no business of the run
-    begun = event.carrying(decode(data)) if begins else None
-    if sender is None:
-        return ActiveRun(run, workflow, begun, is_delayed=event.is_delayed)
-    root = sender.root or sender.run.id
-    live = ActiveRun(run, workflow, begun, root=root, fast=sender.fast, own=sender.own)
-    live.is_delayed = event.is_delayed
+        event.id, workflow.event_name, RunStatus.QUEUED, data, due=due,
+        priority=event.priority, created=now, chain=event.chain, key=key,
+    )  # fmt: skip
+    live = ActiveRun(run, workflow, is_delayed=event.is_delayed)
+    if begins:
+        live.run = run._replace(status=RunStatus.RUNNING, started=now)
+        # read from the text: what the sender does with its data is no business of the run
+        live.event = event.carrying(decode(data))
+    if sender is not None:
+        live.root = sender.root or sender.run.id
+        live.fast, live.own = sender.fast, sender.own
     return live
 
 
