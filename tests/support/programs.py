@@ -27,13 +27,16 @@ from kit.testing.stage import Stage
 
 RUN_ID = "11111111-1111-4111-8111-111111111111"
 RERAISED = ("plain", "from", "within", "compensated", "group")
-SEQUENTIAL = ("act", "act", "plain", "nested", "sleep", "send", "caught", "cut", "again", "flaky")
+SEQUENTIAL = (
+    "act", "act", "plain", "nested", "sleep", "late", "send", "caught", "cut", "again", "flaky"
+)  # fmt: skip
 LEAVES = (*SEQUENTIAL, "held", "busy")
 PLAIN = ("gather", "collect", "group", "completed", "first")
 LOCKED = ("locked", "limited", "pooled", "signalled", "turns")
 PARALLEL = (*PLAIN, *LOCKED)
 LIMIT = 0.003
-"""Seconds until a slow step is cut off."""
+"""Seconds until a slow step is cut off, or a long sleep."""
+DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -208,11 +211,7 @@ class Program:
             return f"caught {error}"
 
     async def cut(self, node: Node, context: Any, name: str) -> Any:
-        world = self.world
-        if world.has_failed and world.tried[name] and not world.is_recorded(name):
-            # a cut-off that was forgotten with a failure is recorded anew, after what had come of
-            # it: a replay cannot tell any more what came first
-            world.is_lax = True
+        self.is_anew(name)
 
         async def slow() -> None:
             self.world.tried[name] += 1
@@ -223,6 +222,26 @@ class Program:
                 await context.step.run(name, slow)
         except TimeoutError:
             return await self.step(context, f"{name}-fallback")
+
+    async def late(self, node: Node, context: Any, name: str) -> Any:
+        self.is_anew(name)
+        self.world.tried[name] += 1
+        try:
+            async with asyncio.timeout(LIMIT):
+                await context.step.sleep(name, DAY)
+        except TimeoutError:
+            return await self.step(context, f"{name}-fallback")
+        return "not in time"
+
+    def is_anew(self, name: str) -> None:
+        """
+        Note that a cut-off that was forgotten with a failure is recorded anew.
+
+        It is so after what had come of it: a replay cannot tell any more what came first.
+        """
+        world = self.world
+        if world.has_failed and world.tried[name] and not world.is_recorded(name):
+            world.is_lax = True
 
     async def again(self, node: Node, context: Any, name: str) -> Any:
         for number in range(3):
@@ -370,7 +389,7 @@ class _Direct:
         return await value if asyncio.iscoroutine(value) else value
 
     async def sleep(self, step_id: str, duration: float) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(3600 if duration == DAY else 0)
 
     async def send_event(self, name: str, data: Any, **_when: Any) -> None:
         self.sent.append((name, data))
