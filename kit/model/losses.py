@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from kit.model.article import with_article
 from kit.model.attributes import attributes_of, declared, fields_of, plain_kind, private_of
 from kit.model.errors import PayloadError
 
@@ -49,7 +50,7 @@ def check_lossless(value: Any, what: str, *, comes_back: bool = False) -> None:
         lost = _lost_of(found) or (None if comes_back else _beside(found))
         if lost:
             at = f"{what} at {place!r}" if place else what
-            msg = f"{at} is a {type(found).__name__} {lost}"
+            msg = f"{at} is {with_article(type(found).__name__)} {lost}"
             raise PayloadError(msg)
 
 
@@ -65,7 +66,8 @@ def check_private(value: Any, what: str) -> None:
         if private and private != _private_anew(found):
             at = f"{what} at {place!r}" if place else what
             msg = (
-                f"{at} is a {type(found).__name__} with private attributes ({', '.join(private)}),"
+                f"{at} is {with_article(type(found).__name__)} with private attributes"
+                f" ({', '.join(private)}),"
                 " which pydantic leaves out, and which its class would not make the same of the"
                 " rest; let what is to be kept be a field"
             )

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, NamedTuple
 
+from kit.model.article import with_article
 from kit.model.attributes import attributes_of, fields_of, is_comparable, private_of
 from kit.model.errors import PayloadError
 
@@ -151,10 +152,10 @@ def _without_private(name: str, place: Place) -> PayloadError:
 def _of_another_class(name: str, other: str, gone: str | None, place: Place) -> PayloadError:
     if gone is None:
         return PayloadError(
-            f"{place} is a {name}, and would be a {other} after a replay, which has the same"
-            " fields; give both a field that tells them apart (a discriminator)"
+            f"{place} is {with_article(name)}, and would be {with_article(other)} after a replay,"
+            " which has the same fields; give both a field that tells them apart (a discriminator)"
         )
     return PayloadError(
-        f"{place} is a {name}, and its annotation says {other}, which has no {gone!r};"
+        f"{place} is {with_article(name)}, and its annotation says {other}, which has no {gone!r};"
         f" annotate the step's function with -> {name}"
     )

@@ -13,6 +13,7 @@ import math
 from types import CoroutineType
 from typing import Any
 
+from kit.model.article import with_article
 from kit.model.errors import PayloadError
 
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -124,7 +125,7 @@ def _check(value: Any, what: str, path: tuple[str | int, ...]) -> None:
 def _no_json(value: Any) -> str:
     if isinstance(value, CoroutineType):
         return f"a coroutine: did you forget to await {call_of(value)}?"
-    return f"a {type(value).__name__}, which is not JSON"
+    return f"{with_article(type(value).__name__)}, which is not JSON"
 
 
 def _check_key(key: Any, what: str, path: tuple[str | int, ...]) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kit.model.article import with_article
 from kit.model.errors import ConfigError
 from kit.project.reading import forget_variables, read_text
 
@@ -104,7 +105,9 @@ def kind_of(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     names = {list: "a list", dict: "a section", str: "text", int: "a number", float: "a number"}
-    return "nothing" if value is None else names.get(type(value), f"a {type(value).__name__}")
+    return (
+        "nothing" if value is None else names.get(type(value), with_article(type(value).__name__))
+    )
 
 
 def _find_root(start: Path) -> tuple[Path, Section | None]:

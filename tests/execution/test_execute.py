@@ -206,7 +206,7 @@ async def test_a_result_that_is_no_json_fails_the_attempt(deliver: Deliver) -> N
 
     stage = await deliver(handler)
     assert isinstance(stage.outcome, Failed)
-    assert "the result at '.x' is a object" in stage.outcome.failure.message
+    assert "the result at '.x' is an object" in stage.outcome.failure.message
 
 
 async def test_a_value_that_is_no_json_fails_its_step(deliver: Deliver) -> None:

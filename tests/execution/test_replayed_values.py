@@ -290,7 +290,7 @@ def test_what_a_class_makes_of_its_fields_is_there_again() -> None:
         ([having(Order(1), total=5)], list[Order], "at '[0].total' is 5"),
         (having(Derived(1), total=7), Derived, "at '.total' is 7, and would be 2"),
         (having(Derived(1), more=7), Derived, "at '.more' is 7, and would be None"),
-        (having(Order(1), more=7), UNSTATED, "is a Order with the attribute 'more', which is no"),
+        (having(Order(1), more=7), UNSTATED, "is an Order with the attribute 'more', which is no"),
         (Taxed(2.0), Taxed, "at '.price' is 4.0, and would be 8.0 after a replay"),
         (Exact(2**60 + 1), Exact, "at '.share' is 1152921504606846977, and would be"),
         (having(Loaded(a=1), _loaded=5), Loaded, "has the private attribute '_loaded', which"),

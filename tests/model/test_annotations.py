@@ -60,8 +60,8 @@ def test_a_result_becomes_plain_data(value: Any, expected: Any) -> None:
     [
         (math.nan, "the result is nan"),
         (Point(1, Decimal("NaN")), None),
-        ({"x": object()}, r"the result at '\.x' is a object, which is not JSON"),
-        (object(), "the result is a object, which is not JSON"),
+        ({"x": object()}, r"the result at '\.x' is an object, which is not JSON"),
+        (object(), "the result is an object, which is not JSON"),
         ([{1, 2}, math.inf], r"the result at '\[1\]' is inf"),
         (circular(), "the result contains itself"),
     ],
@@ -217,7 +217,7 @@ def test_data_and_results_that_would_lose_something_are_refused() -> None:
     amount.currency = "EUR"  # type: ignore[attr-defined]
     for value, said in (
         (Login(user="a", password=SecretStr("hidden")), "'.password' is a SecretStr which would"),
-        ({"sum": amount}, "'.sum' is a Amount with the attribute 'currency'"),
+        ({"sum": amount}, "'.sum' is an Amount with the attribute 'currency'"),
     ):
         with pytest.raises(PayloadError, match=said) as refused:
             encode_data(value, "the input")
