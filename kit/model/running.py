@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from types import MethodType
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from kit.model.delivery import Delivery
@@ -46,16 +47,41 @@ def promises(
     function: Callable[P, Coroutine[Any, Any, T]],
 ) -> Callable[P, Coroutine[Any, Any, T]]:
     """Let a run fail whose code calls the async *function* and never awaits what it gets."""
+    return cast("Callable[P, Coroutine[Any, Any, T]]", _Promising(function))
 
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-        coroutine = function(*args, **kwargs)
+
+class _Promising:
+    """
+    An async function that a run is told of where its code calls it.
+
+    It is async to whoever asks, as frameworks do before they call what they are given: for that it
+    has a function's attributes.
+    """
+
+    def __init__(self, function: Any) -> None:
+        functools.update_wrapper(self, function)
+        self.__code__, self.__defaults__ = function.__code__, function.__defaults__
+        self.__kwdefaults__, self.__annotations__ = (
+            function.__kwdefaults__,
+            function.__annotations__,
+        )
+        self._function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        coroutine: Coroutine[Any, Any, Any] = self._function(*args, **kwargs)
         running = current.get()
         if running is not None:
-            running[0].promise(function.__name__, _name_of(*args, **kwargs), coroutine)
+            running[0].promise(self._function.__name__, _name_of(*args, **kwargs), coroutine)
         return coroutine
 
-    return call
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return repr(self._function)
+
+    def __reduce__(self) -> str:
+        return cast("str", self._function.__qualname__)
 
 
 def _name_of(*args: Any, **kwargs: Any) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
+import pickle
 import warnings
 from typing import Any
 
 import pytest
+from starlette.background import BackgroundTask
 
 import kit
 from kit import define_workflow
@@ -137,6 +141,23 @@ def test_a_step_that_forgets_a_step_or_an_event_within_it_is_named(
         "step 'outer' ended with step 'inner', event 'paid' never awaited"
     )
     assert played.steps == ["outer"]
+
+
+@pytest.mark.parametrize(
+    "function", [kit.run_workflow, kit.defer_workflow, kit.send_event, kit.send_events, child.start]
+)
+def test_they_are_async_functions_to_whoever_asks(function: Any) -> None:
+    assert inspect.iscoroutinefunction(function)
+    assert inspect.iscoroutinefunction(functools.partial(function, "child"))
+    assert BackgroundTask(function).is_async  # or Starlette would call it in a thread, in vain
+    assert asyncio.iscoroutinefunction(function)
+    assert repr(function).startswith(("<function ", "<bound method "))
+
+
+def test_they_are_described_and_pickled_as_functions_are() -> None:
+    assert list(inspect.signature(kit.run_workflow).parameters)[:3] == ["workflow", "input", "id"]
+    assert (inspect.getdoc(kit.run_workflow) or "").startswith("Start a workflow: send")
+    assert pickle.loads(pickle.dumps(kit.run_workflow)) is kit.run_workflow
 
 
 async def test_outside_of_a_run_nothing_is_noted() -> None:
