@@ -81,8 +81,10 @@ class WorkflowRun:
             if not limit.expired():
                 raise
             stands = await self._source.standing(self.id)
-            msg = f"run {self.id} of {self.name!r} has not ended after {timeout:g} s: {stands}"
-            raise TimeoutError(msg) from None
+            if isinstance(stands, str):
+                msg = f"run {self.id} of {self.name!r} has not ended after {timeout:g} s: {stands}"
+                raise TimeoutError(msg) from None
+            run = stands  # it has ended in this moment
         from kit.client.result import result_of
 
         return result_of(run)

@@ -73,8 +73,8 @@ class LocalProvider:
         """Wait until the run has ended."""
         return await background.run(self._wait(run_id))
 
-    async def standing(self, run_id: str) -> str:
-        """Say in words how the run stands, and who drives it."""
+    async def standing(self, run_id: str) -> Run | str:
+        """Say in words how the run stands, and who drives it; or return it, if it has ended."""
         return await background.run(self._standing(run_id))
 
     async def stop(self, run_id: str) -> bool:
@@ -126,7 +126,7 @@ class LocalProvider:
     async def _wait(self, run_id: str) -> Run:
         return await (await self._open()).wait(run_id)
 
-    async def _standing(self, run_id: str) -> str:
+    async def _standing(self, run_id: str) -> Run | str:
         return (await self._open()).standing(run_id)
 
     async def _stop(self, run_id: str) -> bool:

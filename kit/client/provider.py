@@ -74,8 +74,8 @@ class Provider(Protocol):
             NotSupportedError: If the provider cannot tell.
         """
 
-    async def standing(self, run_id: str) -> str:
-        """Say in words how a run stands that `wait` was given up for."""
+    async def standing(self, run_id: str) -> Run | str:
+        """Say in words how a run stands that `wait` was given up for; or return it, ended."""
 
     async def stop(self, run_id: str) -> bool:
         """

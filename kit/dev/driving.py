@@ -137,8 +137,8 @@ class Driving:
         """Wait until a run has ended. Raises as `Engine.wait` does."""
         return await self._open.wait(run_id)
 
-    def standing(self, run_id: str) -> str:
-        """Say how a run stands, and who drives it."""
+    def standing(self, run_id: str) -> Run | str:
+        """Say how a run stands, and who drives it; or return it, if it has ended."""
         return self._open.standing(run_id)
 
     async def reload(self) -> None:

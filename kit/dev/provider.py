@@ -64,8 +64,8 @@ class DevProvider:
         """Wait until the run has ended."""
         return await self._there(self._runs.driving.wait(run_id))
 
-    async def standing(self, run_id: str) -> str:
-        """Say how the run stands, and who drives it."""
+    async def standing(self, run_id: str) -> Run | str:
+        """Say how the run stands, and who drives it; or return it, if it has ended."""
         return self._runs.driving.standing(run_id)
 
     async def stop(self, run_id: str) -> bool:

@@ -28,6 +28,7 @@ nothing here has a time-out, and a process that was stopped for an hour has lost
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from kit.engine.asking import Asking
@@ -174,10 +175,8 @@ class Driving:
         if self._loop.closing:
             return
         waits = bool(self._wishes.ids or self._news.awaited)
-        if waits:
-            self._store.watch(_WAITER_WATCHES)
-        else:
-            self._store.watch(_DRIVER_WATCHES if self._leases.executes else None)
+        idle = _DRIVER_WATCHES if self._leases.executes else None
+        self._store.watch(_WAITER_WATCHES if waits else idle)
         is_heir = self._wishes.everything and not self._leases.drives
         if self._looking is None and (waits or is_heir):
             later = asyncio.get_running_loop().call_later
@@ -243,25 +242,29 @@ class Driving:
             self._tasks.begin(self._settle())
 
     async def _settle(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while not self._loop.closing:
-                self._settle_again, began = False, loop.time()
-                await self._settle_once()
+                self._settle_again, began = False, time.thread_time()
+                rows = self._left()
+                took = time.thread_time() - began  # without the wait for writes: that may be long
+                await self._settle_once(rows)
                 if not self._settle_again:
                     return
-                await asyncio.sleep(10 * (loop.time() - began))  # with many, seldom
+                await asyncio.sleep(10 * took)  # with many, seldom
         finally:
             self._settling = False
 
-    async def _settle_once(self) -> None:
+    def _left(self) -> list[LeftRun]:
+        """Return what is left of what this engine wishes or waits for; tell of all else."""
         ids = self._wishes.ids | self._news.awaited
         rows = self._reader.left(ids) if ids else []
         if self.following is not None and not self._leases.drives:
-            mine = self._loop.live.keys()
-            self.following.look((ids | {row.run.id for row in rows}) - mine)
+            self.following.look((ids | {row.run.id for row in rows}) - self._loop.live.keys())
         self._news.tell_set_aside()
         self._news.tell_ended(ids - {row.run.id for row in rows})
+        return rows
+
+    async def _settle_once(self, rows: list[LeftRun]) -> None:
         if self._leases.drives:
             self._wishes.ids = self._uptake.take_up(rows)
             self._news.tell_unknown(rows)

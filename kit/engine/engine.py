@@ -118,9 +118,10 @@ class Engine:
         """Why nothing can be stored now, such as a full disk; None while all is well."""
         return self._waiting.failure
 
-    def standing(self, run_id: str) -> str:
-        """Say how a run stands, and who drives it; raises `RunNotFoundError` as `get` does."""
-        return self._driving.standing(self.get(run_id))
+    def standing(self, run_id: str) -> Run | str:
+        """Return a run if it has ended; else say how it stands, and who drives it; see `get`."""
+        run = self.get(run_id)
+        return run if run.status.is_final else self._driving.standing(run)
 
     async def __aenter__(self) -> Self:
         return await self.open()

@@ -140,6 +140,23 @@ async def test_a_delayed_run_is_queued_until_its_time(project):
     assert details.run.priority == 7
 
 
+async def test_a_run_whose_end_was_not_heard_of_in_time_still_gives_its_result(
+    project, monkeypatch
+):
+    done, failed = await run_workflow(echo, {"n": 1}), await run_workflow(broken, {})
+    await done.result()
+    with pytest.raises(RunFailed):
+        await failed.result()
+
+    async def deaf(run_id):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(default().provider, "wait", deaf)
+    assert (await done.result(0))["data"] == {"n": 1}
+    with pytest.raises(RunFailed, match=failed.id):
+        await failed.result(0)
+
+
 async def test_a_sleeping_run_can_be_stopped(project):
     run = await run_workflow(nap, 3600)
     while await run.status() is not RunStatus.SLEEPING:

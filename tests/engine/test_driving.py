@@ -11,7 +11,7 @@ from kit.model.retry import RetryPolicy
 from kit.model.run import RunStatus
 from kit.store.sqlite.lease import is_held
 
-from .conftest import START, FakeClock, Gate, Open, event, flow, turns
+from .conftest import START, FakeClock, Gate, Open, event, flow, turns, write_lock
 
 
 async def soon(awaitable: Any) -> Any:
@@ -341,3 +341,29 @@ async def test_two_event_loops_in_one_process_share_the_file(path: Any) -> None:
     results = await asyncio.gather(*(asyncio.to_thread(life, name) for name in "abc"))
     assert results == [["completed"] * 20] * 3
     assert len(ran) == 60
+
+
+async def test_a_write_that_has_to_wait_does_not_keep_who_waits_from_hearing_of_an_end(
+    start: Open, path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, ran, pauses = Gate(), list[str](), list[float]()
+    sleep = asyncio.sleep
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(min(seconds, 0.05))
+
+    driver = await start(where("driver", ran, gate=gate))
+    run = await driver.submit(event())
+    await soon(gate.somebody())
+    other = await start(resume=())
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    with write_lock(path):
+        waiting = asyncio.create_task(other.wait(run.id))  # it asks the driver: a write
+        await sleep(0.5)
+        other._driving.settle()
+    while not pauses:
+        await sleep(0.01)
+    gate.open()
+    assert (await soon(waiting)).status is RunStatus.COMPLETED
+    assert max(pauses) < 2, "ten times what looking takes, not what the lock took"
