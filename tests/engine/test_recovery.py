@@ -105,6 +105,7 @@ async def test_a_lock_somebody_holds_is_told_once_for_all(
     from .conftest import write_lock
 
     monkeypatch.setattr("kit.store.sqlite.schema.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("kit.store.sqlite.locked.holder", lambda _: 4711)
     async with Engine(path, {"flow": flow(lambda: None)}.get, clock=FakeClock()) as engine:
         await engine.submit(event())
         loop = asyncio.get_running_loop()
@@ -114,6 +115,7 @@ async def test_a_lock_somebody_holds_is_told_once_for_all(
             told = await asyncio.gather(*sends, return_exceptions=True)
             took = loop.time() - began
         assert {type(each) for each in told} == {StoreError}
+        assert "`kill -CONT 4711` wakes it" in str(told[0])
         assert took < 5, "not as long for each"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from kit.store.sqlite.schema import connect, explain
+from kit.store.sqlite.locked import explain_write
+from kit.store.sqlite.schema import connect
 from kit.store.sqlite.statements import Statement, cancelled, deleted, stop_requested
 
 
@@ -53,7 +54,7 @@ def _write(path: Path, *statements: Statement) -> int:
             changed = connection.execute(sql, parameters).rowcount
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        raise explain(error, path) from error
+        raise explain_write(error, path) from error
     finally:
         connection.close()
     return changed

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.model.run import RunStatus
-from kit.store.sqlite.schema import UNFINISHED, connect, explain
+from kit.store.sqlite.locked import explain_write
+from kit.store.sqlite.schema import UNFINISHED, connect
 
 _AT_ONCE = 5_000
 """Runs deleted in one transaction: others wait for the lock no longer than that takes."""
@@ -111,6 +112,6 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
     except sqlite3.Error as error:
         with contextlib.suppress(sqlite3.Error):
             sqlite.execute("ROLLBACK")
-        raise explain(error, path) from error
+        raise explain_write(error, path) from error
     finally:
         sqlite.close()

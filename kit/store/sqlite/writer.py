@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 
 from kit.model.errors import StoreError
 from kit.store.sqlite.connection import Connection
-from kit.store.sqlite.schema import connect, explain
+from kit.store.sqlite.locked import explain_write
+from kit.store.sqlite.schema import connect
 from kit.store.sqlite.statements import Statement
 from kit.store.sqlite.watched_file import WatchedFile
 
@@ -237,7 +238,7 @@ class Writer:
         if any(reason is None for _, reason in answers):
             self.answered = time.monotonic()
         for write, reason in answers:
-            error = None if reason is None else explain(reason, self._path)
+            error = None if reason is None else explain_write(reason, self._path)
             future = write.future
             if future is not None and not future.done():
                 if error is None:
