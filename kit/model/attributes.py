@@ -29,6 +29,13 @@ def fields_of(value: Any) -> dict[str, Any]:
     return {**fields, **(getattr(value, "__pydantic_extra__", None) or {})}
 
 
+def has_declared_fields(value: Any) -> bool:
+    """Tell whether *value* is a model or dataclass; its fields may be none."""
+    return hasattr(type(value), "__pydantic_validator__") or hasattr(
+        type(value), "__dataclass_fields__"
+    )
+
+
 def attributes_of(value: Any) -> dict[str, Any]:
     """
     Return what is set on a dataclass, or on a value of a subclass of `int` and the like, beside

@@ -15,7 +15,13 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from kit.model.article import with_article
-from kit.model.attributes import attributes_of, fields_of, is_comparable, private_of
+from kit.model.attributes import (
+    attributes_of,
+    fields_of,
+    has_declared_fields,
+    is_comparable,
+    private_of,
+)
 from kit.model.errors import PayloadError
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -54,8 +60,8 @@ def check_whole(value: Any, back: Any, place: Place) -> None:
         _check_items(value, back, place)
     elif isinstance(value, _SEQUENCES) and isinstance(back, _SEQUENCES):
         _check_parts(zip(count(), value, back, strict=False), place)
-    elif fields := fields_of(value):
-        _check_fields(value, fields, back, place)
+    elif has_declared_fields(value):
+        _check_fields(value, fields_of(value), back, place)
     elif place.is_made and kind is type(back) and _differ(value, back):
         raise _changed(value, back, place)
     _check_beside(value, back, place)
@@ -86,12 +92,13 @@ def _check_items(value: dict[Any, Any], back: dict[Any, Any], place: Place) -> N
 
 
 def _check_fields(value: Any, fields: dict[str, Any], back: Any, place: Place) -> None:
-    kind, others = type(value), fields_of(back)
-    if not others:
+    if not has_declared_fields(back):  # plain data of it, which is all there
         return
+    kind, others = type(value), fields_of(back)
     if type(back) is not kind:
         gone = next((name for name in fields if name not in others), None)
-        if gone is not None or not (isinstance(value, type(back)) or isinstance(back, kind)):
+        is_other = not fields or not (isinstance(value, type(back)) or isinstance(back, kind))
+        if gone is not None or is_other:
             raise _of_another_class(kind.__name__, type(back).__name__, gone, place)
     within = Place(place.what, place.path, is_made=True)
     _check_parts(((name, item, others[name]) for name, item in fields.items()), within)
@@ -155,7 +162,8 @@ def _of_another_class(name: str, other: str, gone: str | None, place: Place) -> 
             f"{place} is {with_article(name)}, and would be {with_article(other)} after a replay,"
             " which has the same fields; give both a field that tells them apart (a discriminator)"
         )
+    where = f"that field with {name}" if place.is_made else f"the step's function with -> {name}"
     return PayloadError(
         f"{place} is {with_article(name)}, and its annotation says {other}, which has no {gone!r};"
-        f" annotate the step's function with -> {name}"
+        f" annotate {where}"
     )

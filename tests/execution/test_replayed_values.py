@@ -114,6 +114,32 @@ class Foot(BaseModel):
     length: int
 
 
+class Bare(BaseModel):
+    pass
+
+
+class Filled(Bare):
+    x: int
+
+
+class Bearer(BaseModel):
+    bare: Bare
+
+
+class Other(BaseModel):
+    x: int = 1
+
+
+@dataclass
+class BareData:
+    pass
+
+
+@dataclass
+class FilledData(BareData):
+    x: int = 1
+
+
 class Window(BaseModel):
     last: deque[int]
 
@@ -218,6 +244,10 @@ def seen_of(value: Any, annotation: Any, replay: Any) -> tuple[list[Any], Played
         (Order(1), Order, Order(1)),
         (Open(a=1, b=2), Open, Open(a=1, b=2)),
         (Metre(length=1), Metre | Foot, Metre(length=1)),
+        (Bare(), Bare, Bare()),
+        (BareData(), BareData, BareData()),
+        (Bearer(bare=Bare()), Bearer, Bearer(bare=Bare())),
+        (Filled(x=1), dict[str, Any] | None, {"x": 1}),
         (Starred(a="x"), UNSTATED, {"a": "*"}),
         (Named(a=1), UNSTATED, {"a": 1}),
         (Pin(1, 2), UNSTATED, [1, 2]),
@@ -299,6 +329,18 @@ def test_what_a_class_makes_of_its_fields_is_there_again() -> None:
         (Shouted(a="x"), Shouted, "at '.a' is 'x!', and would be 'x!!' after a replay"),
         (Starred(a="x"), Starred, "at '.a' is 'x', and would be '*' after a replay"),
         (Foot(length=1), Metre | Foot, "is a Foot, and would be a Metre after a replay"),
+        (
+            Filled(x=1),
+            Bare,
+            "is a Filled, and its annotation says Bare, which has no 'x'; annotate",
+        ),
+        (Filled(x=1), BaseModel, "annotate the step's function with -> Filled"),
+        ([Filled(x=1)], list[Bare], "at '[0]' is a Filled, and its annotation says Bare"),
+        ({"a": Filled(x=1)}, dict[str, BaseModel], "at '.a' is a Filled, and its annotation says"),
+        (Bearer(bare=Filled(x=1)), Bearer, "has no 'x'; annotate that field with Filled"),
+        (Other(x=4), Bare, "is an Other, and its annotation says Bare, which has no 'x'"),
+        (Bare(), Other, "is a Bare, and would be an Other after a replay"),
+        (FilledData(5), BareData, "is a FilledData, and its annotation says BareData, which has"),
         (Money(5, "EUR"), UNSTATED, "Money with the attribute 'currency', of which only the int"),
         (Money(5, "EUR"), Money, "return that int alone, or a model or dataclass with a field"),
         ({"sum": [Money(5, "EUR")]}, UNSTATED, "at '.sum[0]' is a Money with"),
