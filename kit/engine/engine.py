@@ -161,6 +161,7 @@ class Engine:
 
     async def submit_or_find(self, event: Event, *, key: str | None = None) -> tuple[Run, bool]:
         """Accept an event, and tell whether its run is a new one; see `submit`."""
+        await self._recovery.look()
         run = await self._arrivals.submit(event, key, None)
         return (run, True) if run is not None else (self.get(event.id), False)
 
@@ -194,6 +195,7 @@ class Engine:
             StoreError: If the store failed or the engine was closed, so that no run can go on.
         """
         await self._arrivals.of(run_id)
+        await self._recovery.look()
         ended = self._waiting.for_run(run_id)
         try:
             if run_id not in self._loop.live:

@@ -32,25 +32,45 @@ class Recovery:
 
     def begin(self, error: BaseException) -> None:
         """Try whether what failed with *error* works again, unless that is pointless."""
-        can_recover = isinstance(error, StoreError) and error.code not in _FOR_GOOD
-        if can_recover and (self._trying is None or self._trying.done()):
+        if _may_pass(error) and (self._trying is None or self._trying.done()):
             self._trying = asyncio.create_task(self._try(error))
+
+    async def look(self) -> None:
+        """Try at once, for somebody who comes anew: what was wrong may be over by now."""
+        error = self._waiting.failure
+        if error is None or not _may_pass(error) or not await self._works():
+            return
+        if self._trying is not None and self._waiting.failure is error:
+            self._trying.cancel()
+            self._trying = None  # so that the next failure is tried, too
+        self._over(error)
 
     async def _try(self, error: BaseException) -> None:
         wait = FIRST_SECONDS
         while self._waiting.failure is error:
             await asyncio.sleep(wait)
             wait = min(2 * wait, LONGEST_SECONDS)
-            try:
-                await self._store.probe()
-            except StoreError:
-                continue
-            if self._waiting.failure is error:
-                self._waiting.failure = None
-                self._go_on()
+            if await self._works():
+                self._over(error)
+
+    async def _works(self) -> bool:
+        try:
+            await self._store.probe()
+        except StoreError:
+            return False
+        return True
+
+    def _over(self, error: BaseException) -> None:
+        if self._waiting.failure is error:
+            self._waiting.failure = None
+            self._go_on()
 
     async def close(self) -> None:
         """Give up."""
         if self._trying is not None:
             self._trying.cancel()
             await asyncio.wait([self._trying])
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, StoreError) and error.code not in _FOR_GOOD

@@ -60,6 +60,38 @@ async def test_a_full_disk_that_gets_room_again_lets_the_engine_go_on(start: Ope
     assert engine.get(waits.id).status is RunStatus.QUEUED
 
 
+@pytest.mark.parametrize("comes", ["who waits", "who starts a run"])
+async def test_who_comes_when_a_store_works_again_is_not_told_of_what_is_over(
+    start: Open, monkeypatch: pytest.MonkeyPatch, comes: str
+) -> None:
+    monkeypatch.setattr("kit.engine.recovery.FIRST_SECONDS", 600)
+    gates = Gate(), Gate()
+    here = iter(gates)
+
+    async def works(input: Any, context: Any) -> None:
+        await context.step.run("gate", lambda: next(here, gates[1]).come())
+
+    engine = await start(flow(works))
+    writer = engine._store._writer._connection._sqlite
+    run = await engine.submit(event())
+    for gate in gates:  # a second failure is got over like the first
+        await asyncio.wait_for(gate.somebody(), 20)
+        waiting = asyncio.create_task(engine.wait(run.id))
+        await asyncio.sleep(0)
+        writer.execute("PRAGMA query_only = 1")
+        gate.open()
+        for told in (waiting, engine.wait(run.id), engine.submit(event())):
+            with pytest.raises(StoreError, match="read-only"):
+                await told
+        writer.execute("PRAGMA query_only = 0")
+        if comes == "who starts a run":
+            await engine.submit(event(due=START + 1000))
+        else:
+            waiting = asyncio.create_task(engine.wait(run.id))
+    assert await completed(engine, run.id)
+    assert comes == "who starts a run" or (await waiting).status is RunStatus.COMPLETED
+
+
 async def test_a_stop_that_could_not_be_stored_can_be_asked_for_again(start: Open) -> None:
     engine = await start(flow(lambda input: None))
     run = await engine.submit(event(due=START + 1000, data="x"))
