@@ -18,6 +18,7 @@ from typing import Any
 from kit.execution.branch import Branch, Place, Task
 from kit.execution.looking import Looking, Stuck
 from kit.execution.tasks import owner, watch
+from kit.execution.undisturbed import Undisturbed
 from kit.execution.unwinding import unwind
 from kit.model.signals import Suspend
 
@@ -152,12 +153,7 @@ class Gate:
         failure that was recorded after it has been raised already.
         """
         self.held += 1
-        while True:
-            try:
-                await self.wait(self.loop.create_future())
-            except asyncio.CancelledError:
-                if self.over or self.has_raised:
-                    raise
+        await self.wait(Undisturbed(lambda: self.over or self.has_raised))
 
     async def stay(self, until: asyncio.Future[Any] | None = None) -> None:
         """Wait for the end of the invocation; return only if *until* is settled."""

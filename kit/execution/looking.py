@@ -60,15 +60,18 @@ class Looking:
         self._gate = gate
         self._go_on, self._stuck = go_on, stuck
         self._turns = self._looks = 0
-        self._is_looking = self._waited = False
+        self._is_looking = self._waited = self._was_woken = False
         self._is_too_much = False
         self._timer: asyncio.TimerHandle | None = None
         self.watch = Watch(gate)
 
     def stir(self) -> None:
         """Look soon, since something has changed."""
-        self._gate.quiet = self._turns = 0
         self.busy_since = None
+        self._look_soon()
+
+    def _look_soon(self) -> None:
+        self._gate.quiet = self._turns = 0
         self._waited = False
         if self._timer:
             self._timer.cancel()
@@ -120,7 +123,7 @@ class Looking:
         elif (how := self._stands_still()) is not None and self._stuck(how):
             self.stir()
         elif how is not Stuck.SURELY and not gate.is_decided:
-            self.busy_since = gate.loop.time()
+            self.busy_since = self.busy_since or gate.loop.time()
             soon = gate.is_plain and gate.held and all_wait(gate.thread)
             self._set_timer(GRACE_SECONDS / 20 if soon else GRACE_SECONDS)
 
@@ -132,8 +135,10 @@ class Looking:
         gate = self._gate
         if gate.open or gate.ended or gate.is_decided or not gate.waits:
             return
-        if any(_is_woken(each) for each in gate.branches.values()):
-            self.stir()  # a timer of the handler's that is over as well
+        woken = any(_is_woken(each) for each in gate.branches.values())
+        self._was_woken = woken and not self._was_woken
+        if self._was_woken:  # by a timer of the handler's that is over as well; or at every turn
+            self._look_soon()
             return
         waits = gate.is_plain and all_wait(gate.thread)
         gate.all_wait, self._waited = waits and self._waited, waits  # one look may be by chance

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from kit.execution.branch import Place
@@ -22,6 +21,7 @@ from kit.execution.failures import Failures
 from kit.execution.gate import Gate
 from kit.execution.looking import Stuck
 from kit.execution.memory import Memory
+from kit.execution.undisturbed import Undisturbed
 from kit.model.delivery import Checkpoint, CheckpointKind
 
 _TIMED_SECONDS = 60.0
@@ -82,7 +82,7 @@ class Turns:
         if not self._memory.waits_its_turn(known) or self._takes_at_once(known):
             return True
         try:
-            await self._wait_for(known)
+            await self._wait_for(known, _future())
         except asyncio.CancelledError:
             if not self.gate.over:
                 self._memory.cut(known)
@@ -95,8 +95,8 @@ class Turns:
             return True
         return False
 
-    async def _wait_for(self, known: Checkpoint) -> None:
-        turn = self._turns[known.step_id] = _future()
+    async def _wait_for(self, known: Checkpoint, turn: asyncio.Future[Any]) -> None:
+        self._turns[known.step_id] = turn
         try:
             await self.gate.wait(turn)
         finally:
@@ -116,11 +116,9 @@ class Turns:
         except asyncio.CancelledError as error:
             branch.place = Place.ELSEWHERE
             self._failures.note(error, known.step_id)
-            while self._memory.waits_its_turn(known) and not self.gate.over:
-                if self._takes_at_once(known):
-                    break
-                with suppress(asyncio.CancelledError):  # it is being cancelled
-                    await self._wait_for(known)
+            is_due = self._memory.waits_its_turn(known) and not self.gate.over
+            if is_due and not self._takes_at_once(known):
+                await self._wait_for(known, self._undisturbed())
             raise
         finally:
             branch.place = Place.ELSEWHERE
@@ -135,12 +133,12 @@ class Turns:
         self._answers.append(answer)
         return answer
 
-    async def answer(self, answer: Answer) -> None:
+    async def answer(self, answer: Answer, turn: asyncio.Future[Any] | None = None) -> None:
         """Wait until what was recorded before has answered, and that has had its effects."""
         if self.gate.is_alone and self._answers[0] is answer:
             self._answers.popleft()
             return
-        answer.turn = _future()
+        answer.turn = turn or _future()
         try:
             await self.gate.wait(answer.turn)
         finally:
@@ -148,10 +146,11 @@ class Turns:
 
     async def answer_cut_off(self) -> None:
         """Wait, while being cancelled, until what was recorded before has had its effects."""
-        while not self.gate.over:
-            with suppress(asyncio.CancelledError):
-                return await self.answer(self.line_up())
-        return None
+        if not self.gate.over:
+            await self.answer(self.line_up(), self._undisturbed())
+
+    def _undisturbed(self) -> Undisturbed:
+        return Undisturbed(lambda: self.gate.over)
 
     def gets_ahead(self) -> bool:
         """
