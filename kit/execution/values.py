@@ -100,6 +100,8 @@ def _unannotated(value: Any, what: str, refused: PayloadError) -> tuple[str, Any
 
 def _annotated(value: Any, adapter: Any, what: str) -> tuple[str, Any]:
     """Return *value* in the first of pydantic's forms that it can read again."""
+    from kit.model.choices import check_choices  # which needs what pydantic has imported
+
     refused: PayloadError | None = None
     for form in _FORMS:
         text, plain = _written(value, adapter, form, what)
@@ -110,6 +112,7 @@ def _annotated(value: Any, adapter: Any, what: str) -> tuple[str, Any]:
             continue
         check_lossless(value, what, comes_back=True)
         check_whole(value, back, Place(what))
+        check_choices(value, back, adapter, what)
         _warn_of_ambiguity(value, what)
         return text, back
     assert refused is not None  # noqa: S101 - there is more than one form

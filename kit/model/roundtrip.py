@@ -1,9 +1,9 @@
 """
 Whether a value that is made anew from its JSON, by an annotation, is the one that it was.
 
-The annotation may make another type of it: a date of a text, a set of a list. And it may have
-plain data checked and put right, as validators do. What is an object of a class already comes back
-as it was, or is refused: with all its fields, and the same in each.
+The annotation may make another type of it: a date of a text, a model of a dictionary, a set of a
+list. What is of the annotation's type already comes back equal, or is refused: an object of a class
+with all its fields, and the same in each.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from kit.model.attributes import (
 )
 from kit.model.errors import PayloadError
 
-_PLAIN = frozenset({str, int, float, bool, type(None)})
-_SEQUENCES = (list, tuple, deque)
+PLAIN = frozenset({str, int, float, bool, type(None)})
+SEQUENCES = (list, tuple, deque)
 
 
 class Place(NamedTuple):
@@ -53,33 +53,40 @@ def check_whole(value: Any, back: Any, place: Place) -> None:
             annotation's class; or another value, as where a class makes one of what it is given.
     """
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in PLAIN:
         _check_plain(value, back, place)
         return
     if isinstance(value, dict) and isinstance(back, dict):
         _check_items(value, back, place)
-    elif isinstance(value, _SEQUENCES) and isinstance(back, _SEQUENCES):
+        _check_length(value, back, place)
+    elif isinstance(value, SEQUENCES) and isinstance(back, SEQUENCES):
+        _check_length(value, back, place)
         _check_parts(zip(count(), value, back, strict=False), place)
-    elif has_declared_fields(value):
-        _check_fields(value, fields_of(value), back, place)
-    elif place.is_made and kind is type(back) and _differ(value, back):
+    elif (fields := fields_of(value)) or has_declared_fields(value):
+        _check_fields(value, fields, back, place)
+    elif kind is type(back) and _differ(value, back):
         raise _changed(value, back, place)
     _check_beside(value, back, place)
 
 
 def _check_plain(value: Any, back: Any, place: Place) -> None:
     if type(back) is type(value):
-        is_changed = place.is_made and value != back
+        is_changed = value != back
     else:  # beyond 2^53 some have no float
         is_changed = type(value) is int and type(back) is float and value != back
     if is_changed:
         raise _changed(value, back, place)
 
 
+def _check_length(value: Any, back: Any, place: Place) -> None:
+    if len(value) != len(back) and type(value) is type(back):
+        raise _changed(value, back, place)
+
+
 def _check_parts(parts: Iterable[tuple[Any, Any, Any]], place: Place) -> None:
     for part, item, other in parts:
         kind = type(item)
-        if kind is not type(other) or kind not in _PLAIN or item != other:
+        if kind is not type(other) or kind not in PLAIN or item != other:
             check_whole(item, other, place.at(part))
 
 
@@ -92,9 +99,9 @@ def _check_items(value: dict[Any, Any], back: dict[Any, Any], place: Place) -> N
 
 
 def _check_fields(value: Any, fields: dict[str, Any], back: Any, place: Place) -> None:
-    if not has_declared_fields(back):  # plain data of it, which is all there
-        return
     kind, others = type(value), fields_of(back)
+    if not others and not has_declared_fields(back):  # plain data of it, which is all there
+        return
     if type(back) is not kind:
         gone = next((name for name in fields if name not in others), None)
         is_other = not fields or not (isinstance(value, type(back)) or isinstance(back, kind))
@@ -141,12 +148,17 @@ def _differ(value: Any, other: Any) -> bool:
 
 
 def _changed(value: Any, back: Any, place: Place) -> PayloadError:
-    msg = (
-        f"{place} is {value!r:.100}, and would be {back!r:.100} after a replay, when it is made"
-        " anew from its JSON. Let its class make the same of that (fields that its constructor"
-        " takes, validators that leave alone what is valid), or return plain data"
+    remedy = (
+        "class make the same of that (fields that its constructor takes, validators that leave"
+        " alone what is valid), or return plain data"
+        if place.is_made
+        else "annotation leave alone what is valid (in its validators, constraints, serializers),"
+        " or do within the step what they do"
     )
-    return PayloadError(msg)
+    return PayloadError(
+        f"{place} is {value!r:.100}, and would be {back!r:.100} after a replay, when it is made"
+        f" anew from its JSON. Let its {remedy}"
+    )
 
 
 def _without_private(name: str, place: Place) -> PayloadError:

@@ -6,19 +6,30 @@ import enum
 import logging
 import re
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_serializer, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    StringConstraints,
+    field_serializer,
+    field_validator,
+)
 
 from kit import define_workflow
 from kit.execution.context import Context
@@ -27,6 +38,9 @@ from kit.testing import Played, play
 BERLIN = ZoneInfo("Europe/Berlin")
 SECOND_HALF_PAST_TWO = datetime(2026, 10, 25, 2, 30, fold=1)  # noqa: DTZ001 - it is local
 UNSTATED = object()
+DAY = date(2026, 1, 2)
+MIDNIGHT = datetime(2026, 1, 2)  # noqa: DTZ001 - it is local
+KEY = UUID(int=1)
 
 
 @dataclass
@@ -112,6 +126,19 @@ class Metre(BaseModel):
 
 class Foot(BaseModel):
     length: int
+
+
+class Foothold(Metre):
+    grip: int = 0
+
+
+class Either(BaseModel):
+    key: str | UUID
+
+
+class Many(BaseModel):
+    each: Sequence[int]
+    other: int | str = 0
 
 
 class Bare(BaseModel):
@@ -244,6 +271,16 @@ def seen_of(value: Any, annotation: Any, replay: Any) -> tuple[list[Any], Played
         (Order(1), Order, Order(1)),
         (Open(a=1, b=2), Open, Open(a=1, b=2)),
         (Metre(length=1), Metre | Foot, Metre(length=1)),
+        (Metre(length=1), Metre | Foothold, Metre(length=1)),
+        (Foothold(length=1), Metre | Foothold, Foothold(length=1, grip=0)),
+        ({"length": 1}, Metre | Level, Metre(length=1)),
+        ("2026-01-02", date | int, DAY),
+        (DAY, date | int, DAY),
+        ("2026-01-02", date | str, "2026-01-02"),
+        ({"at": DAY, "it": Bare()}, dict[str, Any] | str, {"at": "2026-01-02", "it": {}}),
+        ((1, 2), Sequence[int], [1, 2]),
+        (Many(each=(1, 2)), Many, Many(each=[1, 2])),
+        ({KEY: KEY}, dict[UUID, UUID | int], {KEY: KEY}),
         (Bare(), Bare, Bare()),
         (BareData(), BareData, BareData()),
         (Bearer(bare=Bare()), Bearer, Bearer(bare=Bare())),
@@ -341,6 +378,28 @@ def test_what_a_class_makes_of_its_fields_is_there_again() -> None:
         (Other(x=4), Bare, "is an Other, and its annotation says Bare, which has no 'x'"),
         (Bare(), Other, "is a Bare, and would be an Other after a replay"),
         (FilledData(5), BareData, "is a FilledData, and its annotation says BareData, which has"),
+        (Metre(length=1), Foothold | Metre, "is a Metre, and would be a Foothold after a replay"),
+        (DAY, datetime | date, "is a date, and would be a datetime after a replay: its annotation"),
+        (MIDNIGHT, date | datetime, "Annotate the step's function with what it is (datetime)"),
+        (KEY, str | UUID, "is a UUID, and would be a str after a replay: its annotation allows"),
+        ([KEY], list[str | UUID], "at '[0]' is a UUID, and would be a str"),
+        ({KEY}, set[str | UUID], "and would be {'00000000-0000-0000-0000-000000000001'}"),
+        (Either(key=KEY), Either, "at '.key' is a UUID, and would be a str after a replay"),
+        (Decimal("0.1"), float | Decimal, "is a Decimal, and would be a float after a replay"),
+        (b"a", str | bytes, "is a bytes, and would be a str after a replay"),
+        ((1, 2), list[int] | tuple[int, int], "is a tuple, and would be a list after a replay"),
+        ({1}, list[int] | set[int], "is a set, and would be a list after a replay"),
+        (Level.LOW, int | Level, "is a Level, and would be an int after a replay"),
+        (Fraction(1, 3), str | Fraction, "is a Fraction, and would be a str after a replay"),
+        (Metre(length=1), dict[str, int] | Metre, "is a Metre, and would be a dict after a replay"),
+        (3, Annotated[int, AfterValidator(lambda v: v + 1)], "is 3, and would be 4 after a replay"),
+        ([3], list[Annotated[int, PlainSerializer(lambda v: v * 2)]], "at '[0]' is 3, and would"),
+        (
+            " x",
+            Annotated[str, StringConstraints(strip_whitespace=True)],
+            "Let its annotation leave",
+        ),
+        ([1, 1], Annotated[list[int], AfterValidator(lambda v: v[1:])], "is [1, 1], and would be"),
         (Money(5, "EUR"), UNSTATED, "Money with the attribute 'currency', of which only the int"),
         (Money(5, "EUR"), Money, "return that int alone, or a model or dataclass with a field"),
         ({"sum": [Money(5, "EUR")]}, UNSTATED, "at '.sum[0]' is a Money with"),
