@@ -13,6 +13,7 @@ from kit.execution.failures import Failures
 from kit.execution.memory import Memory
 from kit.execution.misuse import never_awaited
 from kit.execution.promised import Promised
+from kit.execution.returns import check_returns
 from kit.execution.tasks import owner
 from kit.execution.turns import AT_ONCE, Answer, Turns
 from kit.model.delivery import AfterStep, Checkpointer, CheckpointKind, Sleep
@@ -110,6 +111,7 @@ class Runner:
         failure: Exception | None = None
         is_cut_off = has_ended = False
         try:
+            check_returns(step.function)
             key = (self._running.delivery.event.id, step_id)
             value = await call(step.function, step.args, step.kwargs, key)
             has_ended = not self._promised.within or self._has_awaited(step_id)

@@ -8,31 +8,24 @@ cannot encode, or would not keep whole, is refused. Plain data needs no pydantic
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable
 from types import CoroutineType
-from typing import Any, get_args
-from weakref import WeakKeyDictionary
+from typing import Any
 
-from kit.model.annotations import adapter_for, validated
+from kit.execution.returns import adapter_of, why_unused
+from kit.model.annotations import validated
 from kit.model.errors import PayloadError, ReplayError
 from kit.model.losses import check_lossless, check_private, is_ambiguous, is_exact
 from kit.model.roundtrip import Place, check_whole
 from kit.model.text import call_of, dump_checked
-from kit.model.workflow import annotation_of
 
-_NATIVE = (dict, list, str, int, float, bool, type(None), Any, None, object)
-_NATIVE_NAMES = {"dict", "list", "str", "int", "float", "bool", "None", "Any", "object"}
 _FORMS: tuple[dict[str, bool], ...] = (
     {"by_alias": True, "round_trip": True},
     {"by_alias": False, "round_trip": True},
     {"by_alias": True},
 )
 """How pydantic may write a value, in the order in which it is tried to read it again."""
-
-# functions come and go with closures; an adapter takes far longer to make than a step to store
-_adapters: WeakKeyDictionary[Callable[..., Any], Any] = WeakKeyDictionary()
 
 
 def encode_value(value: Any, function: Callable[..., Any], what: str) -> tuple[str, Any]:
@@ -41,7 +34,6 @@ def encode_value(value: Any, function: Callable[..., Any], what: str) -> tuple[s
 
     Raises:
         PayloadError: If JSON cannot carry it; the message says what to change.
-        TypeError: If the value needs an annotation that cannot be resolved.
     """
     if value is None:
         return "null", None
@@ -49,15 +41,18 @@ def encode_value(value: Any, function: Callable[..., Any], what: str) -> tuple[s
         msg = f"{what} is a coroutine: did you forget to await {call_of(value)} in its function?"
         value.close()
         raise PayloadError(msg)
-    adapter = _adapter(function)
+    adapter = adapter_of(function)
     if adapter is not None:
         return _annotated(value, adapter, what)
     try:
         text, back = dump_checked(value, what)
     except PayloadError as refused:
-        return _unannotated(value, what, refused)
+        encoded = _unannotated(value, what, refused)
+        _warn_of_unused(function, what)
+        return encoded
     if not is_exact(value):
         check_lossless(value, what)
+        _warn_of_unused(function, what)
     return text, back
 
 
@@ -68,7 +63,7 @@ def decode_value(plain: Any, function: Callable[..., Any], what: str) -> Any:
     Raises:
         ReplayError: If it does not fit any more.
     """
-    adapter = None if plain is None else _adapter(function)
+    adapter = None if plain is None else adapter_of(function)
     if adapter is None:
         return plain
     try:
@@ -136,6 +131,17 @@ def _warn_of_ambiguity(value: Any, what: str) -> None:
         )
 
 
+def _warn_of_unused(function: Callable[..., Any], what: str) -> None:
+    why = why_unused(function)
+    if why:
+        logging.getLogger("kit").warning(
+            "%s is stored as if its function had no return annotation, and the handler gets plain"
+            " data: %s",
+            what,
+            why,
+        )
+
+
 def _unreadable(refused: PayloadError) -> PayloadError:
     msg = (
         f"{refused.message}\nThat is what its annotation makes of the JSON it would be stored as;"
@@ -150,43 +156,3 @@ def _unencodable(what: str, error: Exception) -> PayloadError:
         " finds it again"
     )
     return PayloadError(msg)
-
-
-def _adapter(function: Callable[..., Any]) -> Any:
-    """Return pydantic's adapter for the function's return annotation, or None if JSON will do."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    stated = getattr(function, "__annotations__", None)
-    if not stated or "return" not in stated:
-        return None
-    raw = stated["return"]
-    if (raw in _NATIVE_NAMES) if isinstance(raw, str) else _is_native(raw):
-        return None
-    function = getattr(function, "__func__", function)  # a method is made anew at each look
-    try:
-        return _adapters[function]
-    except KeyError:
-        adapter = _adapters[function] = _made(function)
-        return adapter
-    except TypeError:  # it cannot be hashed
-        return _made(function)
-
-
-def _made(function: Callable[..., Any]) -> Any:
-    try:
-        annotation = annotation_of(function, "return")
-        return None if _is_native(annotation) else adapter_for(annotation)
-    except TypeError:
-        # it names what is imported for type checkers only; or is an Awaitable, or a class of its
-        # own: the value itself will tell
-        return None
-
-
-def _is_native(annotation: Any) -> bool:
-    """Tell whether *annotation* allows only what JSON has, as far as it looks."""
-    origin, arguments = getattr(annotation, "__origin__", None), get_args(annotation)
-    if origin is dict:
-        return arguments[0] in (str, Any) and _is_native(arguments[1])
-    if origin is list:
-        return all(_is_native(argument) for argument in arguments)
-    return annotation in _NATIVE

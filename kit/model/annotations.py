@@ -176,7 +176,7 @@ def adapter_for(annotation: Any) -> Any:
     try:
         return TypeAdapter(annotation)
     except (PydanticUserError, NameError) as error:  # whose texts are pages
-        why = str(error).splitlines()[0].partition(". ")[0]
+        why = str(error).splitlines()[0].partition(". ")[0].rstrip(".")
         msg = (
             f"values cannot be checked against the annotation {annotation!r}: {why}. Use a model, a"
             " dataclass, a TypedDict or a plain type"

@@ -188,13 +188,27 @@ def annotation_of(function: Callable[..., Any], name: str) -> Any:
     Return what *function* says of its parameter *name* (or `"return"`), or `Any` if nothing.
 
     Raises:
-        TypeError: If the annotation names something that does not exist.
+        TypeError: If the annotation names something that does not exist, or is no expression.
     """
-    if name not in getattr(function, "__annotations__", {}):
+    stated = getattr(function, "__annotations__", {})
+    if name not in stated:
         return Any
-    try:
-        return get_type_hints(function, include_extras=True)[name]
-    except NameError as error:
+    try:  # that one alone: another may name what is imported for type checkers only
+        alone = _Alone(function, {name: stated[name]})
+        return get_type_hints(alone, include_extras=True)[name]
+    except Exception as error:  # whatever an expression raises
         where = getattr(function, "__qualname__", function)
-        msg = f"the annotation of {name!r} in {where} cannot be resolved: {error}"
+        msg = (
+            f"the annotation of {name!r} in {where} cannot be resolved: {error}. Import what it"
+            " names at the top of the module, and not for type checkers only"
+        )
         raise TypeError(msg) from error
+
+
+class _Alone:
+    """Stands for a function that has some annotations only, where `typing` asks for them."""
+
+    def __init__(self, function: Callable[..., Any], annotations: dict[str, Any]) -> None:
+        self.__wrapped__ = function
+        self.__annotations__ = annotations
+        self.__type_params__ = getattr(function, "__type_params__", ())
