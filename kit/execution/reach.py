@@ -107,4 +107,5 @@ def _has_ended(thing: Any) -> bool:
 
 def _is_held_weakly(thing: Any) -> bool:
     """Tell whether somebody may find *thing* without holding it: a connection its reader, say."""
-    return not isinstance(thing, types.FunctionType) and weakref.getweakrefcount(thing) > 0
+    its_loop = isinstance(thing, types.AsyncGeneratorType)  # notes it, to close it in the end
+    return not isinstance(thing, types.FunctionType) and weakref.getweakrefcount(thing) > its_loop

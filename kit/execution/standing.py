@@ -43,7 +43,7 @@ def standing_of(branch: Branch, others: Container[Task]) -> Standing:
         future = branch.awaited
         if future is None:
             return Standing(At.MOVING)  # it runs, or has not begun, or lets others go first
-    elif isinstance(chain[-1], types.CoroutineType | types.GeneratorType):
+    elif isinstance(chain[-1], _RUNNING):
         return Standing(At.MOVING)
     else:
         future = _future_in(chain[-1])
@@ -66,7 +66,8 @@ def place_of(branch: Branch) -> object:
 
 def place_in_code(branch: Branch) -> str | None:
     """Return where in the user's code *branch* waits, as file and line; None if none is seen."""
-    frames = [getattr(each, "cr_frame", None) for each in awaited_in(branch.coroutine)]
+    chain = awaited_in(branch.coroutine)
+    frames = [getattr(each, name, None) for each in chain for name in _FRAMES]
     ours = [each for each in frames if each and not _is_inside(each.f_code.co_filename)]
     return f"{ours[-1].f_code.co_filename}:{ours[-1].f_lineno}" if ours else None
 
@@ -84,10 +85,16 @@ def awaited_in(coroutine: Any) -> list[Any]:
     """Return *coroutine*, what it awaits, what that awaits, and so on."""
     chain = [coroutine]
     while True:
-        inner = getattr(chain[-1], "cr_await", None) or getattr(chain[-1], "gi_yieldfrom", None)
+        inner = _awaited_by(chain[-1])
         if inner is None:
             return chain
         chain.append(inner)
+
+
+def _awaited_by(outer: Any) -> Any:
+    if type(outer).__name__ in _STEPS_OF:
+        return next(iter(gc.get_referents(outer)), None)  # before what is sent or thrown
+    return next((each for name in _AWAITED if (each := getattr(outer, name, None))), None)
 
 
 def _called_of_asyncio(chain: list[Any]) -> Any:
@@ -129,5 +136,12 @@ def _are_tasks(parts: list[Any], others: Container[Task]) -> bool:
     return bool(left) and all(part in others for part in left)
 
 
+_RUNNING = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
+_AWAITED = ("cr_await", "gi_yieldfrom", "ag_await")
+_FRAMES = ("cr_frame", "ag_frame")
+_STEPS_OF = (
+    "async_generator_asend", "async_generator_athrow", "anext_awaitable", "coroutine_wrapper",
+)  # fmt: skip
+"""What is awaited in place of an asynchronous generator or a coroutine, and has no attributes."""
 _ASYNCIO = asyncio.__file__.rpartition("__init__")[0]
 _KIT = __file__.rpartition("execution")[0]
