@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from typing import Any, NamedTuple, get_args, get_origin
@@ -52,13 +53,15 @@ def check_returns(function: Callable[..., Any]) -> None:
 @functools.lru_cache(maxsize=1024)  # it is asked for at each step
 def _check_syntax(raw: str, name: str) -> None:
     try:
-        compile(raw.strip(), "<annotation>", "eval")
+        stated = ast.parse(raw.strip(), "<annotation>", "eval").body
     except (SyntaxError, ValueError) as error:
         msg = (
             f"the return annotation {raw!r} of {name} is no expression of Python's ({error}), so"
             " its value could not be stored by it; put it right. The function was not called"
         )
         raise TypeError(msg) from error
+    if isinstance(stated, ast.Constant) and isinstance(stated.value, str):
+        _check_syntax(stated.value, name)  # in quotes, where all annotations are texts
 
 
 def _stated(function: Callable[..., Any]) -> tuple[Callable[..., Any], Any]:

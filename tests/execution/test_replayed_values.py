@@ -510,13 +510,16 @@ def test_plain_data_under_an_annotation_that_cannot_be_used_is_kept_without_a_wo
 
 
 @pytest.mark.parametrize("replay", ["pauses", "always"])
-def test_a_function_whose_annotation_is_no_expression_is_not_called(replay: Any) -> None:
+@pytest.mark.parametrize("annotation", ["list[", "'list['"])
+def test_a_function_whose_annotation_is_no_expression_is_not_called(
+    annotation: str, replay: Any
+) -> None:
     called: list[int] = []
 
     def fetch() -> Any:
         called.append(1)
 
-    fetch.__annotations__["return"] = "list["
+    fetch.__annotations__["return"] = annotation
 
     @define_workflow(max_retries=0)
     async def fetches(input: Any, context: Context) -> None:
