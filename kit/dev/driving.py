@@ -23,7 +23,7 @@ from kit.project.settings import WorkflowConfig
 from kit.store.sqlite.direct import delete
 from kit.store.sqlite.lease import holder
 from kit.store.sqlite.reader import Reader
-from kit.store.sqlite.watched_file import identity
+from kit.store.sqlite.watched_file import LOST, identity
 
 
 class Driving:
@@ -90,7 +90,9 @@ class Driving:
     @property
     def is_lost(self) -> bool:
         """Whether the file is not open, or another one, or none, has taken its place."""
-        return self._closed is not None or identity(self.path) != self._file
+        trouble = self.trouble  # what was moved away and put back is not used any more, either
+        is_given_up = trouble is not None and trouble.code == LOST
+        return self._closed is not None or is_given_up or identity(self.path) != self._file
 
     @property
     def _open(self) -> Engine:

@@ -186,7 +186,7 @@ class Driving:
         """Take over if the driver has gone."""
         self._looking = None
         self._looks += 1
-        if not self._leases.drives and self._leases.are_free:
+        if not self._leases.drives and self._leases.are_free():
             self._tasks.begin(self.drives())
         elif self._looks % _LOOKS_UNTIL_SETTLED == 0:
             self.settle()

@@ -14,13 +14,13 @@ from typing import Literal, Self
 from kit.engine.arrivals import Arrivals
 from kit.engine.clock import Clock, SystemClock
 from kit.engine.driving import Driving
+from kit.engine.ending import Ending
 from kit.engine.following import Following
 from kit.engine.invocations import LoopOptions
 from kit.engine.invoking import Watch
 from kit.engine.live import ActiveRun
 from kit.engine.loop import Loop
 from kit.engine.news import damaged
-from kit.engine.recovery import Recovery
 from kit.engine.retention import Retention
 from kit.engine.uptake import FindWorkflow
 from kit.engine.waiting import Waiting
@@ -29,6 +29,7 @@ from kit.model.errors import RunNotFoundError, StoreError
 from kit.model.event import Event
 from kit.model.run import Run, RunStatus
 from kit.model.running import current
+from kit.store.sqlite.place import place
 from kit.store.sqlite.runs import Durability, RunStore
 
 Replay = Literal["pauses", "always"]
@@ -63,7 +64,7 @@ class Engine:
         observe: Watch | None = None,
         follow: bool = False,
     ) -> None:
-        self.path = path
+        self.path = path = place(path)
         self._find = find
         self._durability: Durability = durability
         self._resume = resume
@@ -98,8 +99,8 @@ class Engine:
         self._loop = Loop(self._store, self._waiting, self._accept, self._options)
         known = (self._find, self._clock)
         self._driving = Driving(self._store, self._loop, self._waiting, *known, fast=self._fast)
-        self._recovery = Recovery(self._store, self._waiting, self._driving.recover)
-        self._waiting.on_failure = self._recovery.begin
+        ends = (self._store, self._loop, self._driving, self._retention, self._waiting)
+        self._ending = Ending(*ends)
         self._arrivals = Arrivals(
             self._store, self._loop, self._driving, *known, self._check_open, fast=self._fast
         )
@@ -131,16 +132,11 @@ class Engine:
 
     async def close(self) -> None:
         """Break off what is running, which a later engine continues, and close the file."""
-        self._driving.cease()
-        await self._recovery.close()
-        await self._retention.close()
-        try:
-            await self._loop.close()
-            await self._driving.close()
-        finally:
-            self._waiting.fail(self._closed())
-            await self._store.close()
-            self._driving.release()
+        await self._ending.close(self._close_store)
+
+    async def _close_store(self) -> None:
+        self._waiting.fail(self._closed())
+        await self._store.close()
 
     def _closed(self) -> StoreError:
         msg = f"the engine on {self.path} was closed; what has not ended goes on when one is opened"
@@ -161,7 +157,7 @@ class Engine:
 
     async def submit_or_find(self, event: Event, *, key: str | None = None) -> tuple[Run, bool]:
         """Accept an event, and tell whether its run is a new one; see `submit`."""
-        await self._recovery.look()
+        await self._ending.recovery.look()
         run = await self._arrivals.submit(event, key, None)
         return (run, True) if run is not None else (self.get(event.id), False)
 
@@ -195,7 +191,7 @@ class Engine:
             StoreError: If the store failed or the engine was closed, so that no run can go on.
         """
         await self._arrivals.of(run_id)
-        await self._recovery.look()
+        await self._ending.recovery.look()
         ended = self._waiting.for_run(run_id)
         try:
             if run_id not in self._loop.live:

@@ -204,7 +204,7 @@ class Invocations:
         What is executed for others may come to its next step or sleep, for `HAND_OVER_SECONDS`.
         """
         foreign = [each.pause() for each in self._invoking if not each.is_own]
-        if foreign:
+        if foreign and not self._waiting.failure:  # else they could store nothing
             await asyncio.wait(foreign, timeout=HAND_OVER_SECONDS)
         for invoking in self._invoking:
             invoking.break_off()

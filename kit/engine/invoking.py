@@ -71,8 +71,7 @@ class Invoking:
             self._checkpointer.close()
             if self._timer:
                 self._timer.cancel()
-            if not self.execution.done():
-                self.execution.cancel()
+            self.break_off()
 
     @property
     def is_own(self) -> bool:
@@ -85,8 +84,9 @@ class Invoking:
         return self._decided
 
     def break_off(self) -> None:
-        """End it wherever it is: the engine closes, and a later one goes on from here."""
-        self.execution.cancel()
+        """End it wherever it is; once, for it then unwinds, which is not to be broken off."""
+        if not self.execution.cancelling():
+            self.execution.cancel()
 
     async def _execute(self, delivery: Delivery) -> None:
         outcome = await execute(

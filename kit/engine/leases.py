@@ -12,8 +12,10 @@ from kit.execution.threads import begin_afresh, under_way, when_ended
 from kit.model.errors import StoreError, StoreInUseError
 from kit.store.sqlite.lease import Lease, is_held
 from kit.store.sqlite.runs import RunStore
+from kit.store.sqlite.watched_file import identity
 
 _LANES = 1000
+_LOOKS_AWAY = 50
 
 
 class Leases:
@@ -26,6 +28,7 @@ class Leases:
         self._main: Lease | None = None
         self._side: Lease | None = None
         self._busy: list[Hashable] = []
+        self._file, self._away = identity(store.path), 0
 
     @property
     def drives(self) -> bool:
@@ -37,10 +40,16 @@ class Leases:
         """Whether it executes anything: as the driver, or on the side."""
         return self._main is not None or self._side is not None
 
-    @property
     def are_free(self) -> bool:
-        """Whether nobody is the driver, of whatever process."""
-        return not is_held(self._store.path)
+        """
+        Tell whether nobody is the driver, of whatever process, and there is a file to drive.
+
+        One that was moved away may be put back: after `_LOOKS_AWAY` such looks it is tried all the
+        same, which tells that it is lost.
+        """
+        is_away = identity(self._store.path) != self._file
+        self._away = self._away + 1 if is_away else 0
+        return not is_held(self._store.path) and not 0 < self._away < _LOOKS_AWAY
 
     def take(self) -> bool:
         """Take the driver's lease, unless somebody holds it."""
@@ -81,8 +90,10 @@ class Leases:
         if not self.executes:
             return
         keys = [key for key in under_way() if isinstance(key, tuple)]
-        with contextlib.suppress(StoreError):  # then nobody else can take over either
+        try:
             self._busy = [key for key in keys if self._store.reader.find(key[0]) is not None]
+        except StoreError:
+            self._busy = [*keys]  # any of them may be on this file
 
     def release(self) -> None:
         """Let others take over: once what `note_busy` has found has ended."""

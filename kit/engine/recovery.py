@@ -3,37 +3,60 @@ A store that fails, and works again: a full disk that gets room, a lock that is 
 
 Whoever waits when it fails is told. What could not be stored stays as it is on disk, and is read
 from there once a write succeeds again; until then nothing begins. Nobody has to open the file anew.
+
+A file that is lost, such as a deleted one, does not come back: then the engine gives up its runs.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from kit.engine.waiting import Waiting
 from kit.model.errors import StoreError
 from kit.store.sqlite.runs import RunStore
+from kit.store.sqlite.watched_file import LOST
 
 FIRST_SECONDS = 0.25
 LONGEST_SECONDS = 5.0
 """How long it takes until a failed store is tried again: twice as long each time."""
 
-_FOR_GOOD = ("STORE_LOST", "ENGINE_CLOSED")
-
 
 class Recovery:
-    """Tries a failed store until it works, then clears *waiting* and calls *go_on*."""
+    """
+    Tries a failed store until it works, then clears *waiting* and calls *go_on*.
 
-    def __init__(self, store: RunStore, waiting: Waiting, go_on: Callable[[], None]) -> None:
+    *give_up* is awaited once, with the reason, if it cannot work any more.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        waiting: Waiting,
+        go_on: Callable[[], None],
+        give_up: Callable[[BaseException], Coroutine[Any, Any, None]],
+    ) -> None:
         self._store = store
         self._waiting = waiting
         self._go_on = go_on
+        self._give_up = give_up
         self._trying: asyncio.Task[None] | None = None
+        self._giving_up: asyncio.Task[None] | None = None
+        self._closed = False
 
     def begin(self, error: BaseException) -> None:
-        """Try whether what failed with *error* works again, unless that is pointless."""
-        if _may_pass(error) and (self._trying is None or self._trying.done()):
+        """Try whether what failed with *error* works again; give up if that is pointless."""
+        if self._closed or getattr(error, "code", "") == "ENGINE_CLOSED":
+            return
+        if not _may_pass(error):
+            self._end(error)
+        elif self._trying is None or self._trying.done():
             self._trying = asyncio.create_task(self._try(error))
+
+    def _end(self, error: BaseException) -> None:
+        if self._giving_up is None and not self._closed:
+            self._giving_up = asyncio.create_task(self._give_up(error))
 
     async def look(self) -> None:
         """Try at once, for somebody who comes anew: what was wrong may be over by now."""
@@ -56,7 +79,10 @@ class Recovery:
     async def _works(self) -> bool:
         try:
             await self._store.probe()
-        except StoreError:
+        except StoreError as again:
+            if again.code == LOST:
+                self._waiting.failure = again
+                self._end(again)
             return False
         return True
 
@@ -66,11 +92,14 @@ class Recovery:
             self._go_on()
 
     async def close(self) -> None:
-        """Give up."""
+        """Try no more; return once what was given up is."""
+        self._closed = True
         if self._trying is not None:
             self._trying.cancel()
             await asyncio.wait([self._trying])
+        if self._giving_up is not None:
+            await asyncio.wait([self._giving_up])
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, StoreError) and error.code not in _FOR_GOOD
+    return isinstance(error, StoreError) and error.code != LOST

@@ -16,6 +16,7 @@ other sources say, except for the argument `workflow=True`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,8 +100,9 @@ class Config:
 
     @property
     def path(self) -> Path:
-        """The file that keeps local runs."""
-        return self.root / self.get_workflow().path
+        """The file that keeps local runs; of a symbolic link, its target."""
+        named = self.root / self.get_workflow().path
+        return Path(os.path.realpath(named)) if named.is_symlink() else named
 
     @property
     def folder(self) -> Path:

@@ -1,6 +1,8 @@
 import asyncio
 import gc
+import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from kit.model.delivery import CheckpointKind
 from kit.model.errors import PayloadError, RunNotFoundError, WorkflowNotFoundError
 from kit.model.progress import Progress
 from kit.model.run import RunStatus
+from kit.store.sqlite.lease import lease_path
 
 from .conftest import START, FakeClock, Gate, Open, event, flow, turns
 
@@ -421,3 +424,21 @@ async def test_a_run_that_has_ended_needs_no_garbage_collector(start: Open) -> N
         assert held() <= before
     finally:
         gc.enable()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+async def test_who_uses_a_link_to_the_run_file_shares_log_and_lease_with_the_target(
+    start: Open, path: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)  # which is not there yet
+    async with Engine(link, {"flow": flow(hello)}.get, clock=FakeClock()) as driver:
+        assert (await finished(driver, "flow", "you")).status is RunStatus.COMPLETED
+        other = await start(flow(hello))
+        run = await finished(other, "flow", "me")
+        assert (driver.is_driver, other.is_driver) == (True, False)
+        assert run == driver.get(run.id)
+        assert lease_path(path).exists()
+    assert [each.name for each in link.parent.iterdir()] == ["link.db"]
+    assert path.stat().st_mode & 0o777 == 0o600

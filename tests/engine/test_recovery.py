@@ -1,6 +1,8 @@
 """A store that fails and works again: the engine goes on, from what is on disk."""
 
 import asyncio
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,7 +13,7 @@ from kit.engine.engine import Engine
 from kit.engine.recovery import Recovery
 from kit.model.errors import StoreError
 from kit.model.run import RunStatus
-from kit.store.sqlite.lease import lease_path
+from kit.store.sqlite.lease import is_held, lease_path
 
 from .conftest import START, FakeClock, Gate, Open, event, fill_disk, flow
 
@@ -121,6 +123,96 @@ async def test_a_file_that_is_deleted_under_a_running_engine_is_told(
     assert caught.value.code == "STORE_LOST"
 
 
+async def test_a_driver_whose_file_was_moved_away_lets_go_and_another_goes_on_once_it_is_back(
+    start: Open, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gates, ran = (Gate(), Gate()), list[str]()
+
+    def works(name: str, gate: Gate) -> Any:
+        async def handler(input: Any, context: Any) -> str:
+            await context.step.run("first", ran.append, name)
+            await context.step.run("gate", gate.come)
+            return await context.step.run("last", lambda: name)
+
+        return flow(handler)
+
+    driver = await start(works("driver", gates[0]))
+    other = await start(works("other", gates[1]), resume=())
+    run = await other.submit(event())
+    later = await driver.submit(event(due=START + 1000))
+    waiting = asyncio.create_task(other.wait(run.id))
+    await gates[0].somebody()
+    path.rename(path.with_name("away"))
+    with pytest.raises(StoreError, match="deleted or replaced"):
+        await driver.submit(event())
+    await until(lambda: not is_held(path))
+    await asyncio.sleep(0.05)  # looks of the other one, which finds no file to drive
+    gates[0].open()
+    path.with_name("away").rename(path)
+    await asyncio.wait_for(gates[1].somebody(), 50)
+    assert (other.is_driver, driver.is_driver) == (True, False)
+    gates[1].open()
+    assert (await asyncio.wait_for(waiting, 50)).result == '"other"'
+    assert ran == ["driver"], "a step that was stored does not run again, nor in two"
+    asks = driver.submit(event()), driver.wait(run.id), driver.idle(), driver.stop(later.id)
+    for asked in asks:
+        with pytest.raises(StoreError) as caught:
+            await asked
+        assert caught.value.code == "STORE_LOST"
+    said = [each.getMessage() for each in caplog.records if each.name == "kit"]
+    assert len(said) == 1
+    assert "executes no runs" in said[0]
+    assert "Put it back" in said[0]
+
+
+async def test_a_file_that_stays_away_is_told_to_whoever_waits_for_its_driver(
+    start: Open, path: Path
+) -> None:
+    gate = Gate()
+    driver = await start(flow(gate.come))
+    other = await start(flow(gate.come), resume=())
+    run = await other.submit(event())
+    waiting = asyncio.create_task(other.wait(run.id))
+    await gate.somebody()
+    path.unlink()
+    with pytest.raises(StoreError, match="deleted or replaced"):
+        await driver.submit(event())
+    with pytest.raises(StoreError, match="deleted or replaced"):
+        await asyncio.wait_for(waiting, 50)
+    await until(lambda: not is_held(path))
+
+
+async def test_a_plain_step_of_a_driver_that_lets_go_does_not_overlap_itself(
+    start: Open, path: Path
+) -> None:
+    entered, go = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        entered.set()
+        go.wait(50)
+
+    def works(input: Any, context: Any) -> None:
+        context.step.run("slow", slow)
+
+    driver = await start(flow(works))
+    await driver.submit(event())
+    await until(entered.is_set)
+    path.rename(path.with_name("away"))
+    with pytest.raises(StoreError, match="deleted or replaced"):
+        await driver.submit(event())
+    path.with_name("away").rename(path)
+    await until(lambda: not driver._store._writer._thread.is_alive())
+    assert is_held(path)
+    go.set()
+    await until(lambda: not is_held(path))
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(50):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
 async def test_a_file_that_is_replaced_is_told_too(start: Open, path: Path) -> None:
     engine = await start(flow(lambda: None))
     await engine.submit(event())
@@ -169,10 +261,32 @@ async def test_it_is_tried_less_and_less_often_but_every_few_seconds_at_least(
     error, went_on = StoreError("the disk is full", path="runs.db"), asyncio.Event()
     waiting, store = SimpleNamespace(failure=error), SimpleNamespace(probe=probe)
     monkeypatch.setattr(asyncio, "sleep", pause)
-    recovery = Recovery(cast("Any", store), cast("Any", waiting), went_on.set)
+    recovery = Recovery(cast("Any", store), cast("Any", waiting), went_on.set, cast("Any", None))
     recovery.begin(error)
     await went_on.wait()
     await recovery.close()
 
     assert waits == [0.25, 0.5, 1, 2, 4, 5, 5]
     assert waiting.failure is None
+
+
+async def test_a_file_that_is_lost_while_it_is_tried_again_is_given_up() -> None:
+    lost = StoreError("it is gone", path="runs.db", code="STORE_LOST")
+    given_up: list[BaseException] = []
+
+    async def probe() -> None:
+        raise lost
+
+    async def give_up(error: BaseException) -> None:
+        given_up.append(error)
+
+    error = StoreError("the disk is full", path="runs.db")
+    waiting, store = SimpleNamespace(failure=error), SimpleNamespace(probe=probe)
+    recovery = Recovery(cast("Any", store), cast("Any", waiting), lambda: None, give_up)
+    recovery.begin(error)
+    await until(lambda: bool(given_up))
+    recovery.begin(lost)
+    await recovery.close()
+
+    assert given_up == [lost], "once"
+    assert waiting.failure is lost

@@ -146,6 +146,14 @@ def test_the_nearest_file_upward_makes_the_project(root: Path) -> None:
     assert found.folder == root / "functions/workflows"
 
 
+def test_a_run_file_that_is_a_link_is_its_target_also_if_that_is_not_there_yet(root: Path) -> None:
+    (root / "link.db").symlink_to("data/runs.db")
+
+    found = load(root, environ={"WORKFLOW_PATH": "link.db"})
+
+    assert found.path == (root / "data/runs.db").resolve()
+
+
 def test_the_search_does_not_leave_the_repository(root: Path) -> None:
     inner = root / "inner"
     (inner / ".git").mkdir(parents=True)

@@ -21,7 +21,7 @@ from weakref import WeakSet
 
 from kit.model.errors import StoreError, StoreInUseError
 from kit.store.sqlite.schema import explain
-from kit.store.sqlite.watched_file import identity
+from kit.store.sqlite.watched_file import LOST, identity
 
 _PATIENCE = 0.1
 """Seconds. One who only looks whether there is a holder may be in the way, for a moment."""
@@ -84,7 +84,7 @@ class Lease:
                 f"{self._beside} was deleted or replaced while an engine ran, so another process"
                 " may be driving the same runs; end both and start again"
             )
-            raise StoreError(msg, path=str(self.path), code="STORE_LOST")
+            raise StoreError(msg, path=str(self.path), code=LOST)
 
     def release(self) -> None:
         """Give the lease back. Doing it twice does nothing."""

@@ -19,6 +19,19 @@ _KINDS = (
 )
 
 
+def place(path: Path) -> Path:
+    """
+    Return where the run file at *path* lies: a symbolic link, also a dangling one, is its target.
+
+    SQLite writes its log beside the target. So whoever uses the link, and whoever uses the target,
+    has to look for log and leases there.
+    """
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError):  # a loop: whoever opens it is told
+        return path
+
+
 def is_taken(path: Path) -> bool:
     """
     Tell whether there is a file at *path*; it is not opened.

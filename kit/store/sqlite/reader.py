@@ -14,6 +14,7 @@ from kit.model.errors import RunNotFoundError, StoreError
 from kit.model.run import Attempt, Run, RunStatus
 from kit.store.sqlite.connection import Connection
 from kit.store.sqlite.lease import is_held
+from kit.store.sqlite.place import place
 from kit.store.sqlite.rows import (
     DAMAGED,
     RUN_COLUMNS,
@@ -23,6 +24,7 @@ from kit.store.sqlite.rows import (
     row_to_run,
 )
 from kit.store.sqlite.schema import UNFINISHED, connect_to_read, explain
+from kit.store.sqlite.watched_file import LOST
 
 _SELECT_LEFT = f"SELECT {RUN_COLUMNS}, root, driver FROM runs WHERE {UNFINISHED}"  # noqa: S608
 _THESE_AND_THEIRS = (
@@ -84,7 +86,7 @@ class Reader:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = place(path)
         self._connection: Connection | None = None
         self._connect()
 
@@ -274,7 +276,7 @@ class Reader:
         again = connect_to_read(self.path)
         if again is None:
             msg = f"{self.path} has been deleted"
-            raise StoreError(msg, path=str(self.path), code="STORE_LOST")
+            raise StoreError(msg, path=str(self.path), code=LOST)
         return again
 
     def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from kit.model.delivery import Checkpoint
+from kit.model.errors import StoreError
 from kit.model.run import Attempt, Run
 from kit.store.sqlite import statements
 from kit.store.sqlite.reader import Reader
@@ -189,6 +190,15 @@ class RunStore:
         """
         together = statements.again(run_id, now, ask, from_start=from_start)
         return self._writer.write(*together, then=then)
+
+    def on_lost(self, tell: Callable[[StoreError], None]) -> None:
+        """Have *tell* called whenever what was written is lost with the file."""
+        self._writer.on_lost = tell
+
+    async def end_writing(self, error: StoreError | None) -> None:
+        """Write nothing any more, because of *error*. What can be read of the file still can."""
+        self._writer.lost = error
+        await self._writer.close()
 
     async def close(self) -> None:
         """Write what is left, and close the file."""

@@ -16,6 +16,9 @@ from typing import TypeAlias
 
 from kit.model.errors import StoreError
 
+LOST = "STORE_LOST"
+"""The code of the error that nothing written to the file would be found again."""
+
 _SECOND = 1_000_000_000
 _COARSE, _FINE = 3 * _SECOND, _SECOND // 10
 """
@@ -65,7 +68,7 @@ class WatchedFile:
                 f"{self._path} was deleted or replaced while an engine had it open: what is written"
                 " now would be lost. Put it back if you can, and start again"
             )
-            raise StoreError(msg, path=str(self._path), code="STORE_LOST")
+            raise StoreError(msg, path=str(self._path), code=LOST)
 
     def _folder(self) -> _Folder | None:
         """

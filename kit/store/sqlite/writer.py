@@ -23,7 +23,7 @@ from kit.store.sqlite.connection import Connection
 from kit.store.sqlite.locked import explain_write
 from kit.store.sqlite.schema import connect
 from kit.store.sqlite.statements import Statement
-from kit.store.sqlite.watched_file import WatchedFile
+from kit.store.sqlite.watched_file import LOST, WatchedFile
 
 _ALONG_SECONDS = 0.05
 """How long news that nobody waits for may wait for company."""
@@ -59,8 +59,9 @@ class Writer:
     before a write, also before its future is resolved. *check* is called after a COMMIT where
     anything in the file's folder has changed, in the thread: what it raises is what becomes of the
     writes. `is_alone` tells whether there is nothing to wait for that may be written in the same
-    turn of the loop. `answered` is when, by `time.monotonic`, a write was last answered: what
-    others had written before it is known by then.
+    turn of the loop. `on_lost` is told on the loop, each time, that what was written is lost with
+    the file; `lost` is what to raise once it is closed for that. `answered` is when, by
+    `time.monotonic`, a write was last answered: what others had written before it is known by then.
 
     Raises:
         StoreError: If the file cannot be opened for writing.
@@ -76,6 +77,8 @@ class Writer:
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self.is_alone: Callable[[], bool] = lambda: False
+        self.on_lost: Callable[[StoreError], None] = lambda error: None
+        self.lost: StoreError | None = None
         self._path = path
         self._check = check
         self._loop = loop
@@ -107,7 +110,7 @@ class Writer:
         future: asyncio.Future[int] = self._loop.create_future()
         if self._closed:
             msg = f"{self._path} was closed: the engine that had it open has ended"
-            error = StoreError(msg, path=str(self._path))
+            error = self.lost or StoreError(msg, path=str(self._path))
             future.set_exception(error)
             if then is not None:
                 self._loop.call_soon(then, 0, error)
@@ -239,6 +242,8 @@ class Writer:
             self.answered = time.monotonic()
         for write, reason in answers:
             error = None if reason is None else explain_write(reason, self._path)
+            if error is not None and error.code == LOST:
+                self.on_lost(error)
             future = write.future
             if future is not None and not future.done():
                 if error is None:
