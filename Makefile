@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo quick test test-real test-fast test-3.13 test-javascript shuffle check bench soak pictures fix schema install clean
+.PHONY: demo quick test test-real test-core test-around test-3.13 test-javascript shuffle check bench soak pictures fix schema install clean
 .DEFAULT_GOAL := test
 
 .venv/.ready: pyproject.toml
@@ -26,13 +26,13 @@ quick: .venv/.ready ## the fast part of the tests: all that needs no engine, bui
 
 test: .venv/.ready node_modules/.ready ## every test, with branch coverage of the fast part (gate: 95 %)
 	@$(BIN)/coverage erase
-	@$(MAKE) --no-print-directory --jobs=3 --keep-going $(SYNC) $(PARTS)
+	@$(MAKE) --no-print-directory --jobs=4 --keep-going $(SYNC) $(PARTS)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 NEWER := 3.13
 # The parts share nothing but the machine; the longest comes first, and goes on beside the others.
-PARTS := test-real test-fast test-$(NEWER) test-javascript
+PARTS := test-real test-core test-around test-$(NEWER) test-javascript
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 FAST := --ignore=tests/real
 # Nothing in the fast part is about a power cut: its files lie in memory, where there is some room.
@@ -44,8 +44,13 @@ IN_MEMORY := $(shell df -k /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 1000000 
 test-real: .venv/.ready node_modules/.ready
 	$(BIN)/python -m pytest tests/real --numprocesses=4 --dist=loadfile
 
-test-fast: .venv/.ready
-	$(IN_MEMORY) $(BIN)/coverage run -m pytest $(FAST)
+# The fast part in two processes, each of which coverage slows down: what executes runs, and the rest.
+CORE := execution engine store model testing
+test-core: .venv/.ready
+	$(IN_MEMORY) $(BIN)/coverage run -m pytest $(CORE:%=tests/%)
+
+test-around: .venv/.ready
+	$(IN_MEMORY) $(BIN)/coverage run -m pytest tests $(FAST) $(CORE:%=--ignore=tests/%)
 
 test-javascript: .venv/.ready node_modules/.ready
 	PYTHON=$(CURDIR)/$(BIN)/python node --test tests/deploy/function/js/*.test.mjs
