@@ -10,6 +10,7 @@ BIN := .venv/bin
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,test]'
+	@$(BIN)/python -m compileall -q kit # or else each process compiles it anew, where no bytecode may be written
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json
@@ -69,6 +70,7 @@ test-$(NEWER): $(if $(ARCHIVE),.venv$(NEWER)/.ready)
 	.venv$(NEWER)/base/bin/python3 -m venv --without-pip .venv$(NEWER)
 	$(BIN)/uv pip install --quiet --python .venv$(NEWER)/bin/python --editable '.[dev,test]' || \
 		$(BIN)/python -m pip --python .venv$(NEWER)/bin/python install --quiet --disable-pip-version-check --editable '.[dev,test]'
+	@.venv$(NEWER)/bin/python -m compileall -q kit
 	@touch $@
 
 N ?= 20
