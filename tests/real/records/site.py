@@ -101,7 +101,6 @@ class Site:
 
     def rest(self) -> None:
         """Wait until nothing is under way."""
-        until(lambda: all(each["ended"] for each in self.rig.log()), told=self.rig.output)
         self.rig.idle()
 
     def wake(self, seconds: float) -> None:

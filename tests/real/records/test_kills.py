@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.real.records.conftest import MakeSite
-from tests.real.records.site import Site, until
+from tests.real.records.site import Site
 
 KILLS = int(os.environ.get("KILLS", "6"))
 AT_ONCE = 6
@@ -69,7 +69,7 @@ def go_on(site: Site, event_id: str) -> list[dict[str, int]]:
     """Go on until the run has ended; return how often what was committed had run, at each stop."""
     committed = []
     for _ in range(12):
-        until(lambda: not any(each["busy"] for each in site.rig.workers()))
+        site.rig.free()
         status, run = site.ask("GET", f"/{event_id}")
         noted = site.noted()
         if status == 200:

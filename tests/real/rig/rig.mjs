@@ -258,6 +258,7 @@ const COMMANDS = {
   "GET /rig/seen": () => seen,
   "POST /rig/seen": (given) => void seen.push(given),
   "GET /rig/workers": () => workers?.list() ?? [],
+  "GET /rig/free": free,
   "POST /rig/reset": reset,
 };
 
@@ -273,6 +274,10 @@ async function settle() {
   if (await traffic.idle()) return;
   const open = log.filter((each) => !each.ended).map((each) => each.fn);
   throw new Error(`the rig does not come to rest; under way: ${open.join(", ") || "blobs"}`);
+}
+
+async function free() {
+  if ((await workers?.free()) === false) throw new Error("a function's process stays busy");
 }
 
 function moveClock(offset) {

@@ -214,6 +214,10 @@ class Rig:
         """Return the functions' processes: `name`, `pid`, `address`, `busy`, `frozen`."""
         return self._control("GET", "workers")
 
+    def free(self) -> None:
+        """Wait until none of the functions' processes is busy."""
+        self._control("GET", "free")
+
     def reset(self) -> None:
         """Make it as it was at the start: stores and lists empty, no workers, the clock right."""
         self._control("POST", "reset")

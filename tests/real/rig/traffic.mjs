@@ -2,9 +2,12 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 
+import { Bell } from "./bell.mjs";
+
 export class Traffic {
   #underWay = 0;
   #changes = 0;
+  #quiet = new Bell();
 
   /** @param calm how many looks in a row must find nothing; a span of time would say little */
   constructor(calm) {
@@ -31,6 +34,7 @@ export class Traffic {
     const began = performance.now();
     let [looks, changes] = [0, this.#changes];
     while (looks < this.calm && performance.now() - began < limit) {
+      if (this.#underWay) await this.#quiet.heard(began + limit - performance.now());
       await pause(2);
       looks = this.#underWay || changes !== this.#changes ? 0 : looks + 1;
       changes = this.#changes;
@@ -41,5 +45,6 @@ export class Traffic {
   #change(by) {
     this.#underWay += by;
     this.#changes += 1;
+    if (!this.#underWay) this.#quiet.ring();
   }
 }

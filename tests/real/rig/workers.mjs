@@ -5,6 +5,7 @@ import { once } from "node:events";
 import http from "node:http";
 import { fileURLToPath } from "node:url";
 
+import { Bell } from "./bell.mjs";
 import { clockOffset } from "./clock.mjs";
 import { handedOn } from "./web.mjs";
 
@@ -12,6 +13,7 @@ const here = (file) => fileURLToPath(new URL(file, import.meta.url));
 
 export class Workers {
   #workers = new Set();
+  #freed = new Bell();
   #warden = spawn(process.execPath, [here("warden.mjs")], {
     detached: true, // so that an interrupt at the terminal does not end it first
     stdio: ["pipe", "ignore", "ignore"],
@@ -43,6 +45,14 @@ export class Workers {
   /** List the processes: their function, id and address, and whether they are busy or frozen. */
   list() {
     return [...this.#workers].map(({ child, exited, since, ...told }) => told);
+  }
+
+  /** Wait until no process is busy; false if that takes too long. */
+  async free(limit = 50_000) {
+    const began = performance.now();
+    const isBusy = () => [...this.#workers].some((each) => each.busy);
+    while (isBusy() && performance.now() - began < limit) await this.#freed.heard(began + limit - performance.now());
+    return !isBusy();
   }
 
   /** End the workload's process that has been at work for longest, with all it has started; return how many that were. */
@@ -91,6 +101,7 @@ export class Workers {
     if (this.after === "end") return worker.exited;
     if (this.after === "freeze") worker.frozen = signal(worker, "SIGSTOP");
     worker.busy = false;
+    this.#freed.ring();
   }
 
   #kill(worker) {
@@ -100,6 +111,7 @@ export class Workers {
 
   #forget(worker) {
     this.#workers.delete(worker);
+    this.#freed.ring();
     signal(worker, "SIGKILL"); // what it has started and not ended
     this.#warden.stdin.write(`-${worker.pid}\n`);
   }
