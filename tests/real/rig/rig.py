@@ -55,6 +55,7 @@ class Rig:
         self.key = key
         self.url = ""
         self.pid = 0
+        self._printed_before = 0
         self.functions: list[str] = []
 
     def __enter__(self) -> Self:
@@ -120,8 +121,8 @@ class Rig:
         return self._folder / "output"
 
     def output(self) -> str:
-        """Return what the engine and the functions have printed."""
-        return self._output.read_text(errors="replace")
+        """Return what the engine and the functions have printed since all was made empty."""
+        return self._output.read_bytes()[self._printed_before :].decode(errors="replace")
 
     def tick(self, times: int = 1) -> list[dict[str, Any]]:
         """Run the scheduler, and wait until all it started is over; return the requests made."""
@@ -221,6 +222,7 @@ class Rig:
     def reset(self) -> None:
         """Make it as it was at the start: stores and lists empty, no workers, the clock right."""
         self._control("POST", "reset")
+        self._printed_before = self._output.stat().st_size
 
     def ask(
         self,
