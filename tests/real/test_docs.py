@@ -92,7 +92,7 @@ STUBS = {
     "git": "",
     "pip": "",
     "python3": "mkdir -p .venv/bin && touch .venv/bin/activate",
-    "pytest": f'exec "{sys.executable}" -m pytest -q -p no:randomly -p no:cacheprovider',
+    "pytest": f'exec "{sys.executable}" -m pytest -q -p no:cacheprovider',
 }
 
 
@@ -124,6 +124,9 @@ def of(*languages: str) -> pytest.MarkDecorator:
     found = [block for block in BLOCKS if block.language in languages]
     return pytest.mark.parametrize("block", found, ids=str)
 
+
+PYTEST_ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""A user's project has pytest without the plugins that are installed here."""
 
 SEEN = {
     "id": "5f0c0000-0000-4000-8000-000000000000",
@@ -191,7 +194,8 @@ def _project(tmp_path: Path) -> Path:
 
 def environ(**more: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **more}
+    own = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **own, **PYTEST_ALONE, **more}
 
 
 def settings(block: Block, site: str) -> dict[str, str]:

@@ -15,7 +15,8 @@ def in_project(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
         cwd=root,
         capture_output=True,
         text=True,
-        env={**environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        # a user's project has pytest without the plugins that are installed here
+        env={**environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )
 
 

@@ -32,8 +32,8 @@ AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 390, "height": 844}}
 CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser")
-"""Where Debian has it. The first is the same without windows, tabs and menus that nobody sees, which
-take more than half of its processor time."""
+"""As Debian names it. The first is the same without windows, tabs and menus, which nobody sees here
+and which take more than half of its processor time."""
 
 PATIENCE = 60_000
 """Milliseconds to wait for what must happen; a busy machine is given time, a broken page is not."""
