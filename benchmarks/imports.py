@@ -5,7 +5,8 @@ is processor time, which is what importing takes, and which a busy machine chang
     python benchmarks/imports.py [--times 15] [--peers] [--json]
 
 Over a bare interpreter: importing the kit, importing what defines and starts workflows, a program
-that only sends (up to the moment it would send), and the Python process of a deployed function.
+that only sends (up to the moment it would send), the Python process of a deployed function, and the
+command, which has no budget. Below stands what these cannot do without.
 With --peers, the imports of other packages are measured that happen to be installed here.
 """
 
@@ -31,14 +32,20 @@ run_workflow("publish-draft", {"title": "Ship weekly digest"})
 """
 DEFINING = "from kit import define_workflow, run_workflow"
 CHILD = "import kit.deploy.function.child"
+COMMAND = "import sys; sys.argv = {!r}; from kit.cli.__main__ import main; main()"
+TYPING = "import typer; from pydantic import TypeAdapter"
 PROGRAMS = {
     "import kit": "import kit",
     DEFINING: DEFINING,
     "a program that only sends": SENDING,
     CHILD: CHILD,
-    # what the two above cannot do without
+    "kit --version": COMMAND.format(["kit", "--version"]),
+    "kit --help": COMMAND.format(["kit", "--help"]),
+    "kit runs --json": COMMAND.format(["kit", "runs", "--local", "--json"]),
+    # what those above cannot do without
     "import asyncio": "import asyncio",
     "import asyncio, httpx, pydantic": "import asyncio, httpx, pydantic",
+    TYPING: TYPING,
 }
 BUDGETS_MS = {DEFINING: 40.0}
 """DESIGN.md §12, over a bare interpreter."""

@@ -2,8 +2,9 @@
 The command `kit`: every command in one list, and what they share.
 
 Exit status: 0 done, 1 failed, 2 used wrongly. Results go to standard output, everything else
-(progress, warnings, errors) to standard error. Command modules import what is heavy inside their
-functions, so that `kit --help` and `kit runs` stay quick.
+(progress, warnings, errors) to standard error. A command's module is imported when it is called
+or listed, and itself imports what is heavy inside its functions: what one command needs, another
+does not pay for.
 """
 
 from __future__ import annotations
@@ -19,39 +20,7 @@ import typer
 
 from kit import __version__
 from kit.cli.arguments import check_encoding, hide_key
-from kit.cli.commands import (
-    build as build_cmd,
-)
-from kit.cli.commands import (
-    config as config_cmd,
-)
-from kit.cli.commands import (
-    dev as dev_cmd,
-)
-from kit.cli.commands import (
-    doctor as doctor_cmd,
-)
-from kit.cli.commands import (
-    events as events_cmd,
-)
-from kit.cli.commands import (
-    init as init_cmd,
-)
-from kit.cli.commands import (
-    list as list_cmd,
-)
-from kit.cli.commands import (
-    run as run_cmd,
-)
-from kit.cli.commands import (
-    runs as runs_cmd,
-)
-from kit.cli.commands import (
-    schema as schema_cmd,
-)
-from kit.cli.commands import (
-    send as send_cmd,
-)
+from kit.cli.loading import group_of
 from kit.cli.reading import readers
 from kit.cli.screen.terminal import leave_output, prepare, print_json, report, say
 from kit.cli.status import INTERRUPTED
@@ -64,6 +33,21 @@ from kit.model.errors import (
 
 app = typer.Typer(
     name="kit",
+    cls=group_of(
+        {
+            "config": "kit.cli.commands.config:config",
+            "schema": "kit.cli.commands.schema:schema",
+            "init": "kit.cli.commands.init:init",
+            "list": "kit.cli.commands.list:list_workflows",
+            "run": "kit.cli.commands.run:run",
+            "send": "kit.cli.commands.send:send",
+            "dev": "kit.cli.commands.dev:dev",
+            "build": "kit.cli.commands.build:build",
+            "doctor": "kit.cli.commands.doctor:doctor",
+            "runs": "kit.cli.commands.runs.listing:app",
+            "events": "kit.cli.commands.events:app",
+        }
+    ),
     help="Durable Python workflows on Netlify: write, run here, deploy, send.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -86,18 +70,6 @@ def _root(
 ) -> None:
     pass
 
-
-app.command("config")(config_cmd.config)
-app.command("schema")(schema_cmd.schema)
-app.command("init")(init_cmd.init)
-app.command("list")(list_cmd.list_workflows)
-app.command("run")(run_cmd.run)
-app.add_typer(runs_cmd.app, name="runs")
-app.command("send")(send_cmd.send)
-app.add_typer(events_cmd.app, name="events")
-app.command("dev")(dev_cmd.dev)
-app.command("build")(build_cmd.build)
-app.command("doctor")(doctor_cmd.doctor)
 
 # click's own error, wherever it lies: newer versions of typer have a copy of click in them
 _WrongUse: Any = typer.BadParameter.__mro__[2]

@@ -18,23 +18,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def site_runs(*, local: bool) -> SiteRuns | None:
-    """
-    Return the runs of the site that the settings name; None if those kept here are meant.
-
-    Raises:
-        ConfigError: If the provider is `netlify`, but no site is named.
-    """
-    from kit.project.config import load
-
-    config = load()
-    if local or config.provider == "local":
-        return None
-    from kit.client.netlify import site_of
-
-    return SiteRuns(site_of(config))
-
-
 class SiteRuns:
     """The runs of *site*, for commands; raises what `RunsApi` does."""
 

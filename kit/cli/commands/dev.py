@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import contextlib
-import gc
 import os
-import socket
 import sys
-import webbrowser
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,8 +15,13 @@ from kit.cli.screen.terminal import print_json, say
 from kit.version import __version__
 
 if TYPE_CHECKING:
+    import socket
+
     from kit.dev.server import Ending
     from kit.dev.serving import Serving
+
+    Listen = Callable[[], list[socket.socket]]
+    Serve = Callable[[Ending, Callable[[str], None]], Coroutine[Any, Any, bool]]
 
 PORT = 8888
 
@@ -42,6 +42,10 @@ def dev(
     ] = False,
 ) -> None:
     """Serve the project as Netlify would, here: functions, workflows, and a dashboard."""
+    import asyncio
+    import atexit
+    import gc
+
     from kit.dev.ports import listen
     from kit.dev.server import Ending
 
@@ -52,6 +56,8 @@ def dev(
         nonlocal url
         url = origin
         if open_page:
+            import webbrowser
+
             webbrowser.open(f"{origin}/_kit/")
 
     # or else the interpreter looks through all that was imported once more: 0.15 s of the end
@@ -69,10 +75,6 @@ def _start_again(port: str) -> None:
     """Become a new process of the same command, at the same port."""
     given = [each for each in sys.orig_argv[1:] if each != "--open"]
     os.execv(sys.executable, [sys.executable, *given, "--port", port])  # noqa: S606 - it is us
-
-
-Listen = Callable[[], list[socket.socket]]
-Serve = Callable[["Ending", Callable[[str], None]], Coroutine[Any, Any, bool]]
 
 
 def _local(listen: Listen, as_json: bool) -> Serve:
