@@ -2,6 +2,9 @@
 # each work as the first command ever run here.
 PYTHON ?= python3
 BIN := .venv/bin
+# Where images set it, each of the thousand processes that the tests start would compile all of the
+# kit, of pytest's rewritten modules and of what uv has installed anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo quick test test-real test-core test-around test-3.13 test-javascript shuffle check bench soak pictures fix schema install clean
 .DEFAULT_GOAL := test
