@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 
 from kit.cli.status import INTERRUPTED
@@ -9,6 +11,8 @@ from kit.cli.status import INTERRUPTED
 
 def main() -> None:
     """Run the command line; say what to install when only the base kit is there."""
+    # or else the interpreter looks once more through all that was imported, which takes a while
+    atexit.register(gc.freeze)
     try:
         _main()
     except KeyboardInterrupt:  # while modules are imported; a command says what it has to say

@@ -9,7 +9,6 @@ repeats a value, which may be a secret.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
 YAML_NAMES = ("kit.yaml", "kit.yml")
 SECTION = "workflow"
 _MARKERS = (".git", "netlify.toml", "pyproject.toml")
+_SQUEEZED = dict.fromkeys(map(ord, " \t\"'"))
+_OURS = ("tool.kit", "\n[tool]", "\ntool=")
+"""How a table `tool.kit` begins, squeezed: most projects with the kit only name it as a package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ def _section_in(folder: Path) -> Section | None:
 def _tool_table(path: Path) -> Section | None:
     # read only where it may be ours: a broken file of another project is not our business
     text = read_text(path) if path.is_file() else ""
-    if not re.search(r"\bkit\b", text):
+    squeezed = "\n" + text.translate(_SQUEEZED)
+    if not any(sign in squeezed for sign in _OURS):
         return None
     import tomllib
 

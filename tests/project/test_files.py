@@ -203,7 +203,35 @@ def test_pyproject_is_checked_the_same(root: Path, text: str, says: str, refusal
     assert refusal(root).startswith(f"{root / 'pyproject.toml'} {says}")
 
 
-@pytest.mark.parametrize("text", ["", "[broken", "tool = 'kit'", "[project]\nname = 'kit'\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[tool.kit.workflow]\nstore = 'blobs'\n",
+        "\t[ tool . 'kit' . \"workflow\" ]\nstore = 'blobs'\n",
+        "[tool]\nkit.workflow.store = 'blobs'\n",
+        "['tool'.kit]\nworkflow = {store = 'blobs'}\n",
+        "tool.kit.workflow.store = 'blobs'\n",
+        "tool = {kit = {workflow = {store = 'blobs'}}}\n",
+    ],
+)
+def test_a_table_in_pyproject_is_found_however_it_is_written(
+    root: Path, text: str, read: Any
+) -> None:
+    (root / "pyproject.toml").write_text(text)
+
+    assert read(root).get_workflow().store == "blobs"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[broken",
+        "tool = 'kit'",
+        "[project]\nname = 'kit'\n",
+        "[project]\ndependencies = ['netlify-workflow-kit']\n[broken",
+    ],
+)
 def test_a_pyproject_of_others_is_left_alone(root: Path, text: str, read: Any) -> None:
     (root / "pyproject.toml").write_text(text)
 

@@ -43,8 +43,6 @@ def dev(
 ) -> None:
     """Serve the project as Netlify would, here: functions, workflows, and a dashboard."""
     import asyncio
-    import atexit
-    import gc
 
     from kit.dev.ports import listen
     from kit.dev.server import Ending
@@ -60,8 +58,6 @@ def dev(
 
             webbrowser.open(f"{origin}/_kit/")
 
-    # or else the interpreter looks through all that was imported once more: 0.15 s of the end
-    atexit.register(gc.freeze)
     with Ending(say) as ending, contextlib.ExitStack() as exits:
         serving = serve(lambda: [exits.enter_context(each) for each in listen(port)], as_json)
         is_again = asyncio.run(serving(ending, ready))
