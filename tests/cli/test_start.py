@@ -28,11 +28,13 @@ RUNNING = {
     "kit.deploy",
 }
 READING = {"pydantic", "sqlite3", "yaml", "kit.project", "kit.store", "asyncio", "logging"}
+IDLE = {"asyncio", "logging", "tomllib"}
 COMMANDS = {f"kit.cli.commands.{name}" for name in ("build", "dev", "doctor", "events", "send")}
 
 
 def loaded(root: Path, *arguments: str) -> set[str]:
-    """Return the modules loaded once `kit` has done what is asked of it."""
+    """Return the modules loaded once `kit` has done what is asked of it in *root*."""
+    (root / "pyproject.toml").write_text("[project]\ndependencies = ['netlify-workflow-kit']\n")
     done = subprocess.run(
         [sys.executable, "-c", CALLED, *arguments],
         cwd=root,
@@ -52,9 +54,12 @@ def loaded(root: Path, *arguments: str) -> set[str]:
     [
         (["--version"], SERVERS | RUNNING | READING | COMMANDS | {"kit.cli.commands.runs"}),
         (["--help"], SERVERS | RUNNING | READING | {"kit.cli.commands.runs.showing"}),
-        (["runs", "--json"], SERVERS | RUNNING | COMMANDS | {"kit.cli.commands.runs.stopping"}),
-        (["runs"], SERVERS | RUNNING | COMMANDS),
-        (["config", "--json"], SERVERS | RUNNING | COMMANDS | {"kit.cli.commands.runs"}),
+        (
+            ["runs", "--json"],
+            SERVERS | RUNNING | COMMANDS | IDLE | {"kit.cli.commands.runs.stopping"},
+        ),
+        (["runs"], SERVERS | RUNNING | COMMANDS | IDLE),
+        (["config", "--json"], SERVERS | RUNNING | COMMANDS | IDLE | {"kit.cli.commands.runs"}),
         (["list"], SERVERS | COMMANDS | (RUNNING - {"kit.client"})),
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
