@@ -13,6 +13,8 @@ def main() -> None:
     """Run the command line; say what to install when only the base kit is there."""
     # or else the interpreter looks once more through all that was imported, which takes a while
     atexit.register(gc.freeze)
+    # httpx loads a command line of its own where it can, and rich and pygments for it
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     try:
         _main()
     except KeyboardInterrupt:  # while modules are imported; a command says what it has to say

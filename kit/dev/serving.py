@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kit.client import default
 from kit.dev.access import Access, key_of
@@ -18,10 +19,12 @@ from kit.dev.guard import App
 from kit.dev.local import LocalRuns
 from kit.dev.project import DevProject, Tell
 from kit.dev.provider import DevProvider
-from kit.dev.remote import RemoteRuns
 from kit.dev.runs_api import RunsApi
 from kit.dev.server import Ending, Server, new_token
 from kit.dev.watching import RECORD, Watching, package_folders
+
+if TYPE_CHECKING:
+    from kit.dev.remote import RemoteRuns
 
 INSTALLED_SECONDS = 1.0
 """How long nothing more must have been installed before the server starts again."""

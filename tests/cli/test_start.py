@@ -32,7 +32,7 @@ IDLE = {"asyncio", "logging", "tomllib"}
 COMMANDS = {f"kit.cli.commands.{name}" for name in ("build", "dev", "doctor", "events", "send")}
 
 
-def loaded(root: Path, *arguments: str) -> set[str]:
+def loaded(root: Path, *arguments: str, status: str = "0") -> set[str]:
     """Return the modules loaded once `kit` has done what is asked of it in *root*."""
     (root / "pyproject.toml").write_text("[project]\ndependencies = ['netlify-workflow-kit']\n")
     done = subprocess.run(
@@ -44,8 +44,8 @@ def loaded(root: Path, *arguments: str) -> set[str]:
         text=True,
         check=True,
     )
-    status, modules = done.stderr.splitlines()[-2:]
-    assert status == "0", done.stderr
+    exited, modules = done.stderr.splitlines()[-2:]
+    assert exited == status, done.stderr
     return set(modules.split())
 
 
@@ -72,3 +72,10 @@ def test_running_a_workflow_loads_no_server_no_build_and_no_network(path):
     found = loaded(path.parents[1], "run", "echo", "--fast")
     assert "kit.engine" in found
     assert found & (SERVERS | COMMANDS | {"httpx", "rich", "kit.deploy", "kit.testing"}) == set()
+
+
+def test_what_sends_loads_httpx_without_the_command_line_it_brings_along(root):
+    site = ["--base-url", "http://127.0.0.1:9", "--api-key", "k"]
+    found = loaded(root, "events", "delete", "no-id", *site, status="2")
+    assert "httpx" in found
+    assert found & (SERVERS | {"rich", "pygments", "kit.engine", "kit.store"}) == set()

@@ -9,10 +9,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
 from markupsafe import Markup
 
 from kit.dev.dashboard.views.names import path_of
@@ -21,6 +21,9 @@ from kit.dev.dashboard.views.values import shown, size_in_words
 from kit.model.duration import in_words
 from kit.model.printable import printable
 from kit.version import __version__
+
+if TYPE_CHECKING:
+    import jinja2
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -36,16 +39,7 @@ class Renderer:
 
     def __init__(self, *, prefix: str, token: str, project: str) -> None:
         self.instance = hashlib.sha256(token.encode()).hexdigest()[:12]
-        self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES),
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=jinja2.StrictUndefined,
-            finalize=_finalized,
-        )
-        self._templates.filters |= _FILTERS
-        self._templates.globals |= {
+        self._known = {
             "at": prefix,
             "token": token,
             "project": project,
@@ -53,6 +47,23 @@ class Renderer:
             "build": _fingerprint(),
             "instance": self.instance,
         }
+
+    @cached_property
+    def _templates(self) -> jinja2.Environment:
+        """The templates; jinja2 is loaded for the first page."""
+        import jinja2
+
+        templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+            finalize=_finalized,
+        )
+        templates.filters |= _FILTERS
+        templates.globals |= self._known
+        return templates
 
     def text(self, template: str, values: Mapping[str, Any]) -> str:
         """Return *template* filled with *values*."""
