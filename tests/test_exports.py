@@ -103,3 +103,9 @@ def test_a_program_that_only_sends_never_loads_the_durable_core(tmp_path: Path):
     assert {"client", "netlify"} <= rooms
     assert rooms <= {"client", "netlify", "project", "model", "sync", "version"}
     assert found & {"sqlite3", "yaml", "kit.model.run", "kit.model.delivery"} == set()
+
+
+def test_a_function_that_answers_requests_never_loads_what_executes_workflows():
+    found = loaded("import kit.deploy.function.child, kit.deploy.function.serve")
+    assert "kit.execution.calling" in found
+    assert found & {"kit.execution.execute", "kit.execution.context", "httpx", "pydantic"} == set()

@@ -40,7 +40,6 @@ from kit.deploy.function.protocol import (
     decode,
 )
 from kit.execution.calling import call
-from kit.execution.execute import Suspending, execute
 from kit.model.delivery import Failed, Outcome, Suspended
 from kit.model.errors import PayloadError, WorkflowImportError
 from kit.model.event import Event
@@ -105,6 +104,8 @@ class Child:
                 of_call[frame.number].receive(frame)
         elif isinstance(frame, Prepare):
             with suppress(Exception):  # if it fails, it will fail again when it counts
+                import kit.execution.execute  # noqa: F401 - it will be needed, too
+
                 self.loader.workflow(frame.workflow)
         else:
             if isinstance(frame, Request):
@@ -174,6 +175,7 @@ class Child:
     async def _invoke_recorded(
         self, frame: Invoke, run: Mapping[str, Any], time_left: float | None
     ) -> Frame:
+        from kit.execution.execute import execute  # what answers requests needs none of it
         from kit.execution.record import Record
         from kit.netlify.records import failure_json, recorded_delivery, recorded_outcome
 
@@ -205,6 +207,8 @@ class Child:
         return {**told, "isSpent": True} if recording.was_broken_off else told
 
     async def _outcome(self, frame: Invoke, time_left: float | None) -> Outcome:
+        from kit.execution.execute import Suspending, execute  # as above
+
         began = time.monotonic()
         try:
             delivery = delivery_of(frame.item)
