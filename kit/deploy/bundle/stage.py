@@ -43,10 +43,11 @@ class Stages:
         """
         Return the stage's facts, making its tree `<bundle>/<name>` where that is needed.
 
-        *inputs* is everything the result depends on, as JSON.
+        *inputs* is everything the result depends on, as JSON. Where only the moment is another one,
+        as in builds that take it from each commit, the tree that is there is given that.
         """
         place, record = self.bundle / name, self.records / f"{name}.json"
-        fingerprint = _digest([_own_code(), self.moment, inputs])
+        fingerprint = _digest([_own_code(), inputs])
         done = self._recorded(place, record, fingerprint)
         if done is None:
             record.unlink(missing_ok=True)
@@ -56,7 +57,7 @@ class Stages:
             facts = make(begun)
             settle(begun, self.moment)
             move_into_place(begun, place)
-            _write(record, {"fingerprint": fingerprint, "stamp": stamp(place), "facts": facts})
+            self._record(record, fingerprint, place, facts)
             done = StageResult(facts, fingerprint, fresh=True)
         self.made[name] = done
         return done
@@ -78,7 +79,14 @@ class Stages:
             return None
         if known.get("stamp") != stamp(place):
             return None
+        if known.get("moment") != self.moment:
+            settle(place, self.moment)
+            self._record(record, fingerprint, place, known["facts"])
         return StageResult(known["facts"], fingerprint, fresh=False)
+
+    def _record(self, record: Path, fingerprint: str, place: Path, facts: Facts) -> None:
+        known = {"fingerprint": fingerprint, "moment": self.moment, "stamp": stamp(place)}
+        _write(record, {**known, "facts": facts})
 
 
 def _digest(value: Any) -> str:

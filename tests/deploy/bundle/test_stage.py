@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,19 @@ def test_it_is_made_again_for_another(stages: Stages) -> None:
     stages.run("site", ["x"], make)
 
     assert stages.run("site", ["y"], make).facts == {"time": 2}
+
+
+def test_at_another_moment_it_is_not_made_again_but_given_that(stages: Stages) -> None:
+    make = Made()
+    stages.run("site", ["x"], make)
+
+    later = replace(stages, moment=1_000_000_000)
+    done = later.run("site", ["x"], make)
+
+    assert (make.times, done.fresh, done.facts) == (1, False, {"time": 1})
+    assert (stages.bundle / "site" / "file").stat().st_mtime == 1_000_000_000
+    assert not later.run("site", ["x"], make).fresh
+    assert make.times == 1
 
 
 @pytest.mark.parametrize("harm", ["changed", "touched", "added", "removed", "record"])

@@ -133,16 +133,32 @@ def _built(folder: Path, builder: Builder) -> Project:
 
 
 @pytest.fixture
-def new(builder: Builder, tmp_path: Path) -> Project:
-    """The same project, not built."""
-    return _new(tmp_path / "somewhere" / "else", builder)
+def new(demo: Project, tmp_path: Path) -> Project:
+    """The same project, not built; but its interpreter is at hand."""
+    project = _new(tmp_path / "somewhere" / "else", demo.builder)
+    if not demo.builder.use_running:
+        _copy(demo.root / KEPT[0], project.root / KEPT[0])
+    return project
 
 
 @pytest.fixture
 def site(demo: Project, tmp_path: Path) -> Project:
     """A copy of the built project, to be changed: what stays the same is not built again."""
-    root = shutil.copytree(demo.root, tmp_path / "site", symlinks=True)
-    return replace(demo, root=root)
+    return replace(demo, root=_copy(demo.root, tmp_path / "site"))
+
+
+KEPT = (".kit/cache", "node_modules")
+"""What a build reads and never writes, of two hundred megabytes: links to it do for a copy."""
+
+
+def _copy(source: Path, target: Path) -> Path:
+    def copy(file: str, to: str) -> None:
+        if any(f"/{each}/" in file for each in KEPT):
+            os.link(file, to)
+        else:
+            shutil.copy2(file, to)
+
+    return Path(shutil.copytree(source, target, symlinks=True, copy_function=copy))
 
 
 def _new(root: Path, builder: Builder) -> Project:

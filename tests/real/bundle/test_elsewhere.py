@@ -90,41 +90,41 @@ def average(input: Numbers):
 """
 
 
-def test_native_packages_and_modules_of_ones_own(new: Any, tmp_path: Path) -> None:
-    new.write(
+def test_native_packages_and_modules_of_ones_own(site: Any, tmp_path: Path) -> None:
+    site.write(
         "pyproject.toml", '[project]\nname = "x"\ndependencies = ["psycopg2-binary", "pydantic"]\n'
     )
-    new.write("functions/workflows/average.py", NATIVE)
+    site.write("functions/workflows/average.py", NATIVE)
     module = "import psycopg2\n\ndef total(values):\n    return sum(values)\n"
-    new.write("src/numbers_of_mine.py", module)
+    site.write("src/numbers_of_mine.py", module)
 
-    report = new.build()
+    report = site.build()
 
     assert any(part.startswith("psycopg2-binary ") for part in report.parts)
-    assert new.manifest["paths"] == ["site", "app/src"]
-    assert list((new.bundle / "site/psycopg2").rglob("*linux-gnu.so"))
-    linux = new.contents()
+    assert site.manifest["paths"] == ["site", "app/src"]
+    assert list((site.bundle / "site/psycopg2").rglob("*linux-gnu.so"))
+    linux = site.contents()
 
     # the same on a Mac, where the bundle cannot be started: the same bytes
-    shutil.rmtree(new.root / ".kit/bundle")
-    report = _build_on_a_mac(new, tmp_path)
+    shutil.rmtree(site.root / ".kit/bundle")
+    report = _build_on_a_mac(site, tmp_path)
     assert report.times == {}
-    assert new.contents() == linux
+    assert site.contents() == linux
 
 
-def _build_on_a_mac(new: Any, tmp_path: Path) -> Any:
+def _build_on_a_mac(site: Any, tmp_path: Path) -> Any:
     """Build with a Python of the machine's own to compile with, and packages installed there."""
-    if new.builder.use_running:
+    if site.builder.use_running:
         pytest.skip("there is no interpreter but the running one")
-    cache = new.root / ".kit/cache/python"
-    version = new.build_options().config.get_workflow().python or "3"
-    folder = obtain(version, cache, new.builder.environ).folder / "bin"
+    cache = site.root / ".kit/cache/python"
+    version = site.build_options().config.get_workflow().python or "3"
+    folder = obtain(version, cache, site.builder.environ).folder / "bin"
     (tmp_path / "packages").mkdir()
     (tmp_path / "packages/psycopg2.py").write_text("")
-    environ = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "packages"), str(new.root / "src")])}
+    environ = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "packages"), str(site.root / "src")])}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-        return new.build(environ, machine=Machine("Darwin", "arm64"))
+        return site.build(environ, machine=Machine("Darwin", "arm64"))
 
 
 def test_a_mac_without_that_python_is_told_what_to_install(
