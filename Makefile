@@ -64,7 +64,7 @@ KIT_SHARED ?= ../shared
 ARCHIVE := $(firstword $(wildcard $(KIT_SHARED)/cpython/cpython-$(NEWER).*$(shell uname -m)*-linux-*.tar.gz))
 
 test-$(NEWER): $(if $(ARCHIVE),.venv$(NEWER)/.ready)
-	$(if $(ARCHIVE),$(IN_MEMORY) .venv$(NEWER)/bin/python -m pytest $(FAST),@echo "skipped: the tests on Python $(NEWER); there is no archive of it in $(KIT_SHARED)/cpython")
+	$(if $(ARCHIVE),$(IN_MEMORY) .venv$(NEWER)/bin/python -m pytest $(FAST) --hypothesis-profile=again,@echo "skipped: the tests on Python $(NEWER); there is no archive of it in $(KIT_SHARED)/cpython")
 
 .venv$(NEWER)/.ready: pyproject.toml .venv/.ready
 	rm -rf .venv$(NEWER)

@@ -19,18 +19,23 @@ from kit.model.progress import ProgressKind
 from kit.model.workflow import Workflow
 from kit.project import importing
 from kit.testing.stage import Stage
+from tests.support.examples import BUSY, register_profiles
+from tests.support.following import Following, coverage_of_this_thread
 from tests.support.leaks import UNSTOPPABLE, Guard, strays
 
 pytest_plugins = ["pytester"]
 pytest.register_assert_rewrite("tests.support.client_suite", "tests.support.kit_dev")
+register_profiles()
 RUN_ID = "11111111-1111-4111-8111-111111111111"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{UNSTOPPABLE}: its threads and tasks cannot be ended")
     config.pluginmanager.register(Guard(), "leaks")
-    settings.register_profile("busy", deadline=None)  # a busy machine is not the code's fault
-    settings.load_profile("busy")
+    if (follow := coverage_of_this_thread()) is not None:
+        config.pluginmanager.register(Following(follow), "following")
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile(BUSY)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it puts behind
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -21,6 +21,7 @@ from kit.model.event import Event, derived_id
 from kit.model.run import RunStatus
 from kit.model.workflow import Workflow
 from kit.store.sqlite.reader import Reader
+from tests.support.examples import examples
 
 from .conftest import FakeClock
 
@@ -97,7 +98,7 @@ async def live(path: Path, image: Path | None, cut: int, parts: list[str], repla
     return run, ran, heard
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(parts=PARTS, cuts=CUTS, replay=st.sampled_from(["pauses", "always"]))
 def test_however_often_it_is_cut_off_a_run_completes_and_no_stored_step_runs_again(
     parts: list[str], cuts: list[int], replay: str

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.programs import Node, compare, sequences
 
 
 @pytest.mark.timeout(600)  # two hundred of them, on a machine that may be busy
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), suppress_health_check=list(HealthCheck))
 @given(sequences(1), st.integers(0, 2**32))
 def test_a_program_comes_to_the_same_in_every_mode(nodes: tuple[Node, ...], seed: int) -> None:
     asyncio.run(compare(nodes, random.Random(seed)))

@@ -37,6 +37,7 @@ from kit import define_workflow
 from kit.execution.context import Context
 from kit.execution.returns import adapter_of
 from kit.testing import Played, play
+from tests.support.examples import examples
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SECOND_HALF_PAST_TWO = datetime(2026, 10, 25, 2, 30, fold=1)  # noqa: DTZ001 - it is local
@@ -598,7 +599,7 @@ class Holder(BaseModel):
     share: Decimal | None = None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     st.one_of(
         st.tuples(plain | rich | st.lists(plain | rich, max_size=3), st.just(UNSTATED)),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kit.model.errors import WorkflowNotFoundError
 from kit.project.catalog import Catalog
 from kit.project.discovery import Discovery, discover, load_workflow, name_of
+from tests.support.examples import examples
 from tests.support.workflow_files import FOLDER, ONE, find, only_error, put
 
 pytestmark = pytest.mark.usefixtures("left_as_it_was")
@@ -51,7 +52,7 @@ PATHS = st.sets(
 
 
 @given(PATHS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_no_two_files_come_to_one_name_silently(paths: set[str]) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder)

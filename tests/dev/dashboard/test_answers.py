@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 from kit.dev.dashboard.views.answers import Answers, with_item, without_item
 from kit.dev.dashboard.views.fields import Field, form_of
 from kit.dev.dashboard.views.schemas import MISSING
+from tests.support.examples import examples
 
 
 class Address(BaseModel):
@@ -149,7 +150,7 @@ orders = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(order=orders)
 def test_what_a_form_is_filled_with_comes_back_from_it(order: dict[str, Any]) -> None:
     answers = Answers(SCHEMA, filled(order))
