@@ -2,7 +2,7 @@
 
 import ast
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import kit
@@ -16,25 +16,30 @@ def modules() -> list[tuple[str, ast.Module]]:
     return [(path.relative_to(ROOT).as_posix(), tree) for path, tree in found]
 
 
-def touches_environment(tree: ast.Module) -> bool:
-    return any(
-        isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "putenv")
-        and isinstance(node.value, ast.Name) and node.value.id == "os"
-        for node in ast.walk(tree)
-    ) or any(
-        isinstance(node, ast.ImportFrom) and node.module == "os"
+@functools.cache
+def nodes() -> list[tuple[str, list[ast.Attribute | ast.Import | ast.ImportFrom]]]:
+    kinds = (ast.Attribute, ast.Import, ast.ImportFrom)
+    return [(n, [each for each in ast.walk(t) if isinstance(each, kinds)]) for n, t in modules()]
+
+
+def touches_environment(node: ast.AST) -> bool:
+    if isinstance(node, ast.Attribute):
+        names = ("environ", "environb", "getenv", "putenv")
+        return node.attr in names and isinstance(node.value, ast.Name) and node.value.id == "os"
+    return (
+        isinstance(node, ast.ImportFrom)
+        and node.module == "os"
         and any(alias.name in ("environ", "getenv") for alias in node.names)
-        for node in ast.walk(tree)
-    )  # fmt: skip
+    )
 
 
 def test_the_environment_is_read_in_one_place_and_changed_in_one() -> None:
-    found = {name for name, tree in modules() if touches_environment(tree)}
+    found = {name for name, within in nodes() if any(map(touches_environment, within))}
     assert found == {"project/environment.py", "deploy/function/environment.py"}
 
 
-def imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def imports(within: Iterable[ast.AST]) -> Iterator[str]:
+    for node in within:
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -42,9 +47,10 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 
 def test_httpx_is_imported_in_one_place() -> None:
-    found = {name for name, tree in modules() if "httpx" in imports(tree)}
+    found = {name for name, within in nodes() if "httpx" in imports(within)}
     assert found == {"netlify/transport.py"}
-    assert {name for name, tree in modules() if "httpcore" in imports(tree)} == {"netlify/pool.py"}
+    found = {name for name, within in nodes() if "httpcore" in imports(within)}
+    assert found == {"netlify/pool.py"}
 
 
 def test_every_room_says_what_it_is_and_imports_nothing() -> None:

@@ -145,8 +145,8 @@ def test_in_code_keys_only_are_looked_for() -> None:
     ],
 )
 def test_looking_takes_time_in_proportion(content: bytes) -> None:
-    large = (content * LOOKED_AT)[: LOOKED_AT + 10]
+    large = (content * LOOKED_AT)[: LOOKED_AT // 8]
     began = time.process_time()
 
     assert secret_in_data(large) is None
-    assert time.process_time() - began < 20  # a pattern that looks back would take hours
+    assert time.process_time() - began < 5  # a pattern that looks back would take minutes
