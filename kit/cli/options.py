@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from kit.cli.arguments import KEY_OPTION, given_key
+from kit.cli.screen.terminal import say
+
+PATIENCE_SECONDS = 1.0
+"""How long input is waited for in silence."""
 
 Data = Annotated[
     str | None, typer.Option("--data", help="Its input: JSON, @file, or - for standard input.")
@@ -49,13 +56,30 @@ def parsed(data: str | None) -> Any:
 
 
 def _read(data: str) -> str | bytes:
+    if data != "-" and not data.startswith("@"):
+        return data
     try:
-        if data == "-":
-            return sys.stdin.buffer.read()
-        return Path(data[1:]).read_bytes() if data.startswith("@") else data
+        path = None if data == "-" else Path(data[1:])
+        if path is not None and path.is_file():
+            return path.read_bytes()
+        with _waited_for(data):  # a pipe, or what is typed: it ends when its writer says so
+            return sys.stdin.buffer.read() if path is None else path.read_bytes()
     except OSError as error:
         msg = f"--data {data}: the file cannot be read: {error.strerror}"
         raise typer.BadParameter(msg) from None
+
+
+@contextmanager
+def _waited_for(data: str) -> Iterator[None]:
+    """Say on a terminal what is waited for, if that takes a while."""
+    note = f"waiting for --data {data}: whoever writes it must end it, as Ctrl-D does at a terminal"
+    timer = threading.Timer(PATIENCE_SECONDS, say, (note,))
+    if sys.stderr.isatty():
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _refuse(constant: str) -> Any:

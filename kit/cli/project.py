@@ -7,12 +7,13 @@ import contextlib
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import typer
 
-from kit.cli.reading import open_reader
+from kit.cli.reading import asleep_in, open_reader
 from kit.cli.screen.terminal import say
 from kit.cli.status import INTERRUPTED
 from kit.model.printable import printable
@@ -118,7 +119,8 @@ class Project:
         """
         from kit.cli.screen.story import Story
 
-        story = Story(run_id, fast=fast)
+        reader = open_reader(self.path)
+        story = Story(run_id, fast=fast, asleep=partial(asleep_in, reader))
 
         async def act(engine: Engine) -> Run:
             await begin(engine)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
 
 from kit.cli.hints import kept_here
+from kit.cli.reading import asleep_in
 from kit.cli.screen.terminal import print_json, say
 from kit.model.run import RunStatus
 
@@ -39,7 +41,7 @@ def resume_all(reader: Reader, *, fast: bool, as_json: bool) -> None:
         say(said if left.damaged else "nothing is unfinished")
         return
     before = reader.unfinished_ids()
-    project, story = Project(), Story(fast=fast)
+    project, story = Project(), Story(fast=fast, asleep=partial(asleep_in, reader))
     project.note_errors()
 
     async def act(engine: Engine) -> None:

@@ -1,44 +1,14 @@
-import json
 import logging
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kit.cli.screen.live import plain
-from kit.cli.screen.story import Line, Story
-from kit.cli.screen.times import age, countdown, span
-from kit.model.progress import Progress, ProgressKind
 from kit.model.run import RunStatus
+from kit.store.sqlite.lease import is_held
+from tests.support.cli_runs import ECHO, GREET, HEAD, Kit, workflow
 from tests.support.stored import Stored
-
-HEAD = "import asyncio, signal\nfrom kit import define_workflow\n"
-GREET = f"""{HEAD}
-from pydantic import BaseModel
-
-class Guest(BaseModel):
-    name: str
-    age: int = 0
-
-@define_workflow
-async def greet(input: Guest, context):
-    with open("calls", "a") as calls:
-        print(input.name, file=calls)
-    print("noise from the handler")
-    await context.step.run("look", lambda: 1)
-    await context.step.sleep("nap", "1 hour")
-    return f"hello {{input.name}}"
-"""
-ECHO = f"{HEAD}\n@define_workflow\ndef echo(input): return input\n"
-
-
-Kit = Callable[..., Any]
-
-
-def workflow(root: Path, name: str, text: str) -> None:
-    (root / "functions/workflows" / f"{name}.py").write_text(text)
 
 
 def test_the_result_is_one_line_of_json_and_progress_goes_elsewhere(root: Path, kit: Kit) -> None:
@@ -69,65 +39,11 @@ def test_a_name_is_found_in_any_case_and_input_may_be_left_out(root: Path, kit: 
     assert kit("run", "ECHO").out == "null\n"
 
 
-def test_data_may_stand_in_a_file_or_come_from_standard_input(root: Path, kit: Kit) -> None:
-    workflow(root, "echo", ECHO)
-    (root / "data.json").write_text('{"from": "file"}')
-    assert kit("run", "echo", "--data", "@data.json").json == {"from": "file"}
-    assert kit("run", "echo", "--data", "-", stdin=b'"in"').json == "in"
-
-
-@pytest.mark.parametrize(
-    ("data", "why"),
-    [
-        ("{", "is not JSON: .* column 2"),
-        ("", "is not JSON"),
-        ("nope", "is not JSON"),
-        ("[NaN]", "NaN is not a JSON value"),
-        ("[-Infinity]", "-Infinity is not a JSON value"),
-        ("[" * 100_000, "nested too deeply"),
-        ("1" * 5000, "is not JSON: .*digits"),
-        ("@missing.json", "cannot be read: No such file"),
-        ("@functions", "cannot be read: Is a directory"),
-        ("-", "is not JSON"),
-    ],
-)
-def test_data_that_is_no_json_is_used_wrongly(root: Path, kit: Kit, data: str, why: str) -> None:
-    workflow(root, "echo", ECHO)
-    said = kit("run", "echo", "--data", data, stdin=b"\xff\xfe\xfd")
-    assert said.status == 2
-    assert said.out == ""
-    assert re.search(why, " ".join(said.err.replace("│", "").split()))
-    assert not (root / ".kit").exists()
-
-
 def test_an_empty_key_is_used_wrongly(root: Path, kit: Kit) -> None:
     workflow(root, "echo", ECHO)
     said = kit("run", "echo", "--id", "")
     assert said.status == 2
     assert "--id is empty" in said.err
-
-
-def test_invalid_input_names_each_field_and_starts_nothing(root: Path, kit: Kit) -> None:
-    workflow(root, "greet", GREET)
-    said = kit("run", "greet", "--data", '{"age": "old"}')
-    assert said.status == 1
-    assert "error: the input of 'greet' is invalid:" in said.err
-    assert "name: Field required" in said.err
-    assert "age: Input should be a valid integer" in said.err
-    assert not (root / ".kit").exists()
-    (issue, _) = json.loads(kit("run", "greet", "--data", '{"age": "x"}', "--json").out)["error"][
-        "details"
-    ]["issues"]
-    assert issue["loc"] == ["name"]
-
-
-def test_an_integer_javascript_would_round_is_refused_with_its_place(root: Path, kit: Kit) -> None:
-    workflow(root, "echo", ECHO)
-    said = kit("run", "echo", "--data", '{"ids": [1, 9007199254740993]}')
-    assert said.status == 1
-    assert ".ids[1]" in said.err
-    assert "send it as a text" in said.err
-    assert not (root / ".kit").exists()
 
 
 def test_an_annotation_that_makes_no_sense_is_the_files_error(root: Path, kit: Kit) -> None:
@@ -271,6 +187,27 @@ def test_ctrl_c_keeps_the_run_and_says_how_to_continue(
     assert kit("runs", "resume", run.id).out == '"went"\n'
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        "signal.raise_signal(signal.SIGINT); await asyncio.sleep(60)",
+        "signal.raise_signal(signal.SIGINT); signal.raise_signal(signal.SIGINT)",
+        "raise KeyboardInterrupt",
+    ],
+)
+def test_a_command_that_was_interrupted_has_closed_its_engine(
+    root: Path, kit: Kit, end: str
+) -> None:
+    flow = f"""{HEAD}\n@define_workflow\nasync def flow(input, context):
+    await context.step.run("before", lambda: 1)\n    {end}"""
+    workflow(root, "flow", flow)
+    assert kit("run", "flow").status == 130
+    path = root / ".kit/runs.db"
+    assert not is_held(path)
+    (run,) = Stored(path).unfinished()
+    assert f"run {run.id} is cancelled" in kit("runs", "stop", run.id).err
+
+
 CHAIN = f"""{HEAD}
 @define_workflow
 async def chain(input, context):
@@ -303,103 +240,6 @@ def test_a_result_that_is_no_json_is_a_failure_that_says_so(root: Path, kit: Kit
 def test_half_a_surrogate_pair_in_a_result_is_printed_as_an_escape(root: Path, kit: Kit) -> None:
     workflow(root, "half", f"{HEAD}\n@define_workflow\ndef half(): return chr(0xd800)\n")
     assert kit("run", "half").out == '"\\ud800"\n'
-
-
-def test_a_terminal_shows_marks_and_what_is_open(root: Path, kit: Kit) -> None:
-    slow = GREET.replace('"look", lambda: 1', '"look", asyncio.sleep, 0.15').replace(
-        '"1 hour"', "0.15"
-    )
-    workflow(root, "greet", slow)
-    said = kit("run", "greet", "--data", '{"name": "A"}', terminal=True)
-    assert said.out == '"hello A"\n'
-    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.err)
-    assert "✓ look" in shown
-    assert re.search(r"☾ nap  sleeps 1\d\d ms", shown)
-    assert "nap  goes on in 1 s" in shown
-    assert "✓ nap  slept" in shown
-    assert "completed  after" in shown
-    assert "noise from the handler\n" in said.err
-
-
-def told(story: Story, what: str, run_id: str = "r" * 36, at: int = 0, **data: object) -> str:
-    line = story.tell(Progress(ProgressKind(what), run_id, "flow", at, data))
-    return "" if line is None else plain(line)
-
-
-def test_runs_beside_the_main_one_are_told_by_name() -> None:
-    story = Story("r" * 36)
-    told(story, "run-started", attempt=0)
-    assert told(story, "run-started", "other-id-1", attempt=2) == "flow: run other-id-1, attempt 2"
-    assert told(story, "step-started", "other-id-1", stepId="a") == ""
-    assert list(story.open(2500)) == ["flow other-id: a  3 s"]
-    assert told(story, "step-finished", "other-id-1", at=9, stepId="a") == (
-        "flow other-id: a: done, 9 ms"
-    )
-    assert story.ids == {"r" * 36, "other-id-1"}
-
-
-def test_runs_that_are_executed_for_others_are_theirs_to_tell_of() -> None:
-    story = Story()
-    theirs = Progress(ProgressKind.RUN_STARTED, "r", "flow", 0, {"attempt": 0}, own=False)
-    assert story.tell(theirs) is None
-    assert (story.ids, list(story.open(0))) == (set(), [])
-
-
-def test_what_waits_is_open_with_its_countdown() -> None:
-    story = Story("r" * 36)
-    told(story, "run-started", attempt=0)
-    assert told(story, "attempt-failed", attempt=0, error="x", retryIn=5000) == (
-        "attempt 0 failed: x; next in 5 s"
-    )
-    assert list(story.open(1)) == ["attempt 1  begins in 5 s"]
-    assert told(story, "run-started", attempt=1) == "attempt 1"
-    told(story, "slept", stepId="nap")
-    assert told(story, "run-sleeps", dueAt=90_000, asleep=90_000) == "nap sleeps 1 min 30 s"
-    assert list(story.open(1_000)) == ["nap  goes on in 1 min 29 s"]
-    assert told(story, "run-started", attempt=1) == "nap: done, slept"
-    assert list(story.open(1_000)) == []
-
-
-def test_where_the_clock_was_set_back_no_length_of_time_is_told() -> None:
-    story = Story("r" * 36)
-    told(story, "run-started", at=5_000, attempt=0)
-    told(story, "step-started", at=5_000, stepId="a")
-    assert told(story, "step-finished", at=2_000, stepId="a") == "a: done"
-    assert told(story, "run-ended", at=2_000, status="completed") == "completed"
-
-
-def test_names_cannot_do_anything_to_a_terminal() -> None:
-    story = Story()
-    told(story, "run-started", attempt=0)
-    assert "\x1b" not in told(story, "step-finished", stepId="\x1b[2J")
-
-
-def test_a_line_without_detail_ends_with_its_text() -> None:
-    assert plain(Line("note", "attempt 1")) == "attempt 1"
-
-
-@pytest.mark.parametrize(
-    ("milliseconds", "text"),
-    [
-        (-5, "0 ms"),
-        (999, "999 ms"),
-        (1_000, "1 s"),
-        (1_234, "1.2 s"),
-        (9_999, "10 s"),
-        (59_600, "1 min"),
-        (125_000, "2 min 5 s"),
-        (3_600_000, "1 h"),
-        (3_605_000, "1 h"),
-        (100_000_000, "1 d 3 h"),
-    ],
-)
-def test_spans_are_said_in_their_two_largest_units(milliseconds: int, text: str) -> None:
-    assert span(milliseconds) == text
-
-
-def test_countdowns_round_up_and_ages_down() -> None:
-    assert (countdown(1), countdown(0), countdown(1001)) == ("1 s", "0 s", "2 s")
-    assert (age(1), age(1999), age(-1)) == ("0 s", "1 s", "0 s")
 
 
 LOGGER = """

@@ -12,6 +12,22 @@ Kit = Callable[..., Any]
 
 HEAD = "import asyncio, signal\nfrom pathlib import Path\nfrom kit import define_workflow\n"
 ECHO = f"{HEAD}\n@define_workflow\ndef echo(input): return input\n"
+GREET = f"""{HEAD}
+from pydantic import BaseModel
+
+class Guest(BaseModel):
+    name: str
+    age: int = 0
+
+@define_workflow
+async def greet(input: Guest, context):
+    with open("calls", "a") as calls:
+        print(input.name, file=calls)
+    print("noise from the handler")
+    await context.step.run("look", lambda: 1)
+    await context.step.sleep("nap", "1 hour")
+    return f"hello {{input.name}}"
+"""
 NAP = f"""{HEAD}
 @define_workflow
 async def nap(input, context):
@@ -47,6 +63,10 @@ async def caught(input, context):
         pass
     return await context.step.run("good", lambda: 1)
 """
+
+
+def workflow(root: Path, name: str, text: str) -> None:
+    (root / "functions/workflows" / f"{name}.py").write_text(text)
 
 
 def interrupted(kit: Kit, path: Path, nap: str = '"1 hour"') -> str:

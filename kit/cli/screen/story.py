@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,7 +30,8 @@ class _Seen:
     since: int
     attempt: int
     steps: dict[str, int] = field(default_factory=dict)
-    sleeps: list[str] = field(default_factory=list)
+    sleeps: list[str] = field(default_factory=list)  # begun, and not known to be over
+    first: list[str] = field(default_factory=list)  # of these, those that the run waits for
     said: str = ""  # the last error
     due: int | None = None  # while it waits, with `steps` empty
 
@@ -40,13 +41,22 @@ class Story:
     Turns `Progress` into lines.
 
     The run *main* goes without saying; lines of other runs begin with their workflow and id. With
-    *fast*, waits are told as skipped. `ids` holds the runs seen or started by them.
+    *fast*, waits are told as skipped. *asleep* returns which sleeps of a run are stored as not
+    over, and when each ends: of several that began, some may have been cut off. `ids` holds the
+    runs seen or started by them.
     """
 
-    def __init__(self, main: str | None = None, *, fast: bool = False) -> None:
+    def __init__(
+        self,
+        main: str | None = None,
+        *,
+        fast: bool = False,
+        asleep: Callable[[str], Mapping[str, int]] = lambda _: {},
+    ) -> None:
         self.ids: set[str] = set()
         self._main = main
         self._fast = fast
+        self._asleep = asleep
         self._seen: dict[str, _Seen] = {}
 
     def tell(self, progress: Progress) -> Line | None:
@@ -73,7 +83,7 @@ class Story:
         for run_id, seen in list(self._seen.items()):
             prefix = "" if run_id == self._main else f"{seen.workflow} {run_id[:8]}: "
             if seen.due is not None:
-                slept = printable(", ".join(seen.sleeps))
+                slept = printable(", ".join(seen.first))
                 what = f"{slept}  goes on" if slept else f"attempt {seen.attempt + 1}  begins"
                 yield f"{prefix}{what} in {countdown(seen.due - now)}"
             for step_id, since in list(seen.steps.items()):
@@ -81,8 +91,8 @@ class Story:
 
     def _run_started(self, progress: Progress, seen: _Seen) -> Line | None:
         attempt: int = progress.data["attempt"]
-        slept, was, seen.due = ", ".join(seen.sleeps), seen.attempt, None
-        seen.sleeps, seen.attempt = [], attempt
+        slept, was, seen.due = ", ".join(_woken(seen)), seen.attempt, None
+        seen.attempt = attempt
         if attempt > was:
             return Line("note", f"attempt {attempt}")
         return Line("done", slept, "slept") if slept and not self._fast else None
@@ -105,12 +115,22 @@ class Story:
         seen.sleeps.append(progress.data["stepId"])  # told when a sleep begins
 
     def _run_sleeps(self, progress: Progress, seen: _Seen) -> Line:
-        names, asleep = ", ".join(seen.sleeps), span(progress.data["asleep"])
+        self._look(progress.run_id, seen)
+        names, asleep = ", ".join(seen.first), span(progress.data["asleep"])
         if self._fast:
-            seen.sleeps = []
+            _woken(seen)
             return Line("done", names, f"sleep of {asleep} skipped")
         seen.due = progress.data["dueAt"]
         return Line("waits", names, f"sleeps {asleep}")
+
+    def _look(self, run_id: str, seen: _Seen) -> None:
+        """Take note of which sleeps the run waits for: those that end first, of the stored ones."""
+        stored = self._asleep(run_id) if len(seen.sleeps) != 1 else {}
+        if stored:
+            seen.sleeps = list(stored)
+            seen.first = [each for each in stored if stored[each] == min(stored.values())]
+        else:
+            seen.first = list(seen.sleeps)
 
     def _event_sent(self, progress: Progress, seen: _Seen) -> Line:
         event_id = progress.data["eventId"]
@@ -118,7 +138,7 @@ class Story:
         return Line("note", f"sent {progress.data['name']}", event_id)
 
     def _attempt_failed(self, progress: Progress, seen: _Seen) -> Line:
-        data, seen.steps, seen.sleeps = progress.data, {}, []
+        data, seen.steps, seen.sleeps, seen.first = progress.data, {}, [], []
         told = data["error"] == seen.said  # the step that failed has said it
         text = f"attempt {data['attempt']} failed{'' if told else ': ' + _first(data['error'])}"
         if data["retryIn"] is None:
@@ -146,6 +166,13 @@ _ABOUT: dict[ProgressKind, Callable[[Story, Progress, _Seen], Line | None]] = {
     ProgressKind.ATTEMPT_FAILED: Story._attempt_failed,
     ProgressKind.RUN_ENDED: Story._run_ended,
 }
+
+
+def _woken(seen: _Seen) -> list[str]:
+    """Return the sleeps that were waited for, which are over."""
+    over, seen.first = seen.first, []
+    seen.sleeps = [each for each in seen.sleeps if each not in over]
+    return over
 
 
 def _first(text: str) -> str:
