@@ -21,8 +21,33 @@ LIMIT = 240
 """Seconds a test of this folder may take: it may be the one that builds or starts for all."""
 
 
+LONGEST = (
+    "bundle/test_elsewhere.py",
+    "deployed/test_project.py",
+    "bundle/test_build.py",
+    "records/test_kills.py",
+    "browser/test_kit_dev.py",
+    "records/test_odd.py",
+    "kill/test_kills.py",
+    "bridge/test_ways.py",
+    "browser/test_dashboard.py",
+    "records/test_execution.py",
+    "test_wheel.py",
+    "bridge/test_crashes.py",
+    "records/test_slow.py",
+    "bundle/test_zip.py",
+    "browser/test_asking.py",
+    "test_soak.py",
+    "test_docs.py",
+)
+"""Files that take longest. They come first, so that no worker is left with one at the end."""
+
+
+@pytest.hookimpl(trylast=True)  # after all has been shuffled
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests of this folder more time, where they do not ask for some themselves."""
+    """Begin with the longest, and give all here more time, where they do not ask for some."""
+    places = {_HERE / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
     for item in items:
         if _HERE in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LIMIT))

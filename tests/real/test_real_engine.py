@@ -1,17 +1,13 @@
-"""What the kit sends, taken by the real engine: accepted, delayed, ordered, retried, deleted."""
+"""What the kit sends, taken by the real engine: accepted, delayed, ordered, retried."""
 
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
-import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +15,6 @@ from hypothesis import strategies as st
 
 from kit.client import default
 from kit.client.api import run_workflow, send_event, send_events
-from kit.client.async_workflow_client import AsyncWorkflowClient
 from kit.client.default import Default
 from kit.client.netlify import NetlifyProvider
 from kit.model.errors import ConnectionFailedError, RejectedError
@@ -241,64 +236,6 @@ async def test_an_event_that_keeps_failing_ends_as_a_dead_letter(site: Rig):
     assert not any(events.values())
 
 
-async def test_chosen_events_are_deleted(site: Rig, manager: AsyncWorkflowClient):
-    gone, kept = [await send_event("rig.record", delay="1 hour") for _ in range(2)]
-
-    accepted = await manager.delete_events(ids=[gone])
-    site.settle()
-    site.advance(7200)
-    site.settle()
-
-    assert accepted.event_id is not None
-    assert [each["eventId"] for each in site.seen()] == [kept]
-
-
-@pytest.mark.parametrize("chosen", [{"states": ["pending"]}, {"everything": True}])
-async def test_all_of_a_state_and_all_there_is_are_deleted(
-    site: Rig, manager: AsyncWorkflowClient, chosen: dict[str, Any]
-):
-    await send_events([{"name": "rig.record", "delay": "1 hour"} for _ in range(3)])
-
-    await manager.delete_events(**chosen)
-
-    site.settle()
-    assert not any(site.events().values())
-
-
-async def test_events_in_other_states_are_kept(site: Rig, manager: AsyncWorkflowClient):
-    event_id = await send_event("rig.record", delay="1 hour")
-
-    await manager.delete_events(ids=[event_id], states=["dead-lettered", "hibernating"])
-
-    site.settle()
-    assert [each["body"]["eventId"] for each in site.events()["pending"]] == [event_id]
-
-
-@pytest.mark.parametrize("by", ["ids", "names", "everything"])
-async def test_a_dead_letter_is_tried_again(site: Rig, manager: AsyncWorkflowClient, by: str):
-    event_id = await send_event("rig.fail", {"final": True})
-    assert [each["attempt"] for each in site.seen()] == [0]
-
-    chosen = {"ids": [event_id], "names": ["rig.fail"], "everything": True}
-    await manager.retry_events(**{by: chosen[by]})
-    site.settle()
-
-    assert [(each["eventId"], each["attempt"]) for each in site.seen()] == [(event_id, 0)] * 2
-
-
-async def test_management_needs_the_key(site: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    await send_event("rig.record", delay="1 hour")
-
-    async with AsyncWorkflowClient(site.url, "wrong-key") as stranger:
-        with pytest.raises(RejectedError) as caught:
-            await stranger.delete_events(everything=True)
-
-    assert caught.value.status_code == 401
-    site.settle()
-    assert len(site.events()["pending"]) == 1
-
-
 async def test_a_wrong_key_is_refused_with_what_to_do(
     rig: Rig, make_provider: Callable[..., NetlifyProvider], monkeypatch: pytest.MonkeyPatch
 ):
@@ -340,125 +277,3 @@ async def test_a_router_that_stays_busy_is_given_up(site: Rig):
 
     assert (caught.value.status_code, caught.value.may_have_arrived) == (502, True)
     assert site.seen() == []
-
-
-FIRST, NAP, SECOND = "first", "awl:sleep:nap", "second"
-IN_TURN = [[], [FIRST], [FIRST, NAP], [FIRST, NAP, SECOND]]
-"""What the library remembers at each invocation, when nothing runs on after a step."""
-
-
-def send(rig: Rig, name: str, data: Any = None) -> str:
-    event_id = str(uuid.uuid4())
-    body = [{"eventName": name, "eventId": event_id, "data": data}]
-    status, headers, _ = rig.ask("POST", ROUTER_PATH, body, key=rig.key)
-    assert (status, headers["x-awl-ack"]) == (200, "ack")
-    return event_id
-
-
-def go_on(rig: Rig) -> None:
-    """Let a run with a sleep of two hours come to its end."""
-    for _ in range(2):
-        rig.settle()
-        rig.advance(7300)
-    rig.settle()
-
-
-@pytest.mark.parametrize("process", ["one", "per-invocation"])
-def test_a_process_that_ends_in_place_runs_each_step_once(make_rig: type[Rig], process: str):
-    with make_rig(process=process, after="end") as rig:
-        send(rig, "rig.steps")
-        go_on(rig)
-
-        assert [each["steps"] for each in rig.seen()] == IN_TURN
-        assert len({each["pid"] for each in rig.log("steps")}) == len(IN_TURN)
-        assert rig.workers() == []
-
-
-@pytest.mark.parametrize("process", ["one", "per-invocation"])
-def test_a_process_that_is_killed_serves_nothing_more(make_rig: type[Rig], process: str):
-    """It may get some way past a step before: in the library, that repeats steps."""
-    with make_rig(process=process, after="kill") as rig:
-        send(rig, "rig.steps")
-        go_on(rig)
-
-        processes = [each["pid"] for each in rig.log("steps")]
-        memos = [each["steps"] for each in rig.seen()]
-        assert len(set(processes)) == len(processes)
-        assert all(memo in memos for memo in IN_TURN)
-        assert rig.workers() == []
-
-
-def test_a_frozen_process_serves_the_next_invocation(make_rig: type[Rig]):
-    with make_rig(process="one", after="freeze") as rig:
-        ids = []
-        for _ in range(3):
-            ids.append(send(rig, "rig.record"))
-            rig.idle()
-            assert [each["frozen"] for each in rig.workers()] == [True]
-
-        assert [each["eventId"] for each in rig.seen()] == ids
-        assert len({each["pid"] for each in rig.log("recorder")}) == 1
-
-
-def test_a_process_left_running_goes_on_after_a_step(make_rig: type[Rig]):
-    """Which is why the kit's own functions stop by themselves."""
-    with make_rig(process="one", after="run") as rig:
-        send(rig, "rig.steps")
-
-        rig.idle()
-        assert [each["steps"] for each in rig.seen()] == [[]]
-        assert len(rig.seen("second")) == 1
-
-
-def test_a_busy_process_is_joined_by_another(make_rig: type[Rig]):
-    with make_rig(process="one") as rig:
-        rig.answers(fn="recorder", status=500)
-        send(rig, "rig.record")  # refused: the router stores it to be tried again
-        rig.idle()
-        ids = {each["body"]["eventId"] for each in rig.events()["pending"]}
-        body = [{"eventName": "rig.record", "eventId": str(uuid.uuid4())} for _ in range(2)]
-        rig.ask("POST", ROUTER_PATH, body, key=rig.key)
-        rig.advance(10)
-        rig.settle()
-
-        assert {each["eventId"] for each in rig.seen()} == ids | {e["eventId"] for e in body}
-        assert len(rig.workers()) == 2
-
-
-def test_workers_do_not_outlive_a_rig_that_is_killed(make_rig: type[Rig]):
-    with make_rig(process="one", after="freeze") as rig:
-        send(rig, "rig.record")
-        rig.idle()
-        (worker,) = rig.workers()
-        port = urlsplit(worker["address"]).port
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()  # frozen, and there
-        rig.process.kill()
-        rig.process.wait(timeout=10)
-
-        limit = time.monotonic() + 10
-        while time.monotonic() < limit:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=5).close()
-            except OSError:
-                break
-            time.sleep(0.01)
-        else:
-            pytest.fail("the worker is still there")
-
-
-def test_a_plain_function_is_served_at_its_path(rig: Rig):
-    assert json.loads(rig.ask("GET", "/hello/you")[2]) == {"name": "you", "method": "GET"}
-    assert rig.ask("GET", "/.netlify/functions/hello")[0] == 404
-
-
-@pytest.mark.parametrize(
-    ("key", "status", "reason"),
-    [("rig-key", 400, "body contained no valid"), ("other", 401, "invalid API key")],
-)
-def test_the_router_is_the_real_one(rig: Rig, key: str, status: int, reason: str):
-    """As recorded from it: an early answer is empty, with its cause in a header."""
-    got, headers, text = rig.ask("POST", ROUTER_PATH, [{}], key=key)
-
-    assert (got, text) == (status, "")
-    assert reason in headers["x-awl-reason"]
-    assert headers["cache-control"] == "max-age=0,must-revalidate"

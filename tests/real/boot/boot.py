@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import json
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -21,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from .event import ORIGIN, make_event
 from .jail import Jail
+from .processes import children_of, cpu_of, memory_of
 from .runtime_api import Connection, Headers, Invocation, RuntimeApi
 
 _START_LIMIT = 30.0
-_ORIGIN = "https://site.example"
 _PLATFORM = {
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
     "AWS_LAMBDA_FUNCTION_NAME": "function",
@@ -37,16 +37,7 @@ _PLATFORM = {
     "TZ": ":UTC",
     "SITE_ID": "site",
     "SITE_NAME": "site",
-    "URL": _ORIGIN,
-}
-_SITE = {
-    "x-nf-account-id": "account",
-    "x-nf-client-connection-ip": "203.0.113.7",
-    "x-nf-deploy-context": "production",
-    "x-nf-deploy-id": "deploy",
-    "x-nf-deploy-published": "1",
-    "x-nf-request-id": "request",
-    "x-nf-site-id": "site",
+    "URL": ORIGIN,
 }
 _OF_ONE_CONNECTION = ("connection", "keep-alive", "transfer-encoding", "content-length", "host")
 
@@ -235,7 +226,7 @@ class Booted:
         """Make a request to `url` an invocation, and stream its answer."""
         given = headers.pop("x-boot-blobs", "")
         blobs = json.loads(base64.b64decode(given)) if given else None
-        address = headers.pop("x-boot-url", _ORIGIN + path)
+        address = headers.pop("x-boot-url", ORIGIN + path)
         kept = {name: value for name, value in headers.items() if name not in _OF_ONE_CONNECTION}
         with self._turn:
             invocation = self._submit(method, address, kept, body, blobs, 60)
@@ -267,37 +258,6 @@ class Booted:
         )
 
 
-def make_event(
-    method: str,
-    path: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    blobs: Mapping[str, str] | None,
-) -> dict[str, Any]:
-    """Return a request as Netlify hands it to a function's generated entry."""
-    sites = dict(_SITE)
-    event: dict[str, Any] = {}
-    if blobs:
-        sites |= {"x-nf-site-id": blobs["siteID"], "x-nf-deploy-id": blobs["deployID"]}
-        context = {
-            "url": blobs["edgeURL"],
-            "url_uncached": blobs["uncachedEdgeURL"],
-            "token": blobs["token"],
-            "primary_region": blobs["primaryRegion"],
-        }
-        event["blobs"] = base64.b64encode(json.dumps(context).encode()).decode()
-    return {
-        **event,
-        "rawUrl": path if "://" in path else _ORIGIN + path,
-        "httpMethod": method,
-        "headers": {**sites, **{name.lower(): value for name, value in headers.items()}},
-        "body": base64.b64encode(body).decode(),
-        "isBase64Encoded": True,
-        "flags": {},
-        "invocationMetadata": {"function_name": "function", "branch": "main"},
-    }
-
-
 def _stream(
     connection: Connection, invocation: Invocation, pieces: Iterator[tuple[float, bytes]]
 ) -> None:
@@ -327,23 +287,3 @@ def _stream(
         raise ConnectionError  # broken off
     if not gone:
         write(b"0\r\n\r\n")
-
-
-def children_of(pid: int) -> list[int]:
-    """Return the children of a process, and theirs."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):
-            found += [int(each) for each in (task / "children").read_text().split()]
-    return [each for child in found for each in (child, *children_of(child))]
-
-
-def memory_of(pid: int) -> int:
-    """Return how many bytes of memory a process has."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-def cpu_of(pid: int) -> int:
-    """Return how long the threads of a process have had a processor, in ns."""
-    files = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(file.read_text().split()[0]) for file in files)
