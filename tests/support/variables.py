@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import Secret, SecretStr
 
+from kit.cli.loading import Commands
+
 REPOSITORY = Path(__file__).parents[2]
 _TESTS = str(REPOSITORY / "tests")
 _DUG_INTO = ("kit", "click", "typer")
@@ -125,6 +127,7 @@ def _frame(value: Any) -> Iterator[tuple[str, Any]]:
 
 _KINDS: tuple[tuple[Any, Any], ...] = (
     (types.ModuleType | type | range, _nothing),
+    (Commands, lambda value: [("._loaded", value._loaded)]),  # to ask for the others loads them
     (Mapping, _items),
     (Sequence | AbstractSet, _members),
     (functools.partial, _bound),
