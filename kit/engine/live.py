@@ -165,9 +165,15 @@ class StoreCheckpointer:
 
     async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Store *checkpoints*, and return once they are on disk; see `stored`."""
+        if self.closed:
+            raise Suspend
+        live = self._live
         self._committed += len(checkpoints)
-        self._live.record.keep(checkpoints)
-        await self.stored(self._store.commit, self._live.run.id, checkpoints)
+        live.record.keep(checkpoints)
+        try:
+            await self._store.commit(live.run.id, checkpoints)
+        except StoreError as error:
+            await self._never(error)
 
     async def stored(self, storing: Callable[..., Awaitable[object]], *given: Any) -> None:
         """
@@ -182,8 +188,11 @@ class StoreCheckpointer:
         try:
             await storing(*given)
         except StoreError as error:
-            self._break_off(error)
-            await asyncio.get_running_loop().create_future()
+            await self._never(error)
+
+    async def _never(self, error: StoreError) -> None:
+        self._break_off(error)
+        await asyncio.get_running_loop().create_future()
 
 
 def _nobody(_error: StoreError) -> None:

@@ -24,6 +24,7 @@ CUT = '{"cut":true}'
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().raw_decode
 _VALUE = '{"value":'
+_NULL = '{"value":null}'
 _INNER = ',"inner":true}'
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -35,6 +36,8 @@ def value_envelope(value: Any, function: Callable[..., Any], step_id: str) -> tu
     Raises:
         PayloadError: If JSON cannot carry it; the message says what to change.
     """
+    if value is None:
+        return _NULL, None
     text, back = encode_value(value, function, f"the value of step {step_id!r}")
     return f'{{"value":{text}}}', back
 

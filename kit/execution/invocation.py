@@ -97,18 +97,21 @@ class Invocation:
         kwargs: dict[str, Any],
     ) -> Any:
         """Answer a step from memory, or run it and record what it came to."""
-        self._check_loop("step", step_id)
-        if self.gate.is_quick and (known := self.memory.ask_first(step_id)) is not None:
+        if asyncio.get_running_loop() is not self.loop:
+            self._refuse_loop("step", step_id)
+        gate, memory = self.gate, self.memory
+        if not memory.is_used_up and gate.is_quick and (known := memory.ask_first(step_id)):
             return self._remember(known, function)
-        branch, outer = self.gate.enter(), self._outer()
-        if self._is_over(outer):
-            await self.gate.stay()
+        branch, running = gate.enter(), current.get()
+        outer = running[1] if running and running[0] is self else None
+        if gate.over or (gate.is_broken and self._is_over(outer)):
+            await gate.stay()
         if not callable(function):
             self.refuse(no_function(step_id, function))
         known = self._ask(step_id, CheckpointKind.STEP, outer)
         if known is not None and await self._turns.of(known):
             return self._remember(known, function)
-        if outer is None and not self._is_free:
+        if outer is None and (not memory.is_used_up or self._is_ending):
             await self._may_begin(step_id)
         return await self._runner.run(NewStep(branch, step_id, function, args, kwargs, outer))
 
@@ -198,8 +201,10 @@ class Invocation:
         raise error
 
     def _check_loop(self, what: str, name: str) -> None:
-        if asyncio.get_running_loop() is self.loop:
-            return
+        if asyncio.get_running_loop() is not self.loop:
+            self._refuse_loop(what, name)
+
+    def _refuse_loop(self, what: str, name: str) -> NoReturn:
         error = in_another_loop(what, name)
         with suppress(RuntimeError):  # the handler's loop is closed: nobody wants to know
             self.loop.call_soon_threadsafe(self._break, error)

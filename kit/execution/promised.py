@@ -25,8 +25,12 @@ class Promised:
         self, what: str, name: str, coroutine: Coroutine[Any, Any, T]
     ) -> Coroutine[Any, Any, T]:
         """Note *coroutine*, which is of the *what* of that *name*, and return it."""
-        self._noted.append((what, name, coroutine))
-        if len(self._noted) > self._most:
+        noted = self._noted
+        if noted and noted[-1][2].cr_frame is None:  # type: ignore[attr-defined] # it has ended
+            noted[-1] = (what, name, coroutine)  # as nearly always: one is awaited after the other
+            return coroutine
+        noted.append((what, name, coroutine))
+        if len(noted) > self._most:
             self._prune()
             self._most = _MANY + 2 * len(self._noted)
         return coroutine

@@ -38,7 +38,8 @@ class Record:
         """Add what an invocation has recorded."""
         for each in fresh:
             self.checkpoints[each.step_id] = each
-            self.asleep.pop(each.step_id, None)
+            if self.asleep:
+                self.asleep.pop(each.step_id, None)
 
     def forget(self, step_ids: Iterable[str]) -> None:
         """Remove what is not to answer any more."""

@@ -28,6 +28,8 @@ class _Unused(NamedTuple):
 
 def adapter_of(function: Callable[..., Any]) -> Any:
     """Return pydantic's adapter for the function's return annotation, or None if JSON will do."""
+    if not getattr(function, "__annotations__", True):
+        return None
     found = _found(function)
     return None if type(found) is _Unused else found
 
@@ -45,6 +47,8 @@ def check_returns(function: Callable[..., Any]) -> None:
     Raises:
         TypeError: If it is a text that is no expression of Python's.
     """
+    if not getattr(function, "__annotations__", True):
+        return  # as of a lambda; this is asked for at each step
     function, raw = _stated(function)
     if isinstance(raw, str) and raw not in _NATIVE_NAMES:
         _check_syntax(raw, getattr(function, "__qualname__", repr(function)))

@@ -73,6 +73,8 @@ class Runner:
 
     async def run(self, step: NewStep) -> Any:
         """Run *step*, and return its value or raise its failure when it is their turn."""
+        if self._observe:
+            self._tell_started(step)
         value, failure, answer = await self._open(step)
         if answer is not None:
             if answer is not AT_ONCE:
@@ -99,13 +101,13 @@ class Runner:
         if self._observe is not None:
             self._observe(what, data)
 
+    def _tell_started(self, step: NewStep) -> None:
+        given = {"call": step} if step.args or step.kwargs else {}
+        self.tell(ProgressKind.STEP_STARTED, stepId=step.step_id, **given)
+
     async def _open(self, step: NewStep) -> tuple[Any, Exception | None, Answer | None]:
         """Return what a step comes to: its value, or failure; and how it answers."""
         gate, started, step_id = self._turns.gate, self._now(), step.step_id
-        if self._observe:
-            is_given = step.args or step.kwargs
-            told = {"stepId": step_id, "call": step} if is_given else {"stepId": step_id}
-            self._observe(ProgressKind.STEP_STARTED, told)
         gate.opens(step.branch)
         whose, where = owner.set(None), current.set((self._running, step_id))
         failure: Exception | None = None
@@ -117,16 +119,19 @@ class Runner:
             has_ended = not self._promised.within or self._has_awaited(step_id)
             text, value = value_envelope(value, step.function, step_id)
         except Exception as error:  # noqa: BLE001 - the handler gets it
-            value, failure = None, self._failed(step, error, started)
-            if has_ended:  # what it came to cannot be kept, and would not be the next time
-                self._failures.give_up(failure)
+            value, failure = None, self._failed(step, error, started, has_ended=has_ended)
             answer = self._turns.line_up(is_failure=True) if step.outer is None else None
         except asyncio.CancelledError as error:
             self.cut_off(step_id, error, started, step.outer)
             is_cut_off = step.outer is None
             raise
         else:
-            answer = await self._keep(step, text, started)
+            after = self.after_step
+            answer = self._keep(step, text, started, after)
+            if after is AfterStep.COMMIT:
+                await self._commit(answer)
+            if self._observe:
+                self._observe(ProgressKind.STEP_FINISHED, {"stepId": step_id})
         finally:
             owner.reset(whose)
             current.reset(where)
@@ -146,20 +151,10 @@ class Runner:
             raise error
         return True
 
-    async def _keep(self, step: NewStep, text: str, started: int) -> Answer | None:
-        """Record a step's value, and store it if that is to be done at once."""
+    def _keep(self, step: NewStep, text: str, started: int, after: AfterStep) -> Answer | None:
+        """Record a step's value, and line up if it is to answer in this invocation."""
         text = text if step.outer is None else as_inner(text, step.outer)
         self._memory.record(step.step_id, CheckpointKind.STEP, text, started, self._now())
-        after = self.after_step
-        answer = self._answer(step, after)
-        if after is AfterStep.COMMIT:
-            await self._commit(answer)
-        if self._observe:
-            self._observe(ProgressKind.STEP_FINISHED, {"stepId": step.step_id})
-        return answer
-
-    def _answer(self, step: NewStep, after: AfterStep) -> Answer | None:
-        """Line up, if *step* is to answer in this invocation."""
         if step.outer is not None or after is AfterStep.SUSPEND:
             return None
         return AT_ONCE if self._turns.gate.is_quick else self._turns.line_up()
@@ -191,8 +186,14 @@ class Runner:
             await gate.stay()
         await self._turns.answer(answer)
 
-    def _failed(self, step: NewStep, error: Exception, started: int) -> Exception:
-        """Record a step's failure, and return what is to be raised."""
+    def _failed(
+        self, step: NewStep, error: Exception, started: int, *, has_ended: bool
+    ) -> Exception:
+        """
+        Record a step's failure, and return what is to be raised.
+
+        If its function *has_ended*, what it came to cannot be kept, and would not be the next time.
+        """
         raised = portable(error, step.step_id)
         if raised is not error:
             raised.__cause__ = error
@@ -203,6 +204,8 @@ class Runner:
         self._failures.note(raised, step.step_id)
         kind = type(error).__qualname__
         self.tell(ProgressKind.STEP_FAILED, stepId=step.step_id, error=str(raised), type=kind)
+        if has_ended:
+            self._failures.give_up(raised)
         return raised
 
 

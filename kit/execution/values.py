@@ -35,8 +35,6 @@ def encode_value(value: Any, function: Callable[..., Any], what: str) -> tuple[s
     Raises:
         PayloadError: If JSON cannot carry it; the message says what to change.
     """
-    if value is None:
-        return "null", None
     if isinstance(value, CoroutineType):
         msg = f"{what} is a coroutine: did you forget to await {call_of(value)} in its function?"
         value.close()

@@ -126,8 +126,9 @@ def text_to_failure(text: str | None) -> Failure | None:
 
 def checkpoint_to_row(run_id: str, each: Checkpoint) -> tuple[Any, ...]:
     """Return *each* as `run_id, step_id, seq, kind, text, started, ended`."""
-    number = ASLEEP if each.sequence is None else each.sequence
-    return (run_id, each.step_id, number, each.kind.value, each.text, each.started, each.ended)
+    step_id, kind, text, started, ended, number = each
+    # `str` takes a fourth of the time of `value`
+    return run_id, step_id, ASLEEP if number is None else number, str(kind), text, started, ended
 
 
 def row_to_checkpoint(row: tuple[Any, ...]) -> Checkpoint:

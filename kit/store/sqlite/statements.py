@@ -98,6 +98,8 @@ def begun(run_id: str, now: int) -> Statement:
 
 def recorded(run_id: str, checkpoints: Sequence[Checkpoint]) -> list[Statement]:
     """Store checkpoints."""
+    if len(checkpoints) == 1:  # as nearly always
+        return [(_INSERT_CHECKPOINT, checkpoint_to_row(run_id, checkpoints[0]))]
     return [(_INSERT_CHECKPOINT, checkpoint_to_row(run_id, each)) for each in checkpoints]
 
 

@@ -155,13 +155,13 @@ class Writer:
             writes = (_Write(self._later, None), *writes)
             self._later = []
         if writes and not self._closed:
-            is_alone = self.is_alone()
-            if not self._gathered and not is_alone:
+            is_first = not self._gathered
+            self._gathered += writes
+            if is_first and self.is_alone():
+                self._hand_over()
+            elif is_first:
                 # what is written in one turn of the loop goes to the thread at once
                 self._loop.call_soon(self._hand_over)
-            self._gathered += writes
-            if is_alone:
-                self._hand_over()
 
     def _hand_over(self) -> None:
         if self._gathered:
@@ -238,12 +238,13 @@ class Writer:
         return self._connection.opened, version
 
     def _resolve(self, answers: Sequence[_Answer]) -> None:
-        if any(reason is None for _, reason in answers):
-            self.answered = time.monotonic()
+        now = time.monotonic()
         for write, reason in answers:
-            error = None if reason is None else explain_write(reason, self._path)
-            if error is not None and error.code == LOST:
-                self.on_lost(error)
+            error = None
+            if reason is None:
+                self.answered = now
+            else:
+                error = self._explained(reason)
             future = write.future
             if future is not None and not future.done():
                 if error is None:
@@ -252,6 +253,12 @@ class Writer:
                     future.set_exception(error)
             if write.then is not None:
                 self._tell(write.then, write.changed, error)
+
+    def _explained(self, reason: Exception) -> StoreError:
+        error = explain_write(reason, self._path)
+        if error.code == LOST:
+            self.on_lost(error)
+        return error
 
     def _tell(self, then: Then, changed: int, error: StoreError | None) -> None:
         try:
