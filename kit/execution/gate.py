@@ -37,29 +37,30 @@ class Gate:
     can, and tells whether somebody can now.
     """
 
+    open = 0  # how many are in a step
+    held = 0  # how many wait for the end with something that is to be stored first
+    has_raised = False  # a failure was raised past what is held
+    ended = False  # the handler has returned or raised
+    is_ending = False  # nobody is to begin anything more
+    over = False  # the outcome is decided: nobody goes on
+    is_broken = False
+    is_plain = False
+    thread: int | None = None  # of a plain handler
+    all_wait = False  # … and its own threads wait for each other
+    has_strangers = False  # branches that nobody sees move
+    from_handler = 0  # how many wait with us in the thread of a plain handler
+    was_busy = False  # somebody waited for something from outside, which takes its time
+    quiet = 0  # turns of the loop in which no branch has moved between steps
+    kept: tuple[object, ...] = ()  # what else holds on to what branches hold
+    _swallowed = 0
+    _handler: Branch | None = None
+    _looking: Looking | None = None
+
     def __init__(self, go_on: Callable[[], bool], stuck: Callable[[Stuck], bool]) -> None:
-        self.open = 0
-        self.held = 0
-        self.has_raised = False  # a failure was raised past what is held
-        self.ended = False  # the handler has returned or raised
-        self.is_ending = False  # nobody is to begin anything more
-        self.over = False  # the outcome is decided: nobody goes on
-        self.is_broken = False
-        self.is_plain = False
-        self.thread: int | None = None  # of a plain handler
-        self.all_wait = False  # … and its own threads wait for each other
-        self.has_strangers = False  # branches that nobody sees move
-        self.from_handler = 0  # how many wait with us in the thread of a plain handler
-        self.was_busy = False  # somebody waited for something from outside, which takes its time
-        self.quiet = 0  # turns of the loop in which no branch has moved between steps
         self.loop = asyncio.get_running_loop()
         self.decided: asyncio.Future[None] = self.loop.create_future()
         self.branches: dict[Task, Branch] = {}
         self.waits: dict[Branch, asyncio.Future[Any]] = {}
-        self.kept: tuple[object, ...] = ()  # what else holds on to what branches hold
-        self._swallowed = 0
-        self._handler: Branch | None = None
-        self._looking: Looking | None = None
         self._go_on, self._stuck = go_on, stuck
         self.asleep_for: Callable[[], float | None] = _nothing
         self.say: Callable[[bool, Iterable[Branch]], None] = _nothing

@@ -66,9 +66,10 @@ class Invocation:
         self.now = now
         changes = Changes(delivery.event.id, self.memory, self._refuse_changed)
         self._turns = Turns(self.memory, self.failures, changed=changes.unasked, rests=self._rests)
-        self.gate = self._turns.gate
-        self.gate.say = changes.stands
-        self.loop = self.gate.loop
+        self.gate = gate = self._turns.gate
+        self.loop, gate.say = gate.loop, changes.stands
+        gate.asleep_for = lambda: self.sleeping.lasts()
+        gate.kept = (self.failures, self.promised)
         self._runner = Runner(
             self,
             self.memory,
@@ -81,11 +82,8 @@ class Invocation:
             now=now,
             observe=observe,
         )
-        self.sleeping = Sleeping(self._turns, self._runner, now, linger, delivery.asleep)
-        self.gate.asleep_for = self.sleeping.lasts
-        self.gate.kept = (self.failures, self.promised)
         self._checkpointer = checkpointer
-        self._send = send
+        self._send, self._linger = send, linger
 
     # what handlers ask for
 
@@ -97,8 +95,7 @@ class Invocation:
         kwargs: dict[str, Any],
     ) -> Any:
         """Answer a step from memory, or run it and record what it came to."""
-        if asyncio.get_running_loop() is not self.loop:
-            self._refuse_loop("step", step_id)
+        self._check_loop("step", step_id)
         gate, memory = self.gate, self.memory
         if not memory.is_used_up and gate.is_quick and (known := memory.ask_first(step_id)):
             return self._remember(known, function)
@@ -181,9 +178,16 @@ class Invocation:
         finally:
             self.gate.closes(branch)
 
+    # what most invocations have no need of
+
+    @cached_property
+    def sleeping(self) -> Sleeping:
+        """The sleeps that the handler is in."""
+        return Sleeping(self._turns, self._runner, self.now, self._linger, self.delivery.asleep)
+
     @cached_property
     def _sends(self) -> Sends:
-        return Sends(self.delivery)  # most runs send nothing
+        return Sends(self.delivery)
 
     def promise(
         self, what: str, name: str, coroutine: Coroutine[Any, Any, T]
@@ -201,10 +205,8 @@ class Invocation:
         raise error
 
     def _check_loop(self, what: str, name: str) -> None:
-        if asyncio.get_running_loop() is not self.loop:
-            self._refuse_loop(what, name)
-
-    def _refuse_loop(self, what: str, name: str) -> NoReturn:
+        if asyncio.get_running_loop() is self.loop:
+            return
         error = in_another_loop(what, name)
         with suppress(RuntimeError):  # the handler's loop is closed: nobody wants to know
             self.loop.call_soon_threadsafe(self._break, error)
@@ -232,11 +234,6 @@ class Invocation:
         """Tell whether there is nothing more to ask for; within a step, that is waited for."""
         return self.gate.over or (self.broken is not None and outer is None)
 
-    @property
-    def _is_free(self) -> bool:
-        """Whether something new may begin at once."""
-        return self.memory.is_used_up and not self._is_ending
-
     def _ask(self, step_id: str, kind: CheckpointKind, outer: str | None) -> Checkpoint | None:
         try:
             return self.memory.ask(step_id, kind, outer)
@@ -248,7 +245,7 @@ class Invocation:
 
     async def _may_begin(self, step_id: str, *, is_send: bool = False) -> None:
         """Return when something new may begin; stay if the invocation is ending."""
-        while not self._is_free:
+        while self._is_ending or not self.memory.is_used_up:
             if self._is_ending:
                 await self.gate.stay()
             try:
@@ -283,7 +280,8 @@ class Invocation:
         Who comes late gets no further than `gate.stay`.
         """
         self.gate.let_go()
-        del self._turns, self._runner, self.sleeping
+        del self._turns, self._runner
+        self.__dict__.pop("sleeping", None)
 
     # when nobody can go on
 
