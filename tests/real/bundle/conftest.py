@@ -99,6 +99,15 @@ class Project:
     def build(self, environ: Mapping[str, str] = {}, **options: Any) -> Report:
         return build(self.build_options(environ, **options))
 
+    def elsewhere(self, root: Path) -> Project:
+        """Return a copy in another folder, of which nothing is built."""
+        copy = replace(self, root=_copy(self.root, root))
+        for made in ("bundle", "build"):
+            shutil.rmtree(root / ".kit" / made)
+        for entry in copy.functions:
+            (root / "functions" / entry).unlink()
+        return copy
+
     def contents(self, tree: str = "") -> dict[str, tuple[str, int]]:
         """Return the digest and mode of every file below *tree* of the bundle."""
         found = {}

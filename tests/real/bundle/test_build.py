@@ -78,15 +78,6 @@ def test_a_second_build_changes_nothing_and_takes_less_than_a_second(site: Any) 
     assert sum(took[:4]) - sum(began[:4]) < 1
 
 
-def test_a_build_elsewhere_comes_to_the_same_bytes(demo: Any, new: Any) -> None:
-    new.build()
-
-    assert new.contents() == demo.contents()
-    for name in demo.functions:
-        ours, theirs = (root / "functions" / name for root in (new.root, demo.root))
-        assert ours.read_bytes() == theirs.read_bytes()
-
-
 def test_a_change_of_the_project_leaves_interpreter_and_packages_alone(site: Any) -> None:
     told: dict[str, str] = {}
     site.workflow("second")
