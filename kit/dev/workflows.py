@@ -127,12 +127,11 @@ def _schema(workflow: AnyWorkflow) -> dict[str, Any] | None:
 
 
 def _backoff(policy: RetryPolicy) -> str:
-    try:
-        waits: Sequence[timedelta] = policy.schedule()[:6]
-    except Exception as error:  # noqa: BLE001 - a backoff function of the user's
-        return f"fails: {error}"
+    problems: list[str] = []
+    waits: Sequence[timedelta] = policy.schedule(problems.append)[:6]
     more = ", …" if policy.max_retries > len(waits) else ""
-    return ", ".join(map(span, waits)) + more
+    wrong = f"; {problems[0]}" if problems else ""
+    return ", ".join(map(span, waits)) + more + wrong
 
 
 def span(length: timedelta) -> str:

@@ -73,9 +73,13 @@ class RetryPolicy(Frozen):
             wait = None
         return min(wait, MAX_BACKOFF) if wait else default_wait(attempt)
 
-    def schedule(self) -> tuple[timedelta, ...]:
-        """Return every wait there can be: after attempt 0, 1, … up to the last retry."""
-        return tuple(self.wait_after(attempt) for attempt in range(self.max_retries))
+    def schedule(self, tell: Tell | None = None) -> tuple[timedelta, ...]:
+        """
+        Return every wait there can be: after attempt 0, 1, … up to the last retry.
+
+        *tell* is told where the backoff cannot be asked; see `wait_after`.
+        """
+        return tuple(self.wait_after(attempt, tell) for attempt in range(self.max_retries))
 
     def decide(
         self, attempt: int, error: BaseException, tell: Tell | None = None

@@ -119,6 +119,12 @@ def test_a_workflow_is_described() -> None:
     odd = info_of(Workflow(strange, "w", retry=RetryPolicy(1, [1])), "w.py")
     assert (odd.retries, odd.backoff) == (1, "1 s")
 
+    def fails(attempt: int) -> float:
+        return 3 / (attempt - 2)
+
+    wrong = info_of(Workflow(strange, "w", retry=RetryPolicy(3, fails)), "w.py").backoff
+    assert wrong == ("5 s, 5 s, 3 s; its backoff, fails(1), returned -3.0, which is no wait")
+
 
 def test_settings_that_are_wrong_leave_the_workflows_as_they_were() -> None:
     def fail() -> Any:

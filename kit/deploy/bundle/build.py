@@ -17,7 +17,7 @@ from kit.deploy.bundle.alone import alone
 from kit.deploy.bundle.app import Sources, find_sources
 from kit.deploy.bundle.bundling import KIT_FOLDER, Bundler, parts_of
 from kit.deploy.bundle.checks import binary_problems, size_problems
-from kit.deploy.bundle.findings import Finding, judge_sources, raise_errors
+from kit.deploy.bundle.findings import Finding, judge_backoffs, judge_sources, raise_errors
 from kit.deploy.bundle.inspection import from_json, import_times, inspect, to_json
 from kit.deploy.bundle.names import judge_names
 from kit.deploy.bundle.options import BuildOptions
@@ -131,7 +131,8 @@ def _bundled(
     parts = parts_of(done)
     findings += raise_errors(_problems(options, done, parts), strict=options.check)
     workflows = _inspected(bundler, done, modules)
-    raise_errors(_lacking(options, workflows), strict=options.check)
+    wrong = [*_lacking(options, workflows), *judge_backoffs(workflows)]
+    findings += raise_errors(wrong, strict=options.check)
     settings = options.config.get_workflow()
     settled = [replace(each, store=each.store or settings.store) for each in workflows]
     kept = settings.retention

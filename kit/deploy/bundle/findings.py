@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from kit.deploy.bundle.app import Sources
+from kit.deploy.bundle.plan import WorkflowFacts
 from kit.model.errors import BuildError
 
 Level = Literal["error", "warning", "note"]
@@ -66,6 +67,21 @@ def judge_sources(sources: Sources) -> Iterator[Finding]:
     for pattern in sources.unmatched:
         yield Finding(
             "warning", "BUILD_NOTHING_INCLUDED", f"include in the settings: no file is {pattern!r}"
+        )
+
+
+def judge_backoffs(workflows: Iterable[WorkflowFacts]) -> Iterator[Finding]:
+    """Yield which backoffs do not say how long to wait, as Netlify asks all of them beforehand."""
+    for each in workflows:
+        if not each.backoff_problems:
+            continue
+        first, *others = each.backoff_problems
+        more = f", and so it is with {len(others)} more" if others else ""
+        yield Finding(
+            "warning",
+            "BUILD_BACKOFF",
+            f"{each.path}: {first}{more}; Netlify's own wait counts there. Return a duration for"
+            f" each coming attempt from 1 to {each.max_retries}",
         )
 
 

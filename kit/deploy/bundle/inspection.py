@@ -87,8 +87,12 @@ def from_json(data: Mapping[str, Any]) -> WorkflowFacts:
 
 
 def _from_json(data: Mapping[str, Any]) -> dict[str, Any]:
-    backoff = data["backoff"]
-    return {**data, "backoff": None if backoff is None else tuple(backoff)}
+    backoff, problems = data["backoff"], data.get("backoff_problems", ())
+    return {
+        **data,
+        "backoff": None if backoff is None else tuple(backoff),
+        "backoff_problems": tuple(problems),
+    }
 
 
 def _ask(

@@ -45,7 +45,8 @@ class WorkflowFacts:
     """
     What there is to know of a workflow to deploy it. `backoff` and `timeout` are in milliseconds.
 
-    `store` is None where the settings say it.
+    `store` is None where the settings say it. `backoff_problems` tells what a backoff that is a
+    function did instead of saying a wait; `backoff` has the default there.
     """
 
     name: str
@@ -55,6 +56,7 @@ class WorkflowFacts:
     background: bool = False
     timeout: int | None = None
     store: StoreName | None = None
+    backoff_problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kit.deploy.bundle import inspection
+from kit.deploy.bundle.findings import judge_backoffs
 from kit.deploy.bundle.inspection import (
     PythonEnvironment,
     from_json,
@@ -61,6 +62,29 @@ def test_it_returns_what_a_deployment_has_to_know(environment: PythonEnvironment
     )
     assert found["computed"].backoff == (10_000, 20_000)
     assert all(from_json(to_json(each)) == each for each in found.values())
+
+
+def test_a_backoff_that_says_no_wait_is_told_with_what_it_did(
+    environment: PythonEnvironment,
+) -> None:
+    before = "def odd(attempt): return 30 if attempt < 2 else 1 / 0"
+    workflow(environment.root, "a", "backoff=odd, max_retries=3", before=before)
+
+    (found,) = inspect(environment, [], {})
+
+    assert found.backoff == (30_000, 5_000, 20_000)
+    assert found.backoff_problems == tuple(
+        f"its backoff, odd({attempt}), raised ZeroDivisionError: division by zero"
+        for attempt in (2, 3)
+    )
+    assert from_json(to_json(found)) == found
+    (finding,) = judge_backoffs([found, WorkflowFacts("b", "b.py")])
+    assert finding.level == "warning"
+    assert finding.text == (
+        f"{FOLDER}/a.py: its backoff, odd(2), raised ZeroDivisionError: division by zero, and so it"
+        " is with 1 more; Netlify's own wait counts there. Return a duration for each coming"
+        " attempt from 1 to 3"
+    )
 
 
 def test_what_starts_python_differently_does_not_reach_it(environment: PythonEnvironment) -> None:

@@ -42,7 +42,7 @@ def _workflows(root: Path, folder: str) -> tuple[list[dict[str, Any]], list[dict
             "name": name,
             "path": found.paths[name],
             "max_retries": workflow.retry.max_retries,
-            "backoff": _backoff(workflow.retry),
+            **_backoff(workflow.retry),
             "background": workflow.background,
             "timeout": _milliseconds(workflow.timeout),
             "store": workflow.store,
@@ -77,10 +77,12 @@ def _modules(root: Path, folder: str, modules: Mapping[str, str]) -> list[dict[s
     return errors
 
 
-def _backoff(policy: Any) -> list[int] | None:
+def _backoff(policy: Any) -> dict[str, Any]:
     if not policy.backoff:
-        return None
-    return [_milliseconds(wait) for wait in policy.schedule()]
+        return {"backoff": None}
+    problems: list[str] = []
+    waits = [_milliseconds(wait) for wait in policy.schedule(problems.append)]
+    return {"backoff": waits, "backoff_problems": problems}
 
 
 def _milliseconds(span: Any) -> Any:
