@@ -30,6 +30,12 @@ POLL_SECONDS = 4.0
 SOON_SECONDS = 0.5
 """When it is asked after something was done; then after twice as long, until it is as before."""
 
+START_SECONDS = 8.0
+"""How long whoever starts a run waits for the site to take its event: a page hangs on it."""
+
+ARRIVAL_SECONDS = 3.0
+"""How long they wait in all for the site to have something to show of the run."""
+
 _ARRIVES = (0.1, 0.2, 0.4, 0.8)
 """Seconds between looks for a run that was just started."""
 
@@ -125,7 +131,8 @@ class RemoteRuns:
         found = self._live.find(workflow)
         if found is not None:
             workflow, data = found.event_name, encode_input(found, data).data
-        async with AsyncWorkflowClient(self._site.origin, self._site.api_key) as client:
+        origin, key = self._site.origin, self._site.api_key
+        async with AsyncWorkflowClient(origin, key, timeout=START_SECONDS) as client:
             run_id = await client.send_event(workflow, data, id=id)
         await self._arrived(run_id)
         self._tell(run_id)
@@ -159,11 +166,13 @@ class RemoteRuns:
 
     async def _arrived(self, run_id: str) -> None:
         """Wait a moment for a run's first delivery, so that there is something to show of it."""
-        for pause in _ARRIVES:
-            with suppress(WorkflowError):
-                if await self.details(run_id) is not None:
-                    return
-            await asyncio.sleep(pause)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ARRIVAL_SECONDS):
+                for pause in _ARRIVES:
+                    with suppress(WorkflowError):
+                        if await self.details(run_id) is not None:
+                            return
+                    await asyncio.sleep(pause)
 
     def _tell(self, run_id: str) -> None:
         self.feed.tell(run_id)

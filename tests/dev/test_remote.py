@@ -15,6 +15,7 @@ from kit.dev.local import LocalRuns
 from kit.dev.remote import RemoteRuns
 from kit.dev.runs import Change, Source
 from kit.model.errors import (
+    ConnectionFailedError,
     NotSupportedError,
     PayloadError,
     RunNotFoundError,
@@ -113,6 +114,32 @@ async def test_a_workflow_is_started_there(
     with pytest.raises(PayloadError):
         await remote.start("hello", 2**60)
     await remote.start("unknown.here", 1)
+
+
+async def test_a_site_that_is_silent_does_not_keep_whoever_starts_a_run(
+    remote: RemoteRuns, network: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hold(request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        return httpx.Response(200)
+
+    network.post(url__startswith=ORIGIN).mock(side_effect=hold)
+    monkeypatch.setattr("kit.dev.remote.START_SECONDS", 0.05)
+    with pytest.raises(ConnectionFailedError, match="did not answer within"):
+        await remote.start("hello", "you")
+
+
+async def test_a_run_is_not_waited_for_where_the_site_says_nothing_of_runs(
+    remote: RemoteRuns, network: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def details(run_id: str) -> None:
+        await asyncio.Event().wait()
+
+    router = network.post(url__startswith=f"{ORIGIN}/.netlify/functions/async-workloads-router")
+    router.respond(200, headers={"x-awl-ack": "ack"})
+    monkeypatch.setattr(remote, "details", details)
+    monkeypatch.setattr("kit.dev.remote.ARRIVAL_SECONDS", 0.05)
+    assert await remote.start("hello", "you", id="k") == derived_id("run", "hello", "k")
 
 
 async def test_the_site_is_asked_only_while_somebody_looks(
