@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kit.model.errors import ArgumentError
+
 
 class Failures:
     """The exceptions that steps have raised in the handler, each with the step's id."""
@@ -35,7 +37,12 @@ class Failures:
 
     def is_hopeless(self, error: BaseException) -> bool:
         """Tell whether something in *error* cannot succeed however often it is tried."""
-        return any(id(part) in self._hopeless for part in parts_of(error))
+        return any(
+            id(part) in self._hopeless
+            # what the handler asks for as it cannot be, it asks for again; a step may not
+            or (isinstance(part, ArgumentError) and id(part) not in self._noted)
+            for part in parts_of(error)
+        )
 
     def step_of(self, error: BaseException) -> str | None:
         """Return the id of the step that *error* came from, if it came from one."""

@@ -119,7 +119,7 @@ class Gate:
 
     def _task_ended(self, task: Task) -> None:
         branch = self.branches.pop(task)
-        if branch.has_asked and not task.cancelled():
+        if (branch.has_asked or self.over) and not task.cancelled():
             task.exception()  # it is known; asyncio need not warn that nobody looked
         if branch is self._handler:
             self.ended = self.is_ending = True

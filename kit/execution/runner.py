@@ -111,15 +111,16 @@ class Runner:
         gate.opens(step.branch)
         whose, where = owner.set(None), current.set((self._running, step_id))
         failure: Exception | None = None
-        is_cut_off = has_ended = False
+        is_cut_off, is_final = False, True
         try:
             check_returns(step.function)
+            is_final = False
             key = (self._running.delivery.event.id, step_id)
             value = await call(step.function, step.args, step.kwargs, key)
-            has_ended = not self._promised.within or self._has_awaited(step_id)
+            is_final = not self._promised.within or self._has_awaited(step_id)
             text, value = value_envelope(value, step.function, step_id)
         except Exception as error:  # noqa: BLE001 - the handler gets it
-            value, failure = None, self._failed(step, error, started, has_ended=has_ended)
+            value, failure = None, self._failed(step, error, started, is_final=is_final)
             answer = self._turns.line_up(is_failure=True) if step.outer is None else None
         except asyncio.CancelledError as error:
             self.cut_off(step_id, error, started, step.outer)
@@ -187,12 +188,13 @@ class Runner:
         await self._turns.answer(answer)
 
     def _failed(
-        self, step: NewStep, error: Exception, started: int, *, has_ended: bool
+        self, step: NewStep, error: Exception, started: int, *, is_final: bool
     ) -> Exception:
         """
         Record a step's failure, and return what is to be raised.
 
-        If its function *has_ended*, what it came to cannot be kept, and would not be the next time.
+        One that *is_final* would be the same the next time: the function cannot be called, or what
+        it came to cannot be kept.
         """
         raised = portable(error, step.step_id)
         if raised is not error:
@@ -204,7 +206,7 @@ class Runner:
         self._failures.note(raised, step.step_id)
         kind = type(error).__qualname__
         self.tell(ProgressKind.STEP_FAILED, stepId=step.step_id, error=str(raised), type=kind)
-        if has_ended:
+        if is_final:
             self._failures.give_up(raised)
         return raised
 
