@@ -14,10 +14,12 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, Secret, SecretStr, field_validator
+from pydantic import Field, Secret, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kit.model.duration import parse_duration
 from kit.project.address import origin_of
+from kit.project.reading import PREFIX
 
 PYTHON_VERSION = r"^3\.(1[1-9]|[2-9][0-9])(\.[0-9]+)?$"
 Provider = Literal["netlify", "local"]
@@ -59,14 +61,28 @@ class Source:
     origins: Mapping[str, Origin]
 
 
-class WorkflowConfig(BaseModel):
+class WorkflowConfig(BaseSettings):
     """
     The settings below `workflow`, each valid by itself.
 
     It holds what it is given and the defaults; `load` merges the sources first.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is given and nothing else: `load` has merged all sources before."""
+        return (init_settings,)
 
     base_url: str | None = Field(
         None,

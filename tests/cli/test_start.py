@@ -28,7 +28,7 @@ RUNNING = {
     "kit.deploy",
 }
 READING = {"pydantic", "sqlite3", "yaml", "kit.project", "kit.store", "asyncio", "logging"}
-IDLE = {"asyncio", "logging", "tomllib"}
+IDLE = {"tomllib"}
 COMMANDS = {f"kit.cli.commands.{name}" for name in ("build", "dev", "doctor", "events", "send")}
 
 

@@ -15,7 +15,7 @@ from kit.model.errors import BuildError
 
 KIT = "netlify-workflow-kit"
 
-NEEDED = ("pydantic>=2.7", "python-dotenv>=1", "httpx>=0.27", "sniffio>=1.3")
+NEEDED = ("pydantic-settings>=2.6", "httpx>=0.27", "sniffio>=1.3")
 """What the kit itself needs in a function. Not PyYAML: the settings travel in another form."""
 
 FOR_HTTP = ("starlette>=0.40",)
