@@ -7,7 +7,15 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from kit import AsyncWorkflowClient, WorkflowClient
+from kit import (
+    AsyncWorkflowClient,
+    ConfigError,
+    PayloadError,
+    RejectedError,
+    WorkflowClient,
+)
+from kit.netlify.router import ROUTER_PATH
+from tests.support.client_suite import Plain
 from tests.support.variables import count_frames, where_is
 
 KEY = "s3cret-key-of-the-site"
@@ -140,3 +148,46 @@ def test_a_wrapped_key_is_the_key(network):
     with WorkflowClient(SITE, SecretStr(KEY)) as client:
         start(client)
     assert route.calls.last.request.headers["authorization"] == f"Bearer {KEY}"
+
+
+def variables_of(error):
+    """Return what a report with local variables would show of the kit's own frames."""
+    shown = []
+    while error is not None:
+        trace = error.__traceback__
+        while trace is not None:
+            if "/kit/" in trace.tb_frame.f_code.co_filename:
+                shown += map(repr, trace.tb_frame.f_locals.values())
+            trace = trace.tb_next
+        error = error.__cause__ or error.__context__
+    return shown
+
+
+@pytest.mark.parametrize("make", [WorkflowClient, Plain], ids=["plain", "async"])
+def test_no_frame_of_an_error_shows_the_key(make, network):
+    with pytest.raises(ConfigError) as caught:
+        make("http://site.example", KEY)
+    assert KEY not in "".join(variables_of(caught.value))
+
+    network.post(url__startswith=f"{SITE}{ROUTER_PATH}").respond(401)
+    given = httpx.MockTransport(lambda request: httpx.Response(401))
+    for options in ({}, {"transport": given}):
+        with make(SITE, KEY, **options) as client:
+            with pytest.raises(RejectedError) as caught:
+                client.send_event("a")
+            shown = variables_of(caught.value)
+            assert shown
+            assert KEY not in "".join(shown)
+    with make(SITE, KEY) as client, pytest.raises(PayloadError) as caught:
+        client.send_event("a", {1, 2})
+    assert KEY not in "".join(variables_of(caught.value))
+
+
+def test_a_mistake_below_the_transport_shows_no_key_either():
+    def fail(request):
+        raise ZeroDivisionError
+
+    with WorkflowClient(SITE, KEY, transport=httpx.MockTransport(fail)) as client:
+        with pytest.raises(ZeroDivisionError) as caught:
+            client.send_event("a")
+        assert KEY not in "".join(variables_of(caught.value))
