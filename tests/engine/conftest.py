@@ -161,3 +161,35 @@ async def turns(number: int = 20) -> None:
     """Let everything that can go on at once do so."""
     for _ in range(number):
         await asyncio.sleep(0)
+
+
+async def hello(input: Any, context: Any) -> Any:
+    return await context.step.run("greet", lambda: f"hello {input}")
+
+
+async def finished(engine: Engine, *args: Any, **facts: Any) -> Any:
+    run = await engine.submit(event(*args, **facts))
+    return await asyncio.wait_for(engine.wait(run.id), 10)
+
+
+async def nothing() -> None: ...
+
+
+def fails() -> None:
+    raise LookupError("no")
+
+
+async def soon(awaitable: Any) -> Any:
+    return await asyncio.wait_for(awaitable, 50)
+
+
+def where(name: str, ran: list[str], workflow: str = "flow", gate: Gate | None = None) -> Any:
+    """Return a workflow that notes in *ran* that the engine *name* has executed it."""
+
+    async def handler(input: Any, context: Any) -> str:
+        await context.step.run("first", ran.append, name)
+        if gate is not None:
+            await context.step.run("gate", gate.come)
+        return name
+
+    return flow(handler, workflow)

@@ -1,4 +1,4 @@
-"""Several engines on one file: one drives, the others start, stop, wait, look, and take over."""
+"""Several engines on one file: one drives, the others start, stop, wait and look."""
 
 import asyncio
 from typing import Any
@@ -11,23 +11,7 @@ from kit.model.retry import RetryPolicy
 from kit.model.run import RunStatus
 from kit.store.sqlite.lease import is_held
 
-from .conftest import START, FakeClock, Gate, Open, event, flow, turns, write_lock
-
-
-async def soon(awaitable: Any) -> Any:
-    return await asyncio.wait_for(awaitable, 50)
-
-
-def where(name: str, ran: list[str], workflow: str = "flow", gate: Gate | None = None) -> Any:
-    """Return a workflow that notes in *ran* that the engine *name* has executed it."""
-
-    async def handler(input: Any, context: Any) -> str:
-        await context.step.run("first", ran.append, name)
-        if gate is not None:
-            await context.step.run("gate", gate.come)
-        return name
-
-    return flow(handler, workflow)
+from .conftest import START, FakeClock, Gate, Open, event, flow, soon, turns, where, write_lock
 
 
 async def test_the_driver_executes_what_another_engine_starts(start: Open) -> None:
@@ -76,64 +60,6 @@ async def test_who_waits_for_a_run_nobody_executes_executes_it(start: Open) -> N
     assert (await soon(second.wait(left.id))).result == '"second"'
 
 
-async def test_another_takes_over_what_it_wishes_when_the_driver_ends(
-    start: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kit.engine.invocations.HAND_OVER_SECONDS", 0)
-    ran: list[str] = []
-    gates = Gate(), Gate()
-    driver = await start(where("driver", ran, gate=gates[0]))
-    other = await start(where("other", ran, gate=gates[1]), resume=())
-    theirs = await driver.submit(event())
-    mine = await other.submit(event())
-    waiting = asyncio.create_task(other.wait(mine.id))
-    while gates[0].entered < 2:
-        await asyncio.sleep(0.01)
-    driver._driving.release()  # as if it had been killed
-    await soon(gates[1].somebody())
-    gates[1].open()
-    assert (await soon(waiting)).result == '"other"'
-    assert ran == ["driver", "driver"], "the step that was stored is not repeated"
-    assert other.is_driver
-    assert other.get(theirs.id).status is RunStatus.RUNNING, "nobody here wishes it"
-
-
-async def test_what_a_run_has_started_is_taken_over_with_it(start: Open) -> None:
-    ran: list[str] = []
-
-    def parent(name: str) -> Any:
-        async def handler(input: Any, context: Any) -> None:
-            await context.send_event("child")
-            await context.step.run("parent", ran.append, name)
-
-        return flow(handler)
-
-    clock = FakeClock()
-    driver = await start(parent("driver"), where("driver", ran, "child"), concurrency=1)
-    other = await start(parent("other"), where("other", ran, "child"), resume=(), clock=clock)
-    run = await other.submit(event())
-    await soon(other.wait(run.id))
-    await soon(other.idle())
-    assert sorted(ran) == ["driver", "driver"]
-    roots = {each.id: driver._store.reader.root(each.id) for each in driver._store.reader.runs()}
-    assert sorted(roots.values(), key=str) == sorted([None, run.id], key=str)
-
-
-async def test_an_engine_that_resumes_all_follows_a_driver_that_does_not(start: Open) -> None:
-    ran: list[str] = []
-    old = await start(where("old", ran))
-    left = await old.submit(event(due=START + 1000))
-    await old.close()
-    script = await start(where("script", ran), resume=())
-    await script.wait((await script.submit(event())).id)
-    app = await start(where("app", ran), clock=FakeClock(START + 2000))
-    while script._loop.live.get(left.id) is None:
-        await asyncio.sleep(0.01)
-    assert script.is_driver, "it is asked for what the app resumes"
-    await script.close()
-    assert (await soon(app.wait(left.id))).result == '"app"'
-
-
 async def test_a_run_the_driver_does_not_know_is_executed_by_who_does(start: Open) -> None:
     ran: list[str] = []
     gate = Gate()
@@ -152,25 +78,6 @@ async def test_a_run_the_driver_does_not_know_is_executed_by_who_does(start: Ope
     gate.open()
     assert (await soon(aside.wait(run.id))).result == '"aside"'
     assert (await soon(waiting)).result == '"aside"'
-    assert ran == ["aside"]
-
-
-async def test_where_one_that_drove_on_the_side_dies_the_driver_goes_on(start: Open) -> None:
-    ran: list[str] = []
-    gates = Gate(), Gate()
-    driver = await start(where("driver", ran))
-    aside = await start(where("aside", ran, "secret", gates[0]), resume=())
-    run = await aside.submit(event("secret"))
-    await soon(gates[0].somebody())
-    await driver.close()
-    successor = await start(where("successor", ran, "secret", gates[1]), resume=())
-    waiting = asyncio.create_task(successor.wait(run.id))
-    await asyncio.sleep(0.05)
-    assert not waiting.done()
-    aside._driving.release()  # as if it had been killed
-    await soon(gates[1].somebody())
-    gates[1].open()
-    assert (await soon(waiting)).result == '"successor"'
     assert ran == ["aside"]
 
 
@@ -288,32 +195,6 @@ async def test_waits_are_skipped_for_who_asks_for_that_only(start: Open, clock: 
     assert (await soon(fast.wait(skips.id))).status is RunStatus.COMPLETED
     await soon(slow.idle())
     assert driver.get(sleeps.id).status is RunStatus.SLEEPING
-
-
-async def test_a_closing_driver_lets_what_it_executes_for_others_come_to_its_next_step(
-    start: Open,
-) -> None:
-    ran: list[str] = []
-    gate = Gate()
-
-    def two(name: str) -> Any:
-        async def handler(input: Any, context: Any) -> None:
-            await context.step.run("one", gate.come)
-            await context.step.run("two", ran.append, name)
-
-        return flow(handler)
-
-    driver = await start(two("driver"))
-    other = await start(two("other"), resume=())
-    run = await other.submit(event())
-    await soon(gate.somebody())
-    closing = asyncio.create_task(driver.close())
-    await turns()
-    gate.open()
-    await soon(closing)
-    assert (await soon(other.wait(run.id))).status is RunStatus.COMPLETED
-    assert gate.entered == 1
-    assert ran == ["other"]
 
 
 async def test_what_is_executed_for_others_is_told_as_such(start: Open) -> None:

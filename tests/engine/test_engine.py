@@ -7,25 +7,14 @@ from typing import Any
 
 import pytest
 
-from kit.engine.clock import SystemClock
 from kit.engine.engine import Engine
 from kit.engine.live import ActiveRun
-from kit.model.delivery import CheckpointKind
 from kit.model.errors import PayloadError, RunNotFoundError, WorkflowNotFoundError
 from kit.model.progress import Progress
 from kit.model.run import RunStatus
 from kit.store.sqlite.lease import lease_path
 
-from .conftest import START, FakeClock, Gate, Open, event, flow, turns
-
-
-async def hello(input: Any, context: Any) -> Any:
-    return await context.step.run("greet", lambda: f"hello {input}")
-
-
-async def finished(engine: Engine, *args: Any, **facts: Any) -> Any:
-    run = await engine.submit(event(*args, **facts))
-    return await asyncio.wait_for(engine.wait(run.id), 10)
+from .conftest import START, FakeClock, Gate, Open, event, finished, flow, hello, turns
 
 
 async def test_a_run_goes_from_its_event_to_its_result(start: Open) -> None:
@@ -120,126 +109,6 @@ async def test_an_id_nobody_knows_is_told_so(start: Open) -> None:
             await asking("nobody")
 
 
-async def test_a_delayed_event_begins_when_it_is_due(start: Open, clock: FakeClock) -> None:
-    engine = await start(flow(hello))
-    run = await engine.submit(event(due=START + 5000))
-    await engine.idle()
-    assert engine.get(run.id).status is RunStatus.QUEUED
-    clock.advance(4999)
-    await engine.idle()
-    assert engine.get(run.id).status is RunStatus.QUEUED
-    clock.advance(1)
-    ended = await engine.wait(run.id)
-    assert (ended.status, ended.started) == (RunStatus.COMPLETED, START + 5000)
-
-
-async def test_of_delayed_events_the_next_due_sets_the_timer(start: Open, clock: FakeClock) -> None:
-    engine = await start(flow(hello))
-    runs = [await engine.submit(event(due=START + wait)) for wait in (5000, 2000)]
-    assert clock.next_due() == START + 2000
-    clock.advance(2000)
-    await engine.wait(runs[1].id)
-    assert clock.next_due() == START + 5000
-
-
-async def test_a_sleeping_run_goes_on_when_its_sleep_is_over(start: Open, clock: FakeClock) -> None:
-    async def sleeper(input: Any, context: Any) -> None:
-        await context.step.run("before", lambda: None)
-        await context.step.sleep("month", "30 days")
-
-    engine = await start(flow(sleeper))
-    run = await engine.submit(event())
-    await engine.idle()
-    asleep = engine.get(run.id)
-    assert (asleep.status, asleep.due) == (RunStatus.SLEEPING, START + 30 * 86_400_000)
-    clock.advance(30 * 86_400_000)
-    await engine.wait(run.id)
-    kinds = [each.kind for each in engine._store.reader.checkpoints(run.id).values()]
-    assert kinds == [CheckpointKind.STEP, CheckpointKind.SLEEP]
-
-
-async def test_failed_attempts_wait_as_on_netlify_and_end_as_a_dead_letter(
-    start: Open, clock: FakeClock
-) -> None:
-    def fails() -> None:
-        raise LookupError("no")
-
-    engine = await start(flow(fails))
-    run = await engine.submit(event())
-    waits = []
-    for _ in range(4):
-        await engine.idle()
-        waits.append(engine.get(run.id).due - clock.now())
-        clock.advance(waits[-1])
-    ended = await engine.wait(run.id)
-    assert waits == [5000, 5000, 20_000, 40_000]
-    assert (ended.status, ended.attempt) == (RunStatus.FAILED, 4)
-    assert ended.failure is not None
-    assert ended.failure.message == "no"
-    attempts = engine._store.reader.attempts(run.id)
-    assert [each.number for each in attempts] == [0, 1, 2, 3, 4]
-    assert [each.retry_in for each in attempts] == [*waits, None]
-
-
-async def test_finished_steps_are_kept_through_retries(start: Open) -> None:
-    ran: list[str] = []
-
-    async def shaky(input: Any, context: Any) -> None:
-        await context.step.run("first", ran.append, "first")
-        await context.step.run("second", ran.append, "second")
-        if context.attempt < 2:
-            raise LookupError
-
-    for replay in ("pauses", "always"):
-        ran.clear()
-        engine = await start(flow(shaky), fast=True, replay=replay)
-        run = await finished(engine)
-        assert (run.status, run.attempt) == (RunStatus.COMPLETED, 2)
-        assert ran == ["first", "second"]
-        await engine.close()
-
-
-async def test_gathered_steps_are_kept_when_a_later_one_fails(start: Open) -> None:
-    ran: list[str] = []
-
-    async def shaky(input: Any, context: Any) -> int:
-        await context.step.run("first", ran.append, "first")
-        await context.step.run("second", ran.append, "second")
-        if context.attempt < 2:
-            raise LookupError("no")
-        return int(context.attempt)
-
-    engine = await start(flow(shaky, checkpoints="gather"), fast=True)
-    run = await finished(engine)
-    assert (run.status, run.result, ran) == (RunStatus.COMPLETED, "2", ["first", "second"])
-    assert [each.number for each in engine._store.reader.attempts(run.id)] == [0, 1]
-
-
-async def test_a_run_that_finds_no_room_reserved_is_released(start: Open) -> None:
-    ended = Gate()
-    engine = await start(flow(ended.come), concurrency=1)
-    ended.open()
-    first = await finished(engine)
-    late = event()
-    again, _ = await asyncio.gather(
-        engine.submit(event(id=first.id)),  # reserves room that it does not need
-        engine.submit(late),
-    )
-    assert again == first
-    assert (await engine.wait(late.id)).status is RunStatus.COMPLETED
-
-
-async def test_fast_skips_delays_sleeps_and_backoff(start: Open) -> None:
-    async def slow(input: Any, context: Any) -> int:
-        await context.step.sleep("long", "300 days")
-        if not context.attempt:
-            raise LookupError
-        return int(context.attempt)
-
-    engine = await start(flow(slow), fast=True)
-    assert (await finished(engine, due=START + 10**9)).result == "1"
-
-
 async def test_replay_always_ends_the_invocation_at_each_fresh_step(start: Open) -> None:
     entered: list[int] = []
 
@@ -251,65 +120,6 @@ async def test_replay_always_ends_the_invocation_at_each_fresh_step(start: Open)
     engine = await start(flow(two), replay="always")
     await finished(engine)
     assert len(entered) == 3
-
-
-async def test_no_more_runs_go_on_than_there_is_room_for(start: Open, clock: FakeClock) -> None:
-    going: list[int] = [0, 0]
-
-    async def counted(input: Any, context: Any) -> None:
-        going[0] += 1
-        going[1] = max(going)
-        await asyncio.sleep(0)
-        await context.step.run("a", lambda: None)
-        going[0] -= 1
-
-    engine = await start(flow(counted), concurrency=2)
-    delayed = [event(due=START + 10) for _ in range(4)]
-    await asyncio.gather(*(engine.submit(each) for each in delayed))
-    sending = [asyncio.create_task(engine.submit(event())) for _ in range(4)]
-    await asyncio.sleep(0)
-    clock.advance(10)  # while room is reserved for runs on their way to the disk
-    await asyncio.gather(*sending)
-    await engine.idle()
-    assert going == [0, 2]
-    assert {run.status for run in engine._store.reader.runs()} == {RunStatus.COMPLETED}
-
-
-async def test_with_room_for_one_the_most_urgent_goes_first(start: Open) -> None:
-    gate, order = Gate(), []
-
-    async def first() -> None:
-        await gate.come()
-
-    engine = await start(flow(first, "first"), flow(order.append), concurrency=1)
-    await engine.submit(event("first"))
-    await gate.somebody()
-    for priority in (0, -5, 50, 0):
-        await engine.submit(event("flow", [priority, len(order)], priority=priority))
-    assert engine._store.reader.runs(statuses=[RunStatus.RUNNING], limit=9)
-    gate.open()
-    await engine.idle()
-    assert [each[0] for each in order] == [50, 0, 0, -5]
-
-
-async def test_a_full_engine_does_not_spin_while_runs_are_due(
-    start: Open, clock: FakeClock
-) -> None:
-    gate = Gate()
-    engine = await start(flow(gate.come), concurrency=1)
-    await engine.submit(event())
-    await gate.somebody()
-    await engine.submit(event(due=START + 10))
-    clock.advance(20)
-    assert clock.next_due() is None
-    gate.open()
-    await engine.idle()
-    assert gate.entered == 2
-
-
-async def test_an_engine_has_room_for_one_run_at_least(path: Any) -> None:
-    with pytest.raises(ValueError, match="at least one"):
-        Engine(path, {}.get, concurrency=0)
 
 
 async def test_events_sent_by_a_run_start_runs_once(start: Open) -> None:
@@ -376,35 +186,6 @@ async def test_a_waiter_who_gives_up_is_forgotten(start: Open) -> None:
     gate.open()
     assert (await engine.wait(run.id)).status is RunStatus.COMPLETED
     await engine.idle()
-
-
-async def test_the_system_clock_calls_back_no_earlier_than_it_says() -> None:
-    clock, called = SystemClock(), asyncio.Event()
-    when = clock.now() + 2
-    clock.call_at(when, called.set)
-    clock.call_at(when + 10**9, called.clear).cancel()
-    await called.wait()
-    assert clock.now() >= when
-
-
-async def test_runs_that_wait_for_others_hold_no_place(start: Open) -> None:
-    engines: list[Any] = []
-
-    async def child(input: int) -> int:
-        return input
-
-    async def parent(input: int, context: Any) -> Any:
-        async def waits() -> Any:
-            run = await engines[0].submit(event("child", data=input))
-            return (await engines[0].wait(run.id)).result
-
-        return await context.step.run("wait", waits)
-
-    engines.append(await start(flow(parent), flow(child, "child"), concurrency=2))
-    runs = [await engines[0].submit(event(data=n)) for n in range(6)]
-    ended = [await asyncio.wait_for(engines[0].wait(run.id), 10) for run in runs]
-    assert [run.result for run in ended] == [f'"{n}"' for n in range(6)]
-    assert engines[0]._loop._lent == 0
 
 
 async def test_a_run_that_has_ended_needs_no_garbage_collector(start: Open) -> None:

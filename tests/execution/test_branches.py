@@ -4,64 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from kit.execution.context import Context
-from kit.model.delivery import AfterStep, CheckpointKind, Completed, Failed, Suspended
+from kit.model.delivery import AfterStep, CheckpointKind, Completed
 from kit.model.event import Event
 from kit.model.retry import RetryPolicy
-from kit.model.workflow import Workflow
-from kit.testing.stage import START, Played, Stage
+from kit.testing.stage import START, Stage
 
-RUN_ID = "11111111-1111-4111-8111-111111111111"
-BOTH = (AfterStep.COMMIT, AfterStep.SUSPEND)
-
-
-def stage_of(handler: Any, after: AfterStep, **policy: Any) -> Stage:
-    return Stage(Workflow(handler, "w", **policy), Event("w", None, RUN_ID), after)
-
-
-async def finish(stage: Stage) -> Played:
-    """Deliver until the run has ended."""
-    for _ in range(100):
-        if stage.has_ended:
-            return stage.played
-        await stage.deliver()
-        stage.pass_time()
-    raise AssertionError("it does not end")
-
-
-def killed(make: Callable[[AfterStep], Stage]) -> Iterator[Stage]:
-    """Yield a stage for every mode and every point at which the process could end."""
-    for after in BOTH:
-        yield make(after)
-    for commit in range(1, 8):
-        stage = make(AfterStep.COMMIT)
-        stage.crash_at = commit
-        yield stage
-    for number in range(6):
-        stage = make(AfterStep.SUSPEND)
-        deliver, count = stage.deliver, iter(range(100))
-
-        async def losing(
-            stage: Stage = stage, deliver: Any = deliver, count: Any = count, number: int = number
-        ) -> Any:
-            stage.loses_outcome = next(count) == number
-            return await deliver()
-
-        stage.deliver = losing  # type: ignore[method-assign]
-        yield stage
-
-
-async def one() -> int:
-    return 1
-
-
-class Boom(Exception):
-    pass
+from .handlers import Boom, one
+from .killed import BOTH, RUN_ID, finish, killed, stage_of
 
 
 async def sleeps_or_works_then_sends(input: Any, context: Context) -> str:
@@ -187,98 +141,6 @@ async def test_what_is_completed_first_is_so_at_every_replay(how: str) -> None:
         assert played.result == [ORDERS[-1][0], *ORDERS[-1][1]]
 
 
-async def test_a_failure_that_was_dealt_with_is_not_tried_again_and_the_last_one_is() -> None:
-    tried: Counter[str] = Counter()
-
-    async def fail(name: str, times: int) -> str:
-        tried[name] += 1
-        if tried[name] <= times:
-            raise Boom(name)
-        return name
-
-    async def handler(input: Any, context: Context) -> str:
-        with pytest.raises(Boom):
-            await context.step.run("caught", fail, "caught", 100)
-        await context.step.run("between", fail, "between", 0)
-        return await context.step.run("last", fail, "last", 1)
-
-    for after in BOTH:
-        tried.clear()
-        played = await finish(stage_of(handler, after))
-        assert played.result == "last"
-        assert tried == {"caught": 1, "between": 1, "last": 2}
-
-
-def raise_again(error: Boom, how: str) -> None:
-    """Raise *error* or another in its place, in an `except` clause."""
-    if how == "plain":
-        raise error
-    if how == "from":
-        raise RuntimeError("wrapped") from error
-    if how == "group":
-        raise ExceptionGroup("g", [error]) from None
-    if how == "none":
-        raise RuntimeError("wrapped") from None
-    raise RuntimeError("wrapped")
-
-
-@pytest.mark.parametrize("how", ["plain", "from", "within", "group", "none"])
-async def test_a_compensated_failure_is_tried_again_however_it_is_raised(how: str) -> None:
-    tried: Counter[str] = Counter()
-
-    async def step(name: str, fails: int = 0) -> str:
-        tried[name] += 1
-        if tried[name] <= fails:
-            raise Boom(name)
-        return name
-
-    async def handler(input: Any, context: Context) -> str:
-        await context.step.run("before", step, "before")
-        try:
-            await context.step.run("charge", step, "charge", 2)
-        except Boom as error:
-            await context.step.run(f"refund-{context.attempt}", step, "refund")
-            raise_again(error, how)
-        return await context.step.run("after", step, "after")
-
-    for after in BOTH:
-        tried.clear()
-        played = await finish(stage_of(handler, after))
-        assert played.result == "after"
-        assert tried == {"before": 1, "charge": 3, "refund": 2, "after": 1}
-        assert len(played.failures) == 2
-
-
-async def test_a_failure_beside_a_sleeper_is_tried_again_and_the_sleeper_is_not() -> None:
-    tried: Counter[str] = Counter()
-
-    async def step(name: str, fails: int = 0) -> str:
-        tried[name] += 1
-        if tried[name] <= fails:
-            raise Boom(name)
-        return name
-
-    async def handler(input: Any, context: Context) -> list[Any]:
-        async def sleeper() -> str:
-            await context.step.run("before", step, "before")
-            await context.step.sleep("nap", 60)
-            return await context.step.run("woken", step, "woken")
-
-        found = await asyncio.gather(
-            context.step.run("flaky", step, "flaky", 1), sleeper(), return_exceptions=True
-        )
-        for each in found:
-            if isinstance(each, BaseException):
-                raise each
-        return found
-
-    for after in BOTH:
-        tried.clear()
-        played = await finish(stage_of(handler, after))
-        assert played.result == ["flaky", "woken"]
-        assert tried == {"flaky": 2, "before": 1, "woken": 1}
-
-
 async def test_each_branch_wakes_at_its_own_time() -> None:
     at: dict[str, int] = {}
 
@@ -323,57 +185,6 @@ async def test_a_branch_that_is_busy_is_waited_for_by_one_that_asks_for_somethin
     played = await finish(stage)
     assert played.result == ["busy", "eager"]
     assert played.failures == []
-
-
-def changed(kind: str) -> Any:
-    """Return a handler of which *kind* tells what was changed, in one of its branches."""
-
-    async def handler(input: Any, context: Context) -> None:
-        async def branch(*names: str) -> None:
-            for name in names:
-                await context.step.run(name, one)
-
-        names = {
-            "as it was": ("a1", "a2"),
-            "removed": ("a2", "a3"),
-            "renamed": ("a1-new", "a2"),
-            "added": ("a0", "a1", "a2"),
-        }[kind]
-        if input == "gather":
-            await asyncio.gather(branch(*names), branch("b1", "b2"))
-        elif input == "group":
-            async with asyncio.TaskGroup() as group:
-                group.create_task(branch(*names))
-                group.create_task(branch("b1", "b2"))
-        else:
-            await branch(*names)
-        await context.step.sleep("nap", 1)
-
-    return handler
-
-
-@pytest.mark.parametrize("after", BOTH)
-@pytest.mark.parametrize("where", ["gather", "group", "alone"])
-@pytest.mark.parametrize(
-    ("kind", "named"), [("removed", "a1"), ("renamed", "a1-new"), ("added", "a0")]
-)
-async def test_code_that_was_changed_is_a_replay_error_that_names_the_step(
-    after: AfterStep, where: str, kind: str, named: str
-) -> None:
-    stage = stage_of(changed("as it was"), after)
-    stage.event = Event("w", where, RUN_ID)
-    while not isinstance(stage.outcome, Suspended) or stage.outcome.goes_on:
-        await stage.deliver()
-    stage.pass_time()
-    stage.workflow = Workflow(changed(kind), "w")
-
-    outcome = await stage.deliver()
-
-    assert isinstance(outcome, Failed)
-    assert outcome.failure.type == "ReplayError"
-    assert repr(named) in outcome.failure.message
-    assert outcome.retry_in is None
-    assert stage.started == []
 
 
 async def test_a_thousand_steps_side_by_side_and_replayed() -> None:

@@ -16,6 +16,8 @@ from kit.model.event import Event
 from kit.model.workflow import Workflow
 from kit.testing.stage import Played, Stage
 
+from .handlers import one
+
 RUN_ID = "11111111-1111-4111-8111-111111111111"
 EACH_MODE = pytest.mark.parametrize("after", [AfterStep.COMMIT, AfterStep.SUSPEND])
 Waits = Callable[[Context], Coroutine[Any, Any, Any]]
@@ -33,10 +35,6 @@ async def started(context: Context) -> None:
     """Outlast what comes before the wait that is cancelled."""
     for _ in range(20):
         await asyncio.sleep(0)
-
-
-async def one() -> int:
-    return 1
 
 
 async def end(task: asyncio.Task[Any]) -> None:

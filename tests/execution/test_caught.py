@@ -11,20 +11,10 @@ import pytest
 from kit.execution.context import Context, PlainContext
 from kit.model.delivery import AfterStep, Completed, Suspended
 
+from .handlers import Boom, fail, one
+
 if TYPE_CHECKING:
     from conftest import Deliver
-
-
-class Boom(Exception):
-    pass
-
-
-async def one() -> int:
-    return 1
-
-
-async def fail(said: str = "bad") -> None:
-    raise Boom(said)
 
 
 async def side_by_side(input: Any, context: Context) -> None:

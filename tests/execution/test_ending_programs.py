@@ -11,12 +11,10 @@ import pytest
 from kit.execution.context import Context, PlainContext
 from kit.model.delivery import AfterStep, Failed, Suspended
 
+from .handlers import one
+
 if TYPE_CHECKING:
     from conftest import Deliver
-
-
-async def one() -> int:
-    return 1
 
 
 async def exits() -> None:

@@ -14,12 +14,10 @@ from kit.model.event import Event
 from kit.model.workflow import Workflow
 from kit.testing.stage import Stage
 
+from .handlers import one
+
 RUN_ID = "11111111-1111-4111-8111-111111111111"
 EACH_MODE = pytest.mark.parametrize("after", list(AfterStep))
-
-
-async def one() -> int:
-    return 1
 
 
 def branches(context: Context) -> list[asyncio.Task[Any]]:

@@ -17,13 +17,11 @@ from kit.model.workflow import Workflow
 from kit.testing import play
 from kit.testing.stage import Stage
 
+from .handlers import one
+
 RUN_ID = "11111111-1111-4111-8111-111111111111"
 BOTH = (AfterStep.COMMIT, AfterStep.SUSPEND)
 SHARED: list[asyncio.Lock] = []
-
-
-async def one() -> int:
-    return 1
 
 
 def stage_of(handler: Any, after: AfterStep) -> Stage:

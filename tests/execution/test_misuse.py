@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kit import define_workflow
-from kit.client import blocking
-from kit.client.handle import WorkflowRun
 from kit.execution.context import Context, PlainContext
 from kit.model.delivery import AfterStep, Completed, Failed
 from kit.model.errors import StepUsageError
@@ -20,10 +17,7 @@ from kit.testing import play
 
 if TYPE_CHECKING:
     from conftest import Deliver
-
-
-async def one() -> int:
-    return 1
+from .handlers import one
 
 
 def plain_one() -> int:
@@ -106,93 +100,6 @@ async def test_a_call_in_the_place_of_a_function_says_so(
     assert said in stage.outcome.failure.message
     assert stage.outcome.retry_in is None
     assert stage.started == []
-
-
-async def sleeps_between(context: Context) -> None:
-    await context.step.sleep("z", "100 ms")
-
-
-async def goes_on(context: Context) -> None:
-    await asyncio.sleep(0)
-
-
-async def uses_an_inner_id(context: Context) -> None:
-    await context.step.run("fetch", lambda: "of another")
-
-
-async def uses_it_within_another(context: Context) -> None:
-    async def charge() -> str:
-        return await context.step.run("fetch", lambda: "account of bob")
-
-    await context.step.run("charge-bob", charge)
-
-
-async def uses_it_for_a_sleep(context: Context) -> None:
-    await context.step.sleep("fetch", 1)
-
-
-@pytest.mark.parametrize("replay", ["pauses", "always"])
-@pytest.mark.parametrize("between", [sleeps_between, goes_on])
-@pytest.mark.parametrize("uses", [uses_an_inner_id, uses_it_within_another, uses_it_for_a_sleep])
-def test_the_id_of_a_step_within_a_step_is_not_for_another(
-    replay: Any, between: Any, uses: Any
-) -> None:
-    async def deep(context: Context) -> str:
-        async def charge() -> str:
-            return await context.step.run("fetch", lambda: "account of ann")
-
-        return await context.step.run("deep", charge)
-
-    @define_workflow
-    async def charges(input: Any, context: Context) -> None:
-        await context.step.run("charge-ann", deep, context)
-        await between(context)
-        await uses(context)
-
-    played = play(charges, replay=replay)
-    assert played.failure is not None
-    assert played.failure.type == "StepUsageError"
-    assert "'fetch' is used twice in one invocation" in played.failure.message
-
-
-@pytest.mark.parametrize("replay", ["pauses", "always"])
-def test_the_id_of_a_step_that_was_cut_off_within_a_step_is_not_for_another(replay: Any) -> None:
-    async def slow() -> None:
-        await asyncio.Event().wait()
-
-    @define_workflow
-    async def charges(input: Any, context: Context) -> None:
-        async def charge() -> None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0):
-                    await context.step.run("fetch", slow)
-
-        await context.step.run("charge", charge)
-        await sleeps_between(context)
-        await uses_an_inner_id(context)
-
-    played = play(charges, replay=replay)
-    assert played.failure is not None
-    assert "'fetch' is used twice in one invocation" in played.failure.message
-
-
-@pytest.mark.parametrize("replay", ["pauses", "always"])
-def test_a_step_that_is_tried_again_finds_the_steps_within_it(replay: Any) -> None:
-    calls: list[str] = []
-
-    @define_workflow
-    async def charges(input: Any, context: Context) -> str:
-        async def charge() -> str:
-            account = await context.step.run("fetch", lambda: calls.append("fetch") or "ann")
-            calls.append("charge")
-            if calls.count("charge") < 3:
-                raise ValueError("not yet")
-            return account
-
-        return await context.step.run("charge", charge)
-
-    assert play(charges, replay=replay).result == "ann"
-    assert calls == ["fetch", "charge", "charge", "charge"]
 
 
 async def goes_elsewhere(asked: Any) -> None:
@@ -301,71 +208,4 @@ async def test_a_coroutine_in_the_place_of_a_value_says_so(deliver: Deliver, han
     stage = await deliver(handler)
     assert isinstance(stage.outcome, Failed)
     assert "is a coroutine: did you forget to await one(…)" in stage.outcome.failure.message
-    assert stage.outcome.retry_in is None
-
-
-CHILD = WorkflowRun("id", "child", SimpleNamespace(name="local"))  # type: ignore[arg-type]
-SYNC = blocking.WorkflowRun(CHILD)
-
-
-async def waits_in_a_handler(input: Any, context: Context) -> Any:
-    return await CHILD.result()
-
-
-async def waits_in_an_async_step(input: Any, context: Context) -> Any:
-    return await context.step.run("wait", CHILD.result)
-
-
-async def waits_in_a_plain_step(input: Any, context: Context) -> Any:
-    return await context.step.run("wait", lambda: CHILD.result())
-
-
-async def waits_in_a_branch(input: Any, context: Context) -> Any:
-    return await asyncio.gather(CHILD.result(timeout=5))
-
-
-async def waits_without_await(input: Any, context: Context) -> Any:
-    return SYNC.result()
-
-
-async def waits_in_an_async_step_without_await(input: Any, context: Context) -> Any:
-    async def waits() -> Any:
-        return SYNC.result()
-
-    return await context.step.run("wait", waits)
-
-
-async def waits_in_a_plain_step_without_await(input: Any, context: Context) -> Any:
-    return await context.step.run("wait", SYNC.result)
-
-
-def waits_in_a_plain_handler(input: Any, context: PlainContext) -> Any:
-    return SYNC.result()
-
-
-def waits_in_a_step_of_a_plain_handler(input: Any, context: PlainContext) -> Any:
-    return context.step.run("wait", SYNC.result)
-
-
-@pytest.mark.parametrize(
-    "handler",
-    [
-        waits_in_a_handler,
-        waits_in_an_async_step,
-        waits_in_a_plain_step,
-        waits_in_a_branch,
-        waits_without_await,
-        waits_in_an_async_step_without_await,
-        waits_in_a_plain_step_without_await,
-        waits_in_a_plain_handler,
-        waits_in_a_step_of_a_plain_handler,
-    ],
-)
-async def test_waiting_for_a_child_run_is_refused_in_one_way(
-    deliver: Deliver, handler: Any
-) -> None:
-    stage = await deliver(handler, after=AfterStep.COMMIT)
-    assert isinstance(stage.outcome, Failed)
-    assert stage.outcome.failure.code == "NOT_SUPPORTED_WAITING_FOR_A_RUN_WITHIN_A_RUN"
-    assert "Let that one send an event when it is done" in stage.outcome.failure.message
     assert stage.outcome.retry_in is None

@@ -14,7 +14,9 @@ import pytest
 
 from kit.execution.context import Context
 from kit.model.delivery import AfterStep, Completed, Failed, Suspended
-from tests.support.programs import Node, Program, World
+from tests.support.program_trees import Node
+from tests.support.program_world import World
+from tests.support.programs import Program
 
 if TYPE_CHECKING:
     from conftest import Deliver, Delivered

@@ -13,12 +13,10 @@ from kit.execution.context import Context, PlainContext
 from kit.model.delivery import AfterStep, CheckpointKind, Completed, Failed, Suspended
 from kit.model.signals import Suspend
 
+from .handlers import one
+
 if TYPE_CHECKING:
     from conftest import Deliver
-
-
-async def one() -> int:
-    return 1
 
 
 async def never() -> None:

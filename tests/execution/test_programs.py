@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.comparing import compare
 from tests.support.examples import examples
-from tests.support.programs import Node, compare, sequences
+from tests.support.program_trees import Node, sequences
 
 
 @pytest.mark.timeout(600)  # two hundred of them, on a machine that may be busy
@@ -22,7 +23,7 @@ def test_a_program_comes_to_the_same_in_every_mode(nodes: tuple[Node, ...], seed
 
 @pytest.mark.parametrize("seed", range(8))
 def test_so_does_one_that_lies_deep(seed: int) -> None:
-    from tests.support.programs import some
+    from tests.support.program_trees import some
 
     generator = random.Random(seed)
     asyncio.run(compare(some(generator, 2), generator))

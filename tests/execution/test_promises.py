@@ -17,13 +17,11 @@ from kit import define_workflow
 from kit.execution.context import Context
 from kit.testing import play
 
+from .handlers import one
+
 
 @define_workflow(name="child")
 async def child(input: Any) -> None: ...
-
-
-async def one() -> int:
-    return 1
 
 
 def runs(context: Context) -> None:

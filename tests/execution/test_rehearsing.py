@@ -13,9 +13,7 @@ from kit.execution.rehearsing import after_step
 from kit.model.delivery import AfterStep
 from kit.testing import play
 
-
-async def one() -> int:
-    return 1
+from .handlers import one
 
 
 @pytest.mark.parametrize(

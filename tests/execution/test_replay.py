@@ -10,6 +10,8 @@ from kit.execution.envelope import error_envelope
 from kit.model.delivery import AfterStep, Checkpoint, CheckpointKind, Completed, Failed
 from kit.model.errors import ReplayError, StepUsageError
 
+from .handlers import one
+
 if TYPE_CHECKING:
     from conftest import Deliver
 
@@ -20,10 +22,6 @@ def step(step_id: str, text: str = '{"value":1}') -> Checkpoint:
 
 def known(*checkpoints: Checkpoint) -> dict[str, Checkpoint]:
     return {each.step_id: each for each in checkpoints}
-
-
-async def one() -> int:
-    return 1
 
 
 async def a_then_b(input: Any, context: Context) -> int:

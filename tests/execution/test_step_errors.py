@@ -11,24 +11,10 @@ from kit.execution.context import Context
 from kit.model.delivery import AfterStep, Completed, Failed
 from kit.model.errors import StepError
 
+from .handlers import Boom, alone, one
+
 if TYPE_CHECKING:
     from conftest import Deliver
-
-
-class Boom(Exception):
-    pass
-
-
-async def one() -> int:
-    return 1
-
-
-async def fail(said: str = "bad") -> None:
-    raise Boom(said)
-
-
-async def alone(input: Any, context: Context) -> None:
-    await context.step.run("a", fail)
 
 
 async def test_an_exception_json_cannot_carry_is_a_step_error_from_the_first(

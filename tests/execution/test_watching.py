@@ -16,6 +16,8 @@ from kit.model.event import Event
 from kit.model.workflow import Workflow
 from kit.testing.stage import Stage
 
+from .handlers import one
+
 RUN_ID = "11111111-1111-4111-8111-111111111111"
 BOTH = pytest.mark.parametrize("after", [AfterStep.COMMIT, AfterStep.SUSPEND])
 
@@ -23,10 +25,6 @@ BOTH = pytest.mark.parametrize("after", [AfterStep.COMMIT, AfterStep.SUSPEND])
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kit.execution.watching.FIRST_SECONDS", 0.01)
-
-
-async def one() -> int:
-    return 1
 
 
 async def as_it_was(input: Any, context: Context) -> None:

@@ -126,12 +126,6 @@ def test_a_file_nobody_may_read_is_named(root: Path, refusal: Any) -> None:
     assert "cannot be read: Permission denied" in refusal(root)
 
 
-def test_a_folder_called_dot_env_is_somebodys_virtual_environment(root: Path) -> None:
-    (root / ".env").mkdir()
-
-    assert load(root, environ={}).enabled
-
-
 def test_the_nearest_file_upward_makes_the_project(root: Path) -> None:
     below = root / "a" / "b"
     below.mkdir(parents=True)
@@ -232,24 +226,6 @@ def test_what_is_no_file_of_a_sensible_size_is_not_read(root: Path, refusal: Any
     assert "is no file" in refusal(root)
     (root / "kit.yaml").unlink()
     assert "longer than a million characters" in refusal(root, "#" * 1_000_001)
-
-
-@pytest.mark.parametrize(
-    "line", ['WORKFLOW_STORE="awl', "WORKFLOW_STORE='awl", "WORKFLOW_STORE awl ="]
-)
-def test_a_line_of_dotenv_that_cannot_be_understood_is_not_passed_over(
-    root: Path, refusal: Any, line: str
-) -> None:
-    (root / ".env").write_text(f"A=1\n{line}\n")
-    assert refusal(root).startswith(f"{root / '.env'} line 2 cannot be understood: write it as")
-
-
-def test_a_line_of_dotenv_that_is_somebody_elses_is_passed_over(
-    root: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (root / ".env").write_text('OTHER="x\nWORKFLOW_STORE=blobs\n')
-    assert load(root, environ={}).get_workflow().store == "blobs"
-    assert not caplog.records
 
 
 def test_commas_at_the_end_of_a_list_mean_nothing(root: Path) -> None:

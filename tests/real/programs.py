@@ -19,7 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.support.programs import compare, some
+from tests.support.comparing import compare
+from tests.support.program_trees import some
 
 
 def main() -> int:

@@ -10,97 +10,11 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
-import json
-import random
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable
 from typing import Any
 
-from hypothesis import strategies as st
-
-from kit.model.delivery import AfterStep, Completed
-from kit.model.event import Event
-from kit.model.retry import RetryPolicy
-from kit.model.workflow import Workflow
-from kit.testing.stage import Stage
-
-RUN_ID = "11111111-1111-4111-8111-111111111111"
-RERAISED = ("plain", "from", "within", "compensated", "group")
-SEQUENTIAL = (
-    "act", "act", "plain", "nested", "sleep", "late", "send", "caught", "cut", "again", "flaky"
-)  # fmt: skip
-LEAVES = (*SEQUENTIAL, "held", "busy")
-PLAIN = ("gather", "collect", "group", "completed", "first")
-LOCKED = ("locked", "limited", "pooled", "signalled", "turns")
-PARALLEL = (*PLAIN, *LOCKED)
-LIMIT = 0.003
-"""Seconds until a slow step is cut off, or a long sleep."""
-DAY = 86_400
-
-
-@dataclass(frozen=True)
-class Node:
-    """
-    One thing a program does.
-
-    `kind` is one of LEAVES, or one of PARALLEL, which has `parts`, each a sequence. `n` is how
-    often, how long, or how.
-    """
-
-    kind: str
-    n: int = 0
-    parts: tuple[tuple[Node, ...], ...] = ()
-
-
-def leaves() -> st.SearchStrategy[Node]:
-    """Return what a program may do at one place."""
-    return st.builds(Node, st.sampled_from(LEAVES), st.integers(0, 9))
-
-
-def sequences(depth: int = 3) -> st.SearchStrategy[tuple[Node, ...]]:
-    """Return programs up to *depth* deep."""
-    node = leaves()
-    if depth:
-        parts = st.lists(sequences(depth - 1), min_size=1, max_size=3).map(tuple)
-        node = st.one_of(node, node, st.builds(Node, st.sampled_from(PARALLEL), st.just(0), parts))
-    return st.lists(node, min_size=1, max_size=3).map(tuple)
-
-
-def some(generator: random.Random, depth: int = 3) -> tuple[Node, ...]:
-    """Return a program of *generator*'s choice, as `sequences` would."""
-    nodes = []
-    for _ in range(generator.randint(1, 3)):
-        if depth and generator.random() < 0.4:
-            parts = tuple(some(generator, depth - 1) for _ in range(generator.randint(1, 3)))
-            nodes.append(Node(generator.choice(PARALLEL), 0, parts))
-        else:
-            nodes.append(Node(generator.choice(LEAVES), generator.randint(0, 9)))
-    return tuple(nodes)
-
-
-class Boom(Exception):
-    """What steps fail with."""
-
-
-class Other(Exception):
-    """What is raised in its place."""
-
-
-@dataclass
-class World:
-    """What the steps of a program have done, outside of any run."""
-
-    tried: Counter[str] = field(default_factory=Counter)
-    finished: Counter[str] = field(default_factory=Counter)
-    seen: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    life: int = 0
-    has_failed: bool = False
-    is_lax: bool = False  # order may change
-    is_recorded: Callable[[str], bool] = lambda _step_id: False
-    is_kept: Callable[[str], bool] = lambda _step_id: False
+from tests.support.program_trees import DAY, LIMIT, LOCKED, PARALLEL, RERAISED, SEQUENTIAL, Node
+from tests.support.program_world import Boom, Other, World, short
 
 
 class Program:
@@ -290,7 +204,7 @@ class Program:
         if node.kind == "completed":
             tasks = [asyncio.ensure_future(each) for each in branches]  # it would shuffle them
             values = [await each for each in asyncio.as_completed(tasks)]
-            await self.step(context, f"{name}-{_short(values[0])}")  # which came first
+            await self.step(context, f"{name}-{short(values[0])}")  # which came first
             return sorted(values, key=repr)
         return await self.first(branches, context, name)
 
@@ -369,97 +283,5 @@ class Program:
         while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             values += sorted((each.result() for each in done), key=repr)
-            await self.step(context, f"{name}-{len(values)}-{_short(values[-1])}")
+            await self.step(context, f"{name}-{len(values)}-{short(values[-1])}")
         return sorted(values, key=repr)
-
-
-def _short(value: Any) -> str:
-    return json.dumps(value)[:40]
-
-
-class _Direct:
-    """A context without durability: steps are called, sleeps are over, events are noted."""
-
-    def __init__(self) -> None:
-        self.step = self
-        self.sent: list[tuple[str, Any]] = []
-
-    async def run(self, step_id: str, function: Callable[..., Any], *args: Any) -> Any:
-        value = function(*args)
-        return await value if asyncio.iscoroutine(value) else value
-
-    async def sleep(self, step_id: str, duration: float) -> None:
-        await asyncio.sleep(3600 if duration == DAY else 0)
-
-    async def send_event(self, name: str, data: Any, **_when: Any) -> None:
-        self.sent.append((name, data))
-
-
-async def reference(nodes: tuple[Node, ...]) -> tuple[Any, Counter[tuple[str, Any]]]:
-    """Return what a program comes to if it is simply begun again when it fails; and its events."""
-    world = World()
-    for _ in range(100):
-        context = _Direct()
-        world.seen = {}
-        try:
-            result = await Program(nodes, world).handle(None, context)
-        except Exception:  # noqa: BLE001 - it is tried again, as a run is
-            continue
-        return json.loads(json.dumps(result)), Counter(context.sent)
-    raise AssertionError
-
-
-async def durable(
-    nodes: tuple[Node, ...], after_step: AfterStep, crashes: random.Random | None = None
-) -> tuple[Any, Counter[tuple[str, Any]]]:
-    """Return what a program comes to on a stage, with a crash at one in seven commits."""
-    world = World()
-    program = Program(nodes, world)
-    workflow = Workflow(program.handle, "w", retry=RetryPolicy(90))
-    stage = Stage(workflow, Event("w", None, RUN_ID), after_step)
-    world.is_recorded = stage.checkpoints.__contains__
-    world.is_kept = lambda step_id: (
-        (kept := stage.checkpoints.get(step_id)) is not None
-        and (kept.text or "").startswith('{"value":')
-    )
-    for _ in range(1000):
-        if crashes is not None and crashes.random() < 0.5:
-            stage.crash_at = len(stage.committed) + crashes.randint(1, 7)
-        failures = len(stage.played.failures)
-        world.asked = {}
-        await stage.deliver()
-        world.has_failed = bool(stage.played.failures)
-        if stage.outcome is None or len(stage.played.failures) > failures:
-            world.seen = {}  # what was lost, or is tried again, may go another way
-        elif not getattr(stage.outcome, "goes_on", False):
-            # else what was passed over may have been asked for ahead of what is held, and is
-            # asked for after it the next time: nothing new begins after that
-            world.seen = world.asked | world.seen
-        if stage.has_ended:
-            assert not world.problems, world.problems
-            assert isinstance(stage.outcome, Completed), stage.played.failure
-            sent = [(each.name, each.data) for each in stage.played.sent]
-            return stage.played.result, Counter(sent)
-        assert not world.problems, world.problems
-        stage.pass_time()
-    raise AssertionError("it does not end")
-
-
-async def compare(nodes: tuple[Node, ...], crashes: random.Random) -> None:
-    """
-    Carry out a program in all ways.
-
-    Raises:
-        AssertionError: If they differ.
-    """
-    result, sent = await reference(nodes)
-    ways: tuple[tuple[AfterStep, random.Random | None], ...] = (
-        (AfterStep.COMMIT, None),
-        (AfterStep.COMMIT, crashes),
-        (AfterStep.SUSPEND, None),
-        (AfterStep.GATHER, None),
-    )
-    for after_step, crashing in ways:
-        got = await asyncio.wait_for(durable(nodes, after_step, crashing), 60)
-        assert got[0] == result, (after_step, crashing is not None)
-        assert got[1] == sent, (after_step, crashing is not None, got[1], sent)

@@ -73,3 +73,6 @@ def read() -> Callable[[str], _Text]:
         return parser
 
     return parse
+
+
+Read = Callable[[str], Any]

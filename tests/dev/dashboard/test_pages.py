@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -17,15 +16,12 @@ from starlette.routing import Mount
 
 from kit.dev.dashboard.render import STATIC
 from kit.dev.dashboard.routes import HEADERS, routes
-from kit.dev.runs import Capabilities, Source
-from kit.model.delivery import Checkpoint, CheckpointKind
-from kit.model.errors import PayloadError, WorkflowError
-from kit.model.failure import Failure
+from kit.dev.runs import Source
 
 if TYPE_CHECKING:
     from tests.dev.dashboard.fake import FakeRuns
+from .conftest import Read
 
-Read = Callable[[str], Any]
 ADDRESSES = ("/", "/dead-letters", "/workflows", "/workflows/import-orders", "/workflows/tidy-up")
 
 
@@ -77,111 +73,6 @@ async def test_what_a_workflow_says_is_text_and_never_markup(
             tag == "img" and attributes.get("src") == "x" for tag, attributes in page.tags
         )
         assert not any(tag == "b" and "onerror" in str(attributes) for tag, attributes in page.tags)
-
-
-async def test_what_was_sent_or_cut_off_is_shown(
-    site: httpx.AsyncClient, runs: FakeRuns, fake: Any
-) -> None:
-    details = fake.completed()
-    sent = Checkpoint(f"kit:send:{fake.run_id(9)}", CheckpointKind.SEND, None, 1, 1)
-    cut = sent._replace(step_id="slow", kind="cut-off")
-    runs.keep(replace(details, checkpoints=(sent, cut)))
-    text = (await site.get(f"/_kit/runs/{details.run.id}")).text
-
-    assert f'<a href="/_kit/runs/{fake.run_id(9)}">The run it started</a>' in text
-    assert "cut off" in text
-
-
-async def test_what_a_step_was_given_is_shown_while_it_runs_and_after(
-    site: httpx.AsyncClient, fake: Any, read: Read
-) -> None:
-    text = read((await site.get(f"/_kit/runs/{fake.run_id(3)}")).text).text
-
-    assert "parse('s3://orders/2026-11-26.csv', strict=True)" in text
-    assert "charge(Order(id=1044, total=Decimal('42.50')), card='…4242')" in text
-
-
-async def test_a_failed_run_shows_its_error_and_traceback(
-    site: httpx.AsyncClient, fake: Any, read: Read
-) -> None:
-    text = read((await site.get(f"/_kit/runs/{fake.run_id(4)}")).text).text
-
-    assert "ValueError" in text
-    assert "import_orders.py" in text
-    assert "Retry from last step" in text
-
-
-@pytest.mark.parametrize(
-    ("number", "offered"),
-    [
-        (1, {"restart", "delete"}),
-        (2, {"stop"}),
-        (3, {"stop"}),
-        (4, {"retry", "restart", "delete"}),
-        (7, {"stop"}),
-        (8, {"retry", "restart", "delete"}),
-    ],
-)
-async def test_what_makes_no_sense_for_a_run_is_not_offered(
-    site: httpx.AsyncClient, fake: Any, read: Read, number: int, offered: set[str]
-) -> None:
-    run_id = fake.run_id(number)
-    page = read((await site.get(f"/_kit/runs/{run_id}")).text)
-    actions = {attributes["action"] for tag, attributes in page.tags if tag == "form"}
-
-    assert actions - {f"/_kit/runs/{run_id}"} == {f"/_kit/runs/{run_id}/{each}" for each in offered}
-
-
-async def test_what_a_source_cannot_do_is_not_offered(
-    site: httpx.AsyncClient, runs: FakeRuns, fake: Any, read: Read
-) -> None:
-    runs.capabilities = Capabilities(
-        start=False,
-        stop=False,
-        retry=False,
-        retry_from_start=False,
-        delete=False,
-        reasons={"start": "the site has no key"},
-    )
-    for number in range(1, 9):
-        page = read((await site.get(f"/_kit/runs/{fake.run_id(number)}")).text)
-        assert not any(attributes.get("method") == "post" for _, attributes in page.tags)
-
-    assert "the site has no key" in (await site.get("/_kit/workflows/publish-draft")).text
-
-
-async def test_a_megabyte_is_folded_and_sent_whole_when_asked_for(
-    site: httpx.AsyncClient, runs: FakeRuns, fake: Any
-) -> None:
-    run_id = fake.run_id(6)
-    page = await site.get(f"/_kit/runs/{run_id}")
-    whole = await site.get(f"/_kit/runs/{run_id}/value?of=step:convert&download")
-
-    assert len(page.text) < 60_000
-    assert "Show all (1.1 MB)" in page.text
-    assert whole.text == runs.kept[run_id].run.result
-    assert whole.headers["content-type"].startswith("text/plain")
-    assert "attachment" in whole.headers["content-disposition"]
-
-
-@pytest.mark.parametrize("of", ["input", "result"])
-async def test_input_and_result_can_be_had_whole(
-    site: httpx.AsyncClient, runs: FakeRuns, fake: Any, of: str
-) -> None:
-    run = runs.kept[fake.run_id(1)].run
-    response = await site.get(f"/_kit/runs/{run.id}/value?of={of}")
-
-    assert response.text == (run.data if of == "input" else run.result)
-
-
-async def test_a_run_of_a_thousand_steps_is_a_page_of_a_hundred(
-    site: httpx.AsyncClient, fake: Any, read: Read
-) -> None:
-    page = await site.get(f"/_kit/runs/{fake.run_id(5)}?rows=1")
-
-    assert "page-0100" in page.text
-    assert "page-0101" not in page.text
-    assert len(page.text) < 250_000
 
 
 async def test_nothing_yet_says_how_to_start_one(site: httpx.AsyncClient, runs: FakeRuns) -> None:
@@ -297,112 +188,6 @@ async def test_a_cursor_from_elsewhere_leads_to_the_first_page(site: httpx.Async
     assert (response.status_code, response.headers["location"]) == (303, "/_kit/")
 
 
-@pytest.mark.parametrize(
-    ("number", "action", "asked", "leads_to"),
-    [
-        (2, "stop", "stop", "?note=stop"),
-        (1, "stop", "stop", "?note=stop-late"),
-        (4, "retry", "retry", "?note=retry"),
-        (4, "restart", "restart", "?note=restart"),
-        (3, "restart", "restart", "?note=retry-late"),
-        (3, "delete", "delete", "?note=delete-late"),
-    ],
-)
-async def test_an_action_is_asked_for_and_leads_back(
-    site: httpx.AsyncClient,
-    runs: FakeRuns,
-    fake: Any,
-    number: int,
-    action: str,
-    asked: str,
-    leads_to: str,
-) -> None:
-    run_id = fake.run_id(number)
-    response = await site.post(f"/_kit/runs/{run_id}/{action}")
-
-    assert runs.asked == [(asked, run_id)]
-    assert response.headers["location"] == f"/_kit/runs/{run_id}{leads_to}"
-    assert (await site.get(response.headers["location"])).status_code == 200
-
-
-async def test_a_deleted_run_leads_to_the_list(site: httpx.AsyncClient, fake: Any) -> None:
-    response = await site.post(f"/_kit/runs/{fake.run_id(4)}/delete")
-
-    assert (response.status_code, response.headers["location"]) == (303, "/_kit/")
-
-
-async def test_an_action_nobody_knows_or_on_no_run_is_refused(
-    site: httpx.AsyncClient, fake: Any
-) -> None:
-    assert (await site.post(f"/_kit/runs/{fake.run_id(1)}/explode")).status_code == 404
-    assert (await site.post("/_kit/runs/nope/stop")).status_code == 404
-    assert (await site.post("/_kit/workflows/nope")).status_code == 404
-
-
-async def test_a_workflow_is_started_with_what_its_form_says(
-    site: httpx.AsyncClient, runs: FakeRuns
-) -> None:
-    entries = {"do": "start", "input:/title": "Ship it", "key": "once"}
-    response = await site.post("/_kit/workflows/publish-draft", data=entries)
-
-    assert runs.asked == [("start", ("publish-draft", {"title": "Ship it"}, "once"))]
-    assert response.status_code == 303
-    assert response.headers["location"].startswith("/_kit/runs/")
-
-
-async def test_a_workflow_without_input_is_started_with_none(
-    site: httpx.AsyncClient, runs: FakeRuns
-) -> None:
-    await site.post("/_kit/workflows/tidy-up", data={"do": "start"})
-
-    assert runs.asked == [("start", ("tidy-up", None, None))]
-
-
-async def test_invalid_input_is_said_at_its_field_and_kept(
-    site: httpx.AsyncClient, runs: FakeRuns, read: Read
-) -> None:
-    runs.refuses = PayloadError(
-        "the input of 'publish-draft' is invalid", issues=[{"loc": ("title",), "msg": "too short"}]
-    )
-    response = await site.post("/_kit/workflows/publish-draft", data={"input:/title": "S"})
-    page = read(response.text)
-    (field,) = [a for tag, a in page.tags if a.get("id") == "field-title"]
-
-    assert response.status_code == 422
-    assert (field["value"], field["aria-invalid"]) == ("S", "true")
-    assert field["aria-describedby"] == "field-title-problem"
-    assert "too short" in page.text
-
-
-async def test_a_form_grows_an_item_without_a_script(
-    site: httpx.AsyncClient, runs: FakeRuns, read: Read
-) -> None:
-    entries = {"do": "add:/items", "count:/items": "0", "input:/customer": "A"}
-    page = read((await site.post("/_kit/workflows/import-orders", data=entries)).text)
-    names = {a.get("name"): a.get("value") for _, a in page.tags}
-
-    assert names["input:/items/0/count"] == "1"
-    assert names["input:/customer"] == "A"
-    assert runs.asked == []
-
-
-async def test_run_again_fills_the_form_with_the_runs_own_input(
-    site: httpx.AsyncClient, fake: Any, read: Read
-) -> None:
-    page = read((await site.get(f"/_kit/workflows/publish-draft?again={fake.run_id(1)}")).text)
-    values = {a.get("name"): a.get("value") for _, a in page.tags}
-
-    assert values["input:/title"] == "Ship weekly digest"
-
-
-async def test_what_is_no_form_is_refused(site: httpx.AsyncClient, runs: FakeRuns) -> None:
-    flood = "&".join(f"a{number}=" for number in range(20_000))
-    for body in (b"input:/title=%ff\xff", flood.encode()):
-        assert (await site.post("/_kit/workflows/publish-draft", content=body)).status_code == 400
-
-    assert runs.asked == []
-
-
 async def test_every_form_that_changes_something_brings_the_token(
     site: httpx.AsyncClient, runs: FakeRuns, read: Read
 ) -> None:
@@ -442,58 +227,6 @@ async def test_a_page_is_drawn_in_a_fraction_of_a_second(
         began = time.process_time()
         await site.get("/_kit" + address)
         assert time.process_time() - began < 2
-
-
-async def test_nothing_a_run_holds_turns_a_line_around_or_is_unseen(
-    site: httpx.AsyncClient, runs: FakeRuns, fake: Any
-) -> None:
-    turned = "exe.\u202etxt\u200b\x9b"
-    details = fake.failed(40)
-    failure = Failure("Odd", turned)
-    run = details.run._replace(data=f'"{turned}"', failure=failure, workflow=turned)
-    runs.keep(replace(details, run=run))
-    runs.source = Source("local", turned)
-    for address in (
-        *ADDRESSES,
-        f"/runs/{run.id}",
-        f"/runs/{run.id}/value?of=input",
-        f"/feed?look&at=/runs/{run.id}",
-        f"/feed?look&at=/{turned}",
-        f"/{turned}",
-    ):
-        text = (await site.get("/_kit" + address)).text
-
-        assert not {"\u202e", "\u200b", "\x9b"} & set(text)
-    assert r"exe.\u202etxt\u200b\x9b" in text
-
-
-async def test_a_value_is_downloaded_and_comes_back_from_a_form_as_it_is(
-    site: httpx.AsyncClient, runs: FakeRuns, fake: Any
-) -> None:
-    details = fake.completed(41)
-    runs.keep(replace(details, run=details.run._replace(data='"a\u202eb"')))
-    whole = await site.get(f"/_kit/runs/{details.run.id}/value?of=input&download")
-    form = await site.get(f"/_kit/workflows/{details.run.workflow}?again={details.run.id}&as=json")
-
-    assert whole.text == '"a\u202eb"'
-    assert "&#34;a\u202eb&#34;" in form.text
-
-
-async def test_an_error_that_begins_with_an_address_keeps_it_as_it_is(
-    site: httpx.AsyncClient, runs: FakeRuns, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for message, shown in (
-        ("https://site.example is down", "https://site.example is down"),
-        ("there is nothing", "There is nothing"),
-    ):
-
-        async def details(run_id: str, said: str = message) -> None:
-            raise WorkflowError(said, http_status=502)
-
-        monkeypatch.setattr(runs, "details", details)
-        response = await site.get("/_kit/runs/x")
-        assert response.status_code == 502
-        assert f'<p class="message">{shown}</p>' in response.text
 
 
 async def test_a_page_says_that_its_site_keeps_it_waiting(runs: FakeRuns, fake: Any) -> None:

@@ -1,0 +1,106 @@
+"""Which failures are to blame for an attempt that ended badly, and are tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from kit.execution.context import Context
+
+from .handlers import Boom
+from .killed import BOTH, finish, stage_of
+
+
+async def test_a_failure_that_was_dealt_with_is_not_tried_again_and_the_last_one_is() -> None:
+    tried: Counter[str] = Counter()
+
+    async def fail(name: str, times: int) -> str:
+        tried[name] += 1
+        if tried[name] <= times:
+            raise Boom(name)
+        return name
+
+    async def handler(input: Any, context: Context) -> str:
+        with pytest.raises(Boom):
+            await context.step.run("caught", fail, "caught", 100)
+        await context.step.run("between", fail, "between", 0)
+        return await context.step.run("last", fail, "last", 1)
+
+    for after in BOTH:
+        tried.clear()
+        played = await finish(stage_of(handler, after))
+        assert played.result == "last"
+        assert tried == {"caught": 1, "between": 1, "last": 2}
+
+
+def raise_again(error: Boom, how: str) -> None:
+    """Raise *error* or another in its place, in an `except` clause."""
+    if how == "plain":
+        raise error
+    if how == "from":
+        raise RuntimeError("wrapped") from error
+    if how == "group":
+        raise ExceptionGroup("g", [error]) from None
+    if how == "none":
+        raise RuntimeError("wrapped") from None
+    raise RuntimeError("wrapped")
+
+
+@pytest.mark.parametrize("how", ["plain", "from", "within", "group", "none"])
+async def test_a_compensated_failure_is_tried_again_however_it_is_raised(how: str) -> None:
+    tried: Counter[str] = Counter()
+
+    async def step(name: str, fails: int = 0) -> str:
+        tried[name] += 1
+        if tried[name] <= fails:
+            raise Boom(name)
+        return name
+
+    async def handler(input: Any, context: Context) -> str:
+        await context.step.run("before", step, "before")
+        try:
+            await context.step.run("charge", step, "charge", 2)
+        except Boom as error:
+            await context.step.run(f"refund-{context.attempt}", step, "refund")
+            raise_again(error, how)
+        return await context.step.run("after", step, "after")
+
+    for after in BOTH:
+        tried.clear()
+        played = await finish(stage_of(handler, after))
+        assert played.result == "after"
+        assert tried == {"before": 1, "charge": 3, "refund": 2, "after": 1}
+        assert len(played.failures) == 2
+
+
+async def test_a_failure_beside_a_sleeper_is_tried_again_and_the_sleeper_is_not() -> None:
+    tried: Counter[str] = Counter()
+
+    async def step(name: str, fails: int = 0) -> str:
+        tried[name] += 1
+        if tried[name] <= fails:
+            raise Boom(name)
+        return name
+
+    async def handler(input: Any, context: Context) -> list[Any]:
+        async def sleeper() -> str:
+            await context.step.run("before", step, "before")
+            await context.step.sleep("nap", 60)
+            return await context.step.run("woken", step, "woken")
+
+        found = await asyncio.gather(
+            context.step.run("flaky", step, "flaky", 1), sleeper(), return_exceptions=True
+        )
+        for each in found:
+            if isinstance(each, BaseException):
+                raise each
+        return found
+
+    for after in BOTH:
+        tried.clear()
+        played = await finish(stage_of(handler, after))
+        assert played.result == ["flaky", "woken"]
+        assert tried == {"flaky": 2, "before": 1, "woken": 1}
