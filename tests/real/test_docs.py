@@ -71,7 +71,7 @@ if inspect.iscoroutine(result):
 KIT = """\
 #!{python}
 # `kit`, which does not wait, nor build, says yes, and knows which id is meant
-import json, subprocess, sys
+import json, runpy, subprocess, sys
 kit, args = [sys.executable, "-m", "kit.cli"], sys.argv[1:]
 if args[0] in ("build", "doctor"):
     args.append("--help")  # the options are looked at, no more
@@ -84,7 +84,8 @@ if "ID" in args:
     known = [each["id"] for each in json.loads(listed) if args[0] != "events"]
     known += ["00000000-0000-4000-8000-000000000000"]
     args[args.index("ID")] = known[0]
-sys.exit(subprocess.run([*kit, *args]).returncode)
+sys.argv = ["kit", *args]
+runpy.run_module(kit[-1], run_name="__main__", alter_sys=True)
 """
 STUBS = {
     "make": "",
