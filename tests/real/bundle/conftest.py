@@ -145,8 +145,7 @@ def _built(folder: Path, builder: Builder) -> Project:
 def new(demo: Project, tmp_path: Path) -> Project:
     """The same project, not built; but its interpreter is at hand."""
     project = _new(tmp_path / "somewhere" / "else", demo.builder)
-    if not demo.builder.use_running:
-        _copy(demo.root / KEPT[0], project.root / KEPT[0])
+    _share_cache(demo.root, project.root)
     return project
 
 
@@ -156,18 +155,25 @@ def site(demo: Project, tmp_path: Path) -> Project:
     return replace(demo, root=_copy(demo.root, tmp_path / "site"))
 
 
-KEPT = (".kit/cache", "node_modules")
-"""What a build reads and never writes, of two hundred megabytes: links to it do for a copy."""
+CACHE = ".kit/cache"
+"""What a build reads and, having its interpreter, never writes: four thousand files."""
 
 
 def _copy(source: Path, target: Path) -> Path:
-    def copy(file: str, to: str) -> None:
-        if any(f"/{each}/" in file for each in KEPT):
-            os.link(file, to)
-        else:
-            shutil.copy2(file, to)
+    """Copy a project but for its cache, which both then have."""
 
-    return Path(shutil.copytree(source, target, symlinks=True, copy_function=copy))
+    def left(folder: str, names: list[str]) -> list[str]:
+        return ["cache"] if Path(folder) == source / ".kit" else []
+
+    root = Path(shutil.copytree(source, target, symlinks=True, ignore=left))
+    _share_cache(source, root)
+    return root
+
+
+def _share_cache(source: Path, target: Path) -> None:
+    if (source / CACHE).is_dir():  # none where the running interpreter is bundled
+        (target / ".kit").mkdir(exist_ok=True)
+        (target / CACHE).symlink_to((source / CACHE).resolve(), target_is_directory=True)
 
 
 def _new(root: Path, builder: Builder) -> Project:
