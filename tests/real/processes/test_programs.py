@@ -7,6 +7,7 @@ Real servers, real forks, `kill -9`. Each run notes in a log which process has e
 import contextlib
 import os
 import signal
+import sqlite3
 from collections import Counter
 
 import pytest
@@ -80,7 +81,10 @@ def test_a_suspended_driver_is_named_to_who_waits(server: Server) -> None:
     driver = server.popen("-m", "kit.cli", "run", "long", "--data", '"suspended"')
     try:
         server.is_begun("suspended")
-        os.kill(driver.pid, signal.SIGSTOP)
+        with contextlib.closing(sqlite3.connect(server.path, timeout=PATIENCE)) as other:
+            other.execute("BEGIN IMMEDIATE")  # so that it is not suspended while it writes
+            os.kill(driver.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, driver.pid, os.WSTOPPED)
         waits = server.popen("waits.py")
         assert waits.stdout is not None
         said = [waits.stdout.readline() for _ in range(3)]
