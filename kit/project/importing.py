@@ -80,8 +80,9 @@ class _Finder:
             name for name, place in self.places.items() if _place(sys.modules.get(name)) == place
         }
         gone = {name.split(".")[0] for name in self.came | claimed}
-        for name in [name for name in sys.modules if gone and name.partition(".")[0] in gone]:
-            del sys.modules[name]
+        for name in list(sys.modules) if gone else ():
+            if name.partition(".")[0] in gone:
+                del sys.modules[name]
         sys.path[:] = [entry for entry in sys.path if entry != self.added]
         if self in sys.meta_path:
             sys.meta_path.remove(self)
