@@ -85,6 +85,8 @@ class Gate:
         branch = self.branches.get(task)
         if branch is None:
             runs: Any = task.get_coro()
+            if runs is None:  # the handler's own task was an eager one, and has ended
+                runs = self._handler
             is_driven = isinstance(runs, Branch)
             branch = runs if is_driven else Branch(runs, self, is_driven=False)
             self.branches[task] = branch
