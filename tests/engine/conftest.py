@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -193,3 +194,17 @@ def where(name: str, ran: list[str], workflow: str = "flow", gate: Gate | None =
         return name
 
     return flow(handler, workflow)
+
+
+def busy_step() -> tuple[Callable[..., Any], threading.Event, threading.Event]:
+    """Return a handler whose plain step is busy, what tells that it is, and what lets it go on."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        entered.set()
+        go_on.wait(10)
+
+    async def handler(input: Any, context: Any) -> None:
+        await context.step.run("busy", busy)
+
+    return handler, entered, go_on

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import threading
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from .conftest import (
     FakeClock,
     Gate,
     Open,
+    busy_step,
     event,
     flow,
     nothing,
@@ -258,15 +258,7 @@ async def test_tearing_the_loop_down_begins_nothing(path: Any) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 async def test_a_forked_child_does_not_wait_for_a_plain_step_of_its_parent(start: Open) -> None:
-    entered, go_on = threading.Event(), threading.Event()
-
-    def busy() -> None:
-        entered.set()
-        go_on.wait(10)
-
-    async def handler(input: Any, context: Any) -> None:
-        await context.step.run("busy", busy)
-
+    handler, entered, go_on = busy_step()
     engine = await start(flow(handler))
     run = await engine.submit(event())
     while not entered.is_set():

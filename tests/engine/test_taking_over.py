@@ -1,7 +1,6 @@
 """What goes on when a driver ends: who takes over, and what."""
 
 import asyncio
-import threading
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from kit.model.run import RunStatus
 from kit.store.sqlite.lease import is_held
 
-from .conftest import START, FakeClock, Gate, Open, event, flow, soon, turns, where
+from .conftest import START, FakeClock, Gate, Open, busy_step, event, flow, soon, turns, where
 
 
 async def test_another_takes_over_what_it_wishes_when_the_driver_ends(
@@ -118,15 +117,7 @@ async def test_a_closing_driver_lets_what_it_executes_for_others_come_to_its_nex
 async def test_nobody_takes_over_while_a_plain_step_of_a_closed_engine_goes_on(
     start: Open,
 ) -> None:
-    entered, go_on = threading.Event(), threading.Event()
-
-    def busy() -> None:
-        entered.set()
-        go_on.wait(10)
-
-    async def handler(input: Any, context: Any) -> None:
-        await context.step.run("busy", busy)
-
+    handler, entered, go_on = busy_step()
     engine = await start(flow(handler))
     run = await engine.submit(event())
     while not entered.is_set():
