@@ -25,6 +25,7 @@ _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().raw_decode
 _VALUE = '{"value":'
 _NULL = '{"value":null}'
+_CUT_VALUE = '{"cut":true,"value":'
 _INNER = ',"inner":true}'
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -63,6 +64,16 @@ def value_of(text: str, function: Callable[..., Any], step_id: str) -> Any:
 def as_inner(text: str, outer: str) -> str:
     """Return an envelope marked as that of a step that ran within another, *outer*."""
     return f'{text[:-1]},"outer":{_encode(outer)}{_INNER}'
+
+
+def as_cut(text: str) -> str:
+    """Return an envelope marked as that of a step that was cut off when it had just ended."""
+    return f"{CUT[:-1]},{text[1:]}"
+
+
+def uncut(text: str | None) -> str | None:
+    """Return the envelope of the value that a step had when it was cut off; None if it had none."""
+    return _VALUE + text[len(_CUT_VALUE) :] if text and text.startswith(_CUT_VALUE) else None
 
 
 def is_inner(text: str | None) -> bool:

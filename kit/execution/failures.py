@@ -9,7 +9,7 @@ with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from kit.model.errors import ArgumentError
 
@@ -37,20 +37,40 @@ class Failures:
 
     def is_hopeless(self, error: BaseException) -> bool:
         """Tell whether something in *error* cannot succeed however often it is tried."""
+        behind = parts_of(error, lambda part: () if self._may_succeed(part) else _behind(part))
+        if any(id(part) in self._hopeless for part in behind):
+            return True
+        # what the handler asks for as it cannot be, it asks for again; unless it dealt with that
+        asked = parts_of(error, lambda part: () if self._may_succeed(part) else _causes(part))
         return any(
-            id(part) in self._hopeless
-            # what the handler asks for as it cannot be, it asks for again; a step may not
-            or (isinstance(part, ArgumentError) and id(part) not in self._noted)
-            for part in parts_of(error)
+            isinstance(part, ArgumentError) and not self._may_succeed(part) for part in asked
         )
+
+    def _may_succeed(self, error: BaseException) -> bool:
+        """Tell whether *error* is of a step that may come to something else, whatever it is."""
+        return id(error) in self._noted and id(error) not in self._hopeless
 
     def step_of(self, error: BaseException) -> str | None:
         """Return the id of the step that *error* came from, if it came from one."""
         return next(iter(self.to_blame(error)), None)
 
 
-def parts_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield *error* and all that it came from or holds, each once."""
+def _causes(error: BaseException) -> Iterable[BaseException | None]:
+    """Return what *error* was raised from, and what it holds."""
+    held = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return (error.__cause__, *reversed(held))
+
+
+def _behind(error: BaseException) -> Iterable[BaseException | None]:
+    """Return the same, and what *error* was raised in."""
+    return (error.__context__, *_causes(error))
+
+
+def parts_of(
+    error: BaseException,
+    behind: Callable[[BaseException], Iterable[BaseException | None]] = _behind,
+) -> Iterator[BaseException]:
+    """Yield *error* and all that it came from or holds, each once; what is *behind* each."""
     todo: list[BaseException | None] = [error]
     seen: set[int] = set()
     while todo:
@@ -59,6 +79,4 @@ def parts_of(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(part))
         yield part
-        todo += (part.__context__, part.__cause__)
-        if isinstance(part, BaseExceptionGroup):
-            todo += reversed(part.exceptions)
+        todo += behind(part)

@@ -106,7 +106,7 @@ class Invocation:
         if not callable(function):
             self.refuse(no_function(step_id, function))
         known = self._ask(step_id, CheckpointKind.STEP, outer)
-        if known is not None and await self._turns.of(known):
+        if known and (await self._turns.of(known) or (known := memory.find(step_id))):
             return self._remember(known, function)
         if outer is None and (not memory.is_used_up or self._is_ending):
             await self._may_begin(step_id)

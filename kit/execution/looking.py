@@ -127,6 +127,15 @@ class Looking:
             soon = gate.is_plain and gate.held and all_wait(gate.thread)
             self._set_timer(GRACE_SECONDS / 20 if soon else GRACE_SECONDS)
 
+    def later(self, look: Callable[[], None]) -> asyncio.TimerHandle:
+        """Have *look* called after the grace."""
+        return self._gate.loop.call_later(GRACE_SECONDS, self._guarded, look)
+
+    @property
+    def waits_for_cut_offs(self) -> bool:
+        """Whether nobody can go on unless somebody is cut off, as before."""
+        return self._stands_still() is Stuck.BUT_CUT_OFFS
+
     def _set_timer(self, seconds: float) -> None:
         self._timer = self._gate.loop.call_later(seconds, self._guarded, self._late)
 

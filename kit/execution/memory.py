@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from kit.execution.envelope import is_inner, outer_of
+from kit.execution.envelope import as_cut, is_inner, outer_of, uncut
+from kit.execution.forgetting import number_of, to_forget
 from kit.model.delivery import Checkpoint, CheckpointKind
 from kit.model.errors import ReplayError
 from kit.model.step_id import check_step_id, repeated
@@ -39,6 +40,7 @@ class Memory:
     def __init__(self, checkpoints: Iterable[Checkpoint] = ()) -> None:
         self.fresh: list[Checkpoint] = []
         self.dropped: list[str] = []  # stored, and not to answer any more
+        self._anew: set[str] = set()  # of the fresh ones, what is stored in another form
         self._known: dict[str, Checkpoint] = {}
         self._asked: set[str] = set()
         self._left: set[str] = set()
@@ -53,7 +55,7 @@ class Memory:
         if not checkpoints:
             return 0
         self._known = {each.step_id: each for each in checkpoints}
-        numbered = sorted((c for c in checkpoints if c.sequence is not None), key=_number)
+        numbered = sorted((c for c in checkpoints if c.sequence is not None), key=number_of)
         self._queue = [c for c in numbered if c.kind in _QUEUED and not is_inner(c.text)]
         self._loose = {
             c.step_id: c
@@ -61,9 +63,9 @@ class Memory:
             if c.sequence is None and c.kind in _ASKED_FOR and not is_inner(c.text)
         }
         expected, unnumbered = 0, len(checkpoints) - len(numbered)
-        if numbered and _number(numbered[-1]) >= len(numbered):  # something is missing
+        if numbered and number_of(numbered[-1]) >= len(numbered):  # something is missing
             for each in numbered:
-                number = _number(each)
+                number = number_of(each)
                 if number > expected + unnumbered:
                     self._optional_after = min(self._optional_after, number - 1)
                 expected = max(expected, number + 1)
@@ -236,6 +238,29 @@ class Memory:
         self.fresh.append(fresh)
         return fresh
 
+    def cut_off(self, step_id: str, at: int) -> None:
+        """Note that who asked for what was just recorded was cancelled, and did not get it."""
+        known = self._known[step_id]
+        text = None if known.text is None else as_cut(known.text)
+        self._put(known._replace(kind=CheckpointKind.CUT_OFF, text=text, ended=at))
+
+    def revive(self, known: Checkpoint) -> Checkpoint | None:
+        """Let a cut-off answer with the value that its step had; None if it had none."""
+        text = uncut(known.text)
+        if text is None:
+            return None
+        alive = known._replace(kind=_STEP, text=text)
+        self._put(alive)
+        return alive
+
+    def _put(self, checkpoint: Checkpoint) -> None:
+        """Record *checkpoint* in the place of the one that has its id."""
+        self._known[checkpoint.step_id] = checkpoint
+        if all(each.step_id != checkpoint.step_id for each in self.fresh):
+            self._anew.add(checkpoint.step_id)
+        others = (each for each in self.fresh if each.step_id != checkpoint.step_id)
+        self.fresh = [*others, checkpoint]
+
     @property
     def has_outcomes(self) -> bool:
         """Whether anything is fresh but events sent, which may be sent again."""
@@ -248,37 +273,14 @@ class Memory:
 
     def forget(self, blamed: Iterable[str]) -> tuple[str, ...]:
         """
-        Forget the steps in *blamed*, and the cut-offs that go with them.
+        Forget the steps in *blamed*, and the cut-offs that go with them; see `to_forget`.
 
-        Cut-offs recorded after one of them go, since it may have been that failure which cut them
-        off; and those after which nothing has come, since it may have been what ended the attempt.
+        A cut-off step that has a value answers with that from now on: it is not repeated.
         Return the ids of those that have been stored.
         """
-        known = [self._known[each] for each in blamed if each in self._known]
-        numbers = [_number(each) for each in known if each.sequence is not None]
-        last = max(
-            (_number(each) for each in self._known.values() if _is_reached(each)), default=-1
-        )
-        since = min([*numbers, last])
-        cut_off = [
-            each
-            for each in self._known.values()
-            if each.kind is CheckpointKind.CUT_OFF and _number(each) > since
-        ]
-        gone = {each.step_id: each for each in (*known, *cut_off)}
-        fresh = {each.step_id for each in self.fresh if each.step_id in gone}
+        gone = [each.step_id for each in to_forget(self._known, blamed) if not self.revive(each)]
+        fresh = {each.step_id for each in self.fresh} - self._anew
         self.fresh = [each for each in self.fresh if each.step_id not in gone]
         for each in gone:
             del self._known[each]
         return (*self.dropped, *(each for each in gone if each not in fresh))
-
-
-def _number(checkpoint: Checkpoint) -> int:
-    return -1 if checkpoint.sequence is None else checkpoint.sequence
-
-
-def _is_reached(checkpoint: Checkpoint) -> bool:
-    """Tell whether a checkpoint shows that the handler had gone on."""
-    if checkpoint.kind is CheckpointKind.STEP:
-        return (checkpoint.text or "").startswith('{"value"')
-    return checkpoint.kind is CheckpointKind.SLEEP

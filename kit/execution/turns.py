@@ -31,10 +31,11 @@ _TIMED_SECONDS = 60.0
 class Answer:
     """What was recorded in this invocation, until whoever asked for it goes on with it."""
 
-    __slots__ = ("is_failure", "is_gone", "turn")
+    __slots__ = ("cut_off", "is_failure", "is_gone", "turn")
 
     def __init__(self, *, is_failure: bool = False) -> None:
         self.is_failure = is_failure
+        self.cut_off: asyncio.CancelledError | None = None  # what cut off who asked for it
         self.turn: asyncio.Future[None] | None = None  # set when all is stored
         self.is_gone = False
 
@@ -111,6 +112,7 @@ class Turns:
         again, branch = _future(), self.gate.enter()
         self._uncut[known.step_id] = (self.gate.loop.time(), again)
         branch.place = Place.TO_BE_CUT_OFF
+        look = self.gate.looking.later(self._look_at_uncut)
         try:
             await again
         except asyncio.CancelledError as error:
@@ -121,9 +123,19 @@ class Turns:
                 await self._wait_for(known, self._undisturbed())
             raise
         finally:
+            look.cancel()
             branch.place = Place.ELSEWHERE
             self._uncut.pop(known.step_id, None)
         return False
+
+    def _look_at_uncut(self) -> None:
+        """Give up those that nobody cuts off any more: the code that did may have been changed."""
+        gate = self.gate
+        if not self._uncut or gate.is_decided:
+            return
+        is_seen_to = gate.open or gate.waits or not gate.looking.waits_for_cut_offs
+        if is_seen_to or not self._give_up_cut_off():
+            gate.looking.later(self._look_at_uncut)
 
     # what has just been recorded
 
@@ -138,16 +150,17 @@ class Turns:
         if self.gate.is_alone and self._answers[0] is answer:
             self._answers.popleft()
             return
-        answer.turn = turn or _future()
+        answer.turn, answer.is_gone = turn or _future(), False
         try:
             await self.gate.wait(answer.turn)
         finally:
             answer.is_gone = True
 
-    async def answer_cut_off(self) -> None:
+    async def answer_cut_off(self, answer: Answer | None = None) -> None:
         """Wait, while being cancelled, until what was recorded before has had its effects."""
-        if not self.gate.over:
-            await self.answer(self.line_up(), self._undisturbed())
+        if self.gate.over or (answer is not None and answer not in self._answers):
+            return  # it has had its turn, or needs none
+        await self.answer(answer or self.line_up(), self._undisturbed())
 
     def _undisturbed(self) -> Undisturbed:
         return Undisturbed(lambda: self.gate.over)
@@ -274,7 +287,8 @@ class Turns:
             took = (known.ended - known.started) / 1000
             if self.gate.loop.time() - since > took:
                 self._memory.cut(known)
-                self._memory.drop(known)
+                if not self._memory.revive(known):
+                    self._memory.drop(known)
                 return _settle(again)
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kit.execution.failures import Failures, parts_of
+from kit.model.errors import ArgumentError
 
 
 def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
@@ -79,3 +80,30 @@ def test_what_cannot_succeed_is_seen_behind_what_wraps_it():
 
     assert failures.is_hopeless(raised(RuntimeError(), error))
     assert not failures.is_hopeless(RuntimeError())
+
+
+def test_a_step_is_tried_again_whatever_its_failure_came_from():
+    failures, of_step = Failures(), raised(RuntimeError(), ArgumentError("no name"))
+    failures.note(of_step, "step")
+
+    assert not failures.is_hopeless(of_step)
+    assert not failures.is_hopeless(ExceptionGroup("g", [of_step]))
+    assert not failures.is_hopeless(raised(RuntimeError(), of_step))
+
+
+def test_what_fails_after_something_hopeless_was_dealt_with_is_tried_again():
+    failures, refused, of_fallback = Failures(), ValueError(), KeyError()
+    failures.give_up(refused)
+    failures.note(of_fallback, "fallback")
+
+    assert not failures.is_hopeless(within(refused, of_fallback))
+    assert failures.is_hopeless(within(refused, RuntimeError()))
+
+
+def test_what_the_handler_asked_for_as_it_cannot_be_is_hopeless_unless_it_dealt_with_that():
+    failures, refused = Failures(), ArgumentError("no name")
+
+    assert failures.is_hopeless(refused)
+    assert failures.is_hopeless(raised(RuntimeError(), refused))
+    assert failures.is_hopeless(ExceptionGroup("g", [refused]))
+    assert not failures.is_hopeless(within(refused, RuntimeError()))
