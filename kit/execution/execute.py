@@ -17,9 +17,10 @@ from typing import Any
 from kit.execution.branch import Branch
 from kit.execution.calling import call, is_async
 from kit.execution.context import Context, PlainContext, PlainStep, Step
-from kit.execution.invocation import Invocation, Send
+from kit.execution.invocation import Invocation
 from kit.execution.outcomes import attempt_of, failed, out_of_time, outcome_of, wait_after
 from kit.execution.runner import Observe
+from kit.execution.sending import Send
 from kit.model.annotations import dump_result, validate_input
 from kit.model.delivery import (
     AfterStep,

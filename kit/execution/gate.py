@@ -168,6 +168,8 @@ class Gate:
 
     def waits_outside(self, branch: Branch) -> None:
         """Note that *branch* waits, between steps, for a future that is not ours."""
+        if self.is_decided:
+            return
         looking = self.looking
         if not self.was_busy:
             self.was_busy = looking.is_outside(branch)

@@ -14,10 +14,8 @@ goes on when, `turns`; how a new step runs, `runner`; who is to blame for a fail
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
@@ -29,7 +27,7 @@ from kit.execution.memory import Memory
 from kit.execution.misuse import in_another_loop, no_function, sleep_within
 from kit.execution.promised import Promised
 from kit.execution.runner import NewStep, Observe, Runner
-from kit.execution.sends import Sends, checkpoint_of
+from kit.execution.sending import Send, Sending
 from kit.execution.sleeping import Sleeping
 from kit.execution.turns import Turns
 from kit.model.delivery import Checkpoint, Checkpointer, CheckpointKind, Delivery, Sleep
@@ -39,7 +37,6 @@ from kit.model.event import Event
 from kit.model.progress import ProgressKind
 from kit.model.running import current
 
-Send = Callable[[Event], Awaitable[None]]
 T = TypeVar("T")
 
 
@@ -143,40 +140,7 @@ class Invocation:
             self.failures.give_up(error)
             raise
         outer = await self._enter()
-        if keeps_id:
-            step_id = checkpoint_of(event.name, event.id)
-        else:
-            event_id, step_id = self._sends.place(event, when, outer or "")
-            event = replace(event, id=event_id)
-        if outer is None:
-            known = self.memory.ask_for_send(step_id)
-            if known is not None and await self._turns.of(known):
-                return event
-            await self._may_begin(f"event {event.name}", is_send=True)
-        try:
-            await self._send_now(event)
-        except BaseException:
-            if not keeps_id:
-                self._sends.failed(event, when, outer or "")
-            raise
-        self._runner.tell(ProgressKind.EVENT_SENT, name=event.name, eventId=event.id)
-        if outer is None:
-            at = self.now()
-            text = json.dumps({"value": event.name})  # for who looks at the run; not read again
-            self.memory.record(step_id, CheckpointKind.SEND, text, at, at)
-            await self._turns.answer(self._turns.line_up())
-        return event
-
-    async def _send_now(self, event: Event) -> None:
-        if self._send is None:
-            msg = f"event {event.name!r} cannot be sent: nothing here sends events"
-            raise RuntimeError(msg)
-        branch = self.gate.enter()
-        self.gate.opens(branch)
-        try:
-            await self._send(event)
-        finally:
-            self.gate.closes(branch)
+        return await self._sending.through(event, when, outer, keeps_id=keeps_id)
 
     # what most invocations have no need of
 
@@ -186,8 +150,16 @@ class Invocation:
         return Sleeping(self._turns, self._runner, self.now, self._linger, self.delivery.asleep)
 
     @cached_property
-    def _sends(self) -> Sends:
-        return Sends(self.delivery)
+    def _sending(self) -> Sending:
+        return Sending(
+            self.delivery,
+            self.memory,
+            self._turns,
+            self._runner,
+            self._send,
+            may_begin=lambda what: self._may_begin(what, is_send=True),
+            now=self.now,
+        )
 
     def promise(
         self, what: str, name: str, coroutine: Coroutine[Any, Any, T]
@@ -281,7 +253,8 @@ class Invocation:
         """
         self.gate.let_go()
         del self._turns, self._runner
-        self.__dict__.pop("sleeping", None)
+        for each in ("sleeping", "_sending"):
+            self.__dict__.pop(each, None)
 
     # when nobody can go on
 

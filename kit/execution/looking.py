@@ -63,6 +63,7 @@ class Looking:
         self._is_looking = self._waited = self._was_woken = False
         self._is_too_much = False
         self._timer: asyncio.TimerHandle | None = None
+        self._later: asyncio.TimerHandle | None = None
         self.watch = Watch(gate)
 
     def stir(self) -> None:
@@ -83,8 +84,9 @@ class Looking:
     def end(self) -> None:
         """Look no more."""
         self.watch.end()
-        if self._timer:
-            self._timer.cancel()
+        for timer in (self._timer, self._later):
+            if timer:
+                timer.cancel()
 
     def _look(self) -> None:
         self._is_looking = False
@@ -127,9 +129,15 @@ class Looking:
             soon = gate.is_plain and gate.held and all_wait(gate.thread)
             self._set_timer(GRACE_SECONDS / 20 if soon else GRACE_SECONDS)
 
-    def later(self, look: Callable[[], None]) -> asyncio.TimerHandle:
-        """Have *look* called after the grace."""
-        return self._gate.loop.call_later(GRACE_SECONDS, self._guarded, look)
+    def later(self, look: Callable[[], None]) -> None:
+        """Have *look* called after the grace; once, however often that is asked for meanwhile."""
+        # not held by a frame of a branch: there it would be taken for a timer of the handler's
+        if self._later is None:
+            self._later = self._gate.loop.call_later(GRACE_SECONDS, self._look_late, look)
+
+    def _look_late(self, look: Callable[[], None]) -> None:
+        self._later = None
+        self._guarded(look)
 
     @property
     def waits_for_cut_offs(self) -> bool:

@@ -78,7 +78,7 @@ class Runner:
         value, failure, answer = await self._open(step)
         if answer is not None:
             if answer is not AT_ONCE:
-                await self._take_turn(step.step_id, answer)
+                await self._turns.answer(answer)
         elif step.outer is None:
             await self._turns.gate.hold()
         if failure is not None:
@@ -130,7 +130,7 @@ class Runner:
             after = self.after_step
             answer = self._keep(step, text, started, after)
             if after is AfterStep.COMMIT:
-                answer = await self._commit(step_id, answer)
+                await self._commit(step_id, answer)
             if self._observe:
                 self._observe(ProgressKind.STEP_FINISHED, {"stepId": step_id})
         finally:
@@ -160,45 +160,29 @@ class Runner:
             return None
         return AT_ONCE if self._turns.gate.is_quick else self._turns.line_up()
 
-    async def _commit(self, step_id: str, answer: Answer | None) -> Answer | None:
+    async def _commit(self, step_id: str, answer: Answer | None) -> None:
         """
-        Store what is fresh, of *step_id* the last, and return its *answer*.
+        Store what is fresh, of *step_id* the last, before its *answer*.
 
-        Who asked may be cut off meanwhile: by its own timer, say, which knows nothing of a store.
+        Who is alone is cut off meanwhile by a timer of its own, which knows nothing of a store. In
+        company it may be who has answered before, and then is at a replay as well.
         """
         try:
             await self._checkpointer.commit(self._memory.take())
         except Exception as error:  # noqa: BLE001 - what a handler must not take for its step's
             self._breaks(error)
-        except asyncio.CancelledError as error:
-            if answer is None or self._turns.gate.over:
-                raise
-            answer = Answer() if answer is AT_ONCE else answer
-            self._cut_off_late(step_id, answer, error)
-        except BaseException:
-            if answer is not None:
+        except BaseException as error:
+            if answer is AT_ONCE and isinstance(error, asyncio.CancelledError):
+                self._cut_off_late(step_id, error)
+            elif answer is not None:
                 answer.is_gone = True
             raise
-        return answer
 
-    def _cut_off_late(self, step_id: str, answer: Answer, error: asyncio.CancelledError) -> None:
+    def _cut_off_late(self, step_id: str, error: asyncio.CancelledError) -> None:
         """Record that who asked for what was just recorded was cancelled before it got that."""
-        answer.cut_off = error
-        self._turns.gets_ahead()
-        self._memory.cut_off(step_id, self._now())
-        self._failures.note(error, step_id)
-
-    async def _take_turn(self, step_id: str, answer: Answer) -> None:
-        """Return when *answer* has its turn, or raise then what has cut it off."""
-        if answer.cut_off is None:
-            try:
-                return await self._turns.answer(answer)
-            except asyncio.CancelledError as error:
-                if self._turns.gate.over:
-                    raise
-                self._cut_off_late(step_id, answer, error)
-        await self._turns.answer_cut_off(answer)
-        raise answer.cut_off or asyncio.CancelledError
+        if not self._turns.gate.over:
+            self._memory.cut_off(step_id, self._now())
+            self._failures.note(error, step_id)
 
     async def wake(self, sleep: Sleep) -> None:
         """Record that *sleep* is over, and return when that has its turn."""
@@ -214,7 +198,7 @@ class Runner:
             gate.closes(branch)
         if gate.over or gate.ended or gate.is_broken:
             await gate.stay()
-        await self._take_turn(sleep.step_id, answer)
+        await self._turns.answer(answer)
 
     def _failed(
         self, step: NewStep, error: Exception, started: int, *, is_final: bool

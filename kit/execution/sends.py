@@ -66,6 +66,11 @@ def checkpoint_of(name: str, event_id: str) -> str:
     return f"{_PREFIX}{name}:{event_id}"
 
 
+def cut_off_of(step_id: str, number: int) -> str:
+    """Return the id of what remembers that the send with this checkpoint was cut off, again."""
+    return f"{step_id}/{number}"
+
+
 def _content_of(event: Event, when: str) -> str:
     data = json.dumps(json.loads(event.encoded()), sort_keys=True)
     return "\x00".join((event.name, data, when, str(event.priority)))

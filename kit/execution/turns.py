@@ -31,11 +31,10 @@ _TIMED_SECONDS = 60.0
 class Answer:
     """What was recorded in this invocation, until whoever asked for it goes on with it."""
 
-    __slots__ = ("cut_off", "is_failure", "is_gone", "turn")
+    __slots__ = ("is_failure", "is_gone", "turn")
 
     def __init__(self, *, is_failure: bool = False) -> None:
         self.is_failure = is_failure
-        self.cut_off: asyncio.CancelledError | None = None  # what cut off who asked for it
         self.turn: asyncio.Future[None] | None = None  # set when all is stored
         self.is_gone = False
 
@@ -83,7 +82,7 @@ class Turns:
         if not self._memory.waits_its_turn(known) or self._takes_at_once(known):
             return True
         try:
-            await self._wait_for(known, _future())
+            await self._wait_for(known, self.gate.loop.create_future())
         except asyncio.CancelledError:
             if not self.gate.over:
                 self._memory.cut(known)
@@ -109,10 +108,10 @@ class Turns:
 
         Return False if nobody does so any more: it is to be run, as if it never had been.
         """
-        again, branch = _future(), self.gate.enter()
+        again, branch = self.gate.loop.create_future(), self.gate.enter()
         self._uncut[known.step_id] = (self.gate.loop.time(), again)
         branch.place = Place.TO_BE_CUT_OFF
-        look = self.gate.looking.later(self._look_at_uncut)
+        self.gate.looking.later(self._look_at_uncut)
         try:
             await again
         except asyncio.CancelledError as error:
@@ -123,7 +122,6 @@ class Turns:
                 await self._wait_for(known, self._undisturbed())
             raise
         finally:
-            look.cancel()
             branch.place = Place.ELSEWHERE
             self._uncut.pop(known.step_id, None)
         return False
@@ -131,7 +129,7 @@ class Turns:
     def _look_at_uncut(self) -> None:
         """Give up those that nobody cuts off any more: the code that did may have been changed."""
         gate = self.gate
-        if not self._uncut or gate.is_decided:
+        if gate.is_decided or not self._uncut:
             return
         is_seen_to = gate.open or gate.waits or not gate.looking.waits_for_cut_offs
         if is_seen_to or not self._give_up_cut_off():
@@ -150,17 +148,16 @@ class Turns:
         if self.gate.is_alone and self._answers[0] is answer:
             self._answers.popleft()
             return
-        answer.turn, answer.is_gone = turn or _future(), False
+        answer.turn = turn or self.gate.loop.create_future()
         try:
             await self.gate.wait(answer.turn)
         finally:
             answer.is_gone = True
 
-    async def answer_cut_off(self, answer: Answer | None = None) -> None:
+    async def answer_cut_off(self) -> None:
         """Wait, while being cancelled, until what was recorded before has had its effects."""
-        if self.gate.over or (answer is not None and answer not in self._answers):
-            return  # it has had its turn, or needs none
-        await self.answer(answer or self.line_up(), self._undisturbed())
+        if not self.gate.over:
+            await self.answer(self.line_up(), self._undisturbed())
 
     def _undisturbed(self) -> Undisturbed:
         return Undisturbed(lambda: self.gate.over)
@@ -180,7 +177,7 @@ class Turns:
 
     async def begin(self, step_id: str) -> bool:
         """Wait for a moment in which something new might begin; tell whether it is to."""
-        begin = _future()
+        begin = self.gate.loop.create_future()
         self._begins.append((step_id, begin))
         await self.gate.wait(begin)
         return bool(begin.result())
@@ -291,10 +288,6 @@ class Turns:
                     self._memory.drop(known)
                 return _settle(again)
         return False
-
-
-def _future() -> asyncio.Future[Any]:
-    return asyncio.get_running_loop().create_future()
 
 
 def _settle(future: asyncio.Future[None] | None) -> bool:

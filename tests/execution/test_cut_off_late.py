@@ -83,23 +83,6 @@ async def test_a_limit_that_ends_while_a_value_is_stored_ends_the_same_way_at_a_
     assert calls.count("fallback") == (after is AfterStep.COMMIT)
 
 
-async def test_wait_for_a_step_that_is_being_stored_ends_the_same_way_at_a_replay() -> None:
-    calls = Calls()
-
-    async def handler(input: Any, context: Context) -> str:
-        try:
-            await asyncio.wait_for(context.step.run("quick", calls.step("quick")), 0.02)
-        except TimeoutError:
-            await context.step.run("fallback", calls.step("fallback"))
-        await context.step.sleep("nap", 60)
-        return await context.step.run("last", calls.step("last", "done"))
-
-    stage = await played(handler, AfterStep.COMMIT)
-
-    assert stage.played.completed, stage.played.failure
-    assert calls == ["quick", "fallback", "last"]
-
-
 async def test_a_finished_step_that_a_failed_sibling_cuts_off_is_not_repeated() -> None:
     calls, attempts = Calls(), []
 

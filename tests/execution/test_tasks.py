@@ -170,3 +170,24 @@ async def test_tasks_belong_to_whoever_begins_them_unless_they_are_apart() -> No
     owner.set(None)
 
     assert mine.told == [task]
+
+
+async def test_a_task_that_comes_when_all_is_over_waits_like_any_other(deliver: Deliver) -> None:
+    made: list[asyncio.Task[str]] = []
+    is_free = asyncio.Event()
+
+    async def late() -> str:
+        await is_free.wait()
+        return "done"
+
+    async def handler(input: Any, context: Context) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.01, lambda: made.append(loop.create_task(late())))
+
+    await deliver(handler)
+    while not made:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
+    is_free.set()
+
+    assert await made[0] == "done"

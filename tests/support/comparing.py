@@ -6,10 +6,10 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from kit.model.delivery import AfterStep, Checkpoint, Completed
+from kit.model.delivery import AfterStep, Completed
 from kit.model.event import Event
 from kit.model.retry import RetryPolicy
 from kit.model.workflow import Workflow
@@ -53,18 +53,6 @@ async def reference(nodes: tuple[Node, ...]) -> tuple[Any, Counter[tuple[str, An
     raise AssertionError
 
 
-class _Slow(Stage):
-    """A stage that takes its turns to store something, now and then, as every real store does."""
-
-    async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
-        turns = len(self.committed) * 7 % 4
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        await super().commit(checkpoints)
-        for _ in range(3 - turns):
-            await asyncio.sleep(0)
-
-
 async def durable(
     nodes: tuple[Node, ...], after_step: AfterStep, crashes: random.Random | None = None
 ) -> tuple[Any, Counter[tuple[str, Any]]]:
@@ -72,7 +60,7 @@ async def durable(
     world = World()
     program = Program(nodes, world)
     workflow = Workflow(program.handle, "w", retry=RetryPolicy(90))
-    stage = _Slow(workflow, Event("w", None, RUN_ID), after_step)
+    stage = Stage(workflow, Event("w", None, RUN_ID), after_step)
     world.is_recorded = stage.checkpoints.__contains__
     world.is_kept = lambda step_id: (
         (kept := stage.checkpoints.get(step_id)) is not None

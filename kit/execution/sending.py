@@ -1,0 +1,101 @@
+"""
+How a handler's events are sent: each once, however often the handler is run.
+
+What is sent is recorded under the event's id. A send that is cut off is recorded as well, beside
+that, as it may be sent again: at a replay it waits to be cut off again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from kit.execution.memory import Memory
+from kit.execution.runner import Runner
+from kit.execution.sends import Sends, checkpoint_of, cut_off_of
+from kit.execution.turns import Turns
+from kit.model.delivery import CheckpointKind, Delivery
+from kit.model.event import Event
+from kit.model.progress import ProgressKind
+
+Send = Callable[[Event], Awaitable[None]]
+
+
+class Sending:
+    """The sends of one invocation, through *send*; *may_begin* returns when a new one may begin."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        memory: Memory,
+        turns: Turns,
+        runner: Runner,
+        send: Send | None,
+        *,
+        may_begin: Callable[[str], Awaitable[None]],
+        now: Callable[[], int],
+    ) -> None:
+        self._sends = Sends(delivery)
+        self._cut_off: Counter[str] = Counter()  # how often each was, by the id of its checkpoint
+        self._memory, self._turns, self._runner = memory, turns, runner
+        self._send, self._may_begin, self._now = send, may_begin, now
+
+    async def through(self, event: Event, when: str, outer: str | None, *, keeps_id: bool) -> Event:
+        """Send *event*, unless that is recorded, and return it with the id that it has."""
+        if keeps_id:
+            step_id = checkpoint_of(event.name, event.id)
+        else:
+            event_id, step_id = self._sends.place(event, when, outer or "")
+            event = replace(event, id=event_id)
+        try:
+            if outer is not None:
+                await self._send_now(event)
+            elif not await self._has_sent(step_id):
+                await self._send_new(event, step_id)
+        except BaseException:
+            if not keeps_id:
+                self._sends.failed(event, when, outer or "")
+            raise
+        return event
+
+    async def _has_sent(self, step_id: str) -> bool:
+        """Tell whether this is recorded as sent, once it was cut off as often as before."""
+        while (cut := self._memory.ask_for_send(self._next_cut(step_id))) is not None:
+            self._cut_off[step_id] += 1
+            await self._turns.of(cut)
+        known = self._memory.ask_for_send(step_id)
+        return known is not None and await self._turns.of(known)
+
+    async def _send_new(self, event: Event, step_id: str) -> None:
+        started = self._now()
+        try:
+            await self._may_begin(f"event {event.name}")
+            await self._send_now(event)
+        except asyncio.CancelledError as error:
+            self._runner.cut_off(self._next_cut(step_id), error, started)
+            self._cut_off[step_id] += 1
+            await self._turns.answer_cut_off()
+            raise
+        self._runner.tell(ProgressKind.EVENT_SENT, name=event.name, eventId=event.id)
+        at = self._now()
+        text = json.dumps({"value": event.name})  # for who looks at the run; not read again
+        self._memory.record(step_id, CheckpointKind.SEND, text, at, at)
+        await self._turns.answer(self._turns.line_up())
+
+    def _next_cut(self, step_id: str) -> str:
+        return cut_off_of(step_id, self._cut_off[step_id])
+
+    async def _send_now(self, event: Event) -> None:
+        if self._send is None:
+            msg = f"event {event.name!r} cannot be sent: nothing here sends events"
+            raise RuntimeError(msg)
+        gate = self._turns.gate
+        branch = gate.enter()
+        gate.opens(branch)
+        try:
+            await self._send(event)
+        finally:
+            gate.closes(branch)
