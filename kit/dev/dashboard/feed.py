@@ -2,7 +2,9 @@
 What keeps an open page up to date: its regions, as server-sent events, whenever they have changed.
 
 However much happens, a page is drawn a few times a second at most, and rests nine times as long as
-drawing it took; a region that looks as before is not sent. Whoever reads slowly is sent less.
+drawing it took; a region that looks as before is not sent. Whoever reads slowly is sent less. All
+that has changed since the last drawing is one event, so that no reader ever sees a header of one
+moment above values of another.
 """
 
 from __future__ import annotations
@@ -53,10 +55,10 @@ async def feed(
     """
     Yield the events that keep the page at *address*, a path and a query as in a URL, up to date.
 
-    `hello` says which server this is, `region` brings a region's new text, `trouble` says why there
-    is none, and `well` that there is again. It ends when what the page shows is gone, or the source
-    of changes ends; if the page *is awaited*, because it could not be shown, not so soon; and if it
-    only takes a *look*, at once.
+    `hello` says which server this is, `regions` brings the new texts of regions, `trouble` says why
+    there are none, and `well` that there are again. It ends when what the page shows is gone, or
+    the source of changes ends; if the page *is awaited*, because it could not be shown, not so
+    soon; and if it only takes a *look*, at once.
     """
     yield f"retry: {_RECONNECT}\n" + event("hello", {"instance": renderer.instance})
     page = _Page(renderer, is_awaited=is_awaited)
@@ -117,11 +119,16 @@ class _Page:
         if not self._is_well:
             self._is_well = True
             yield event("well", {})
+        changed = list(self._changed(drawn))
+        if changed:
+            yield event("regions", changed)
+
+    def _changed(self, drawn: Screen) -> Iterator[dict[str, str]]:
         for region in drawn.regions:
             html = self._renderer.text(f"regions/{region}.html", drawn.values)
             if self._seen.get(region) != hash(html):
                 self._seen[region] = hash(html)
-                yield event("region", {"id": region, "html": html})
+                yield {"id": region, "html": html}
 
 
 class _News:

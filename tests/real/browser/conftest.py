@@ -35,7 +35,7 @@ CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser")
 """As Debian names it. The first is the same without windows, tabs and menus, which nobody sees here
 and which take more than half of its processor time."""
 
-PATIENCE = 60_000
+PATIENCE = 120_000
 """Milliseconds to wait for what must happen; a busy machine is given time, a broken page is not."""
 
 

@@ -103,7 +103,9 @@ def shop(
 
 
 def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
+    """Press a button, and wait for the page that answers: the old one shows what came of it."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=name, exact=True).click()
 
 
 def has_status(page: Page, status: str) -> None:
@@ -140,7 +142,7 @@ def test_a_run_is_stopped_retried_begun_anew_run_again_and_deleted(
 
     first = page.url.partition("?")[0]
     page.get_by_role("link", name="Run again with other input").click()
-    assert page.get_by_label("Waits").is_checked()
+    expect(page.get_by_label("Waits")).to_be_checked()
     page.get_by_label("Waits").uncheck()
     page.get_by_label("Number").fill("2")
     press(page, "Start")
@@ -193,24 +195,23 @@ def test_the_key_of_a_site_is_in_no_answer(shop: Shop, open_window: Callable[...
 
     assert len(answers) > 40
     assert [each for each in answers if KEY in each] == []
-    # a site may not have heard of the run yet when its page is first asked for
-    assert [each for each in window.complaints if "404" not in each] == []
+    # a site may not have heard of the run yet when its page is first asked for, or may be slow
+    waits = ("status of 404", "status of 504")
+    assert [each for each in window.complaints if not any(map(each.__contains__, waits))] == []
 
 
 def regions(page: Page) -> list[str]:
     """Return what a feed brings first: all of its regions."""
     found: list[str] = page.evaluate(
         """() => new Promise((resolve) => {
-            const texts = [];
             const source = new EventSource(document.body.dataset.feed);
-            source.addEventListener("region", ({ data }) => {
-                texts.push(data);
-                if (texts.length < 4) return;
+            source.addEventListener("regions", ({ data }) => {
                 source.close();
-                resolve(texts);
+                resolve(JSON.parse(data).map(({ html }) => html));
             });
         })"""
     )
+    assert len(found) > 3
     return found
 
 

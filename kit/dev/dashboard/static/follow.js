@@ -47,12 +47,9 @@ export function follow(address, { changed }) {
       // another server, another token: forms of this page would be refused
       if (JSON.parse(data).instance !== served.content) renewToken(served);
     });
-    source.addEventListener("region", ({ data }) => {
-      const { id, html } = JSON.parse(data);
-      const region = document.querySelector(`[data-region="${CSS.escape(id)}"]`);
-      if (!region) return;
-      morph(region, html);
-      region.dispatchEvent(new CustomEvent("kit:drawn", { bubbles: true }));
+    source.addEventListener("regions", ({ data }) => {
+      // all in one go: nobody is to see one of a moment beside another of the next
+      for (const { id, html } of JSON.parse(data)) draw(id, html);
       changed();
       tell();
     });
@@ -99,6 +96,13 @@ export function follow(address, { changed }) {
       open();
     },
   };
+}
+
+function draw(id, html) {
+  const region = document.querySelector(`[data-region="${CSS.escape(id)}"]`);
+  if (!region) return;
+  morph(region, html);
+  region.dispatchEvent(new CustomEvent("kit:drawn", { bubbles: true }));
 }
 
 // not by loading the page anew: something may have been typed into it
