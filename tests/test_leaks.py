@@ -10,7 +10,8 @@ import pytest
 from tests.support import leaks
 
 LEAVES = {
-    "the thread 'mine'": "threading.Thread(target=time.sleep, args=(0.5,), name='mine').start()",
+    "the thread 'mine'": "kept.append(threading.Event());"
+    " threading.Thread(target=kept[-1].wait, name='mine').start()",
     "the process": "kept.append(subprocess.Popen([sys.executable, '-c', 'input()'], stdin=-1))",
     "pipe:": "kept.extend(open(end) for end in os.pipe())",
     "socket:": "kept.append(socket.socket())",
@@ -56,8 +57,8 @@ def _tidy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     signal.signal(signal.SIGUSR1, handler)
     logging.getLogger("kit").setLevel(level)
     for each in kept:
-        getattr(each, "close", lambda: None)()
-        if hasattr(each, "wait"):
+        getattr(each, "close", getattr(each, "set", lambda: None))()
+        if hasattr(each, "stdin"):
             each.stdin.close()
             each.wait()
     kept.clear()

@@ -175,7 +175,7 @@ async def test_a_run_is_found_by_its_id(project):
 
     assert found is not None
     assert found.name == "echo"
-    assert await found.result(50) == await run.result(10)
+    assert await found.result(50) == await run.result(50)
     assert await get_workflow_run("00000000-0000-4000-8000-000000000000") is None
 
 

@@ -48,7 +48,7 @@ async def test_on_its_way_to_a_site(tmp_path, using, router, encodings):
 async def test_on_its_way_into_the_local_engine(tmp_path, using, encodings):
     async with using(tmp_path):
         run = await run_workflow(mark, {"a": MARK})
-        await run.result(10)
+        await run.result(50)
     assert len(encodings) == 1
 
 

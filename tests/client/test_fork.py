@@ -43,11 +43,11 @@ def test_the_background_loop_is_the_childs_own() -> None:
         return threading.get_ident()
 
     before = background.loop()
-    assert background.start(where()).result(5)
+    assert background.start(where()).result(50)
 
     def act() -> None:
         assert background.loop() is not before
-        assert background.start(where()).result(5)
+        assert background.start(where()).result(50)
 
     assert in_child(act) == 0
     assert background.loop() is before
@@ -147,7 +147,7 @@ def test_a_fork_waits_for_what_another_thread_is_loading() -> None:
     def load() -> None:
         with loading():
             entered.set()
-            told.wait(5)
+            told.wait(50)
             loaded.append("all of it")
 
     def act() -> None:
@@ -157,7 +157,7 @@ def test_a_fork_waits_for_what_another_thread_is_loading() -> None:
 
     thread = threading.Thread(target=load)
     thread.start()
-    entered.wait(5)
+    entered.wait(50)
     threading.Timer(0.05, told.set).start()
     assert in_child(act) == 0
     thread.join()
@@ -206,7 +206,7 @@ def test_children_send_too_that_are_forked_while_threads_of_the_parent_send(tmp_
             env=environ,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=200,
         )
     assert (said.stdout, said.stderr) == (f"{[0] * 8} 8\n", "")
     assert len(made) >= 9, "each process over connections of its own"

@@ -74,7 +74,7 @@ def test_a_module_that_is_no_workflow_file_may(project: Path) -> None:
 
 
 def test_a_workflow_file_that_is_run_as_a_program_may(project: Path) -> None:
-    main = "if __name__ == '__main__':\n    print(sync.run_workflow(work, 1).result(20))"
+    main = "if __name__ == '__main__':\n    print(sync.run_workflow(work, 1).result(50))"
     (project / "functions/workflows/work.py").write_text(FILE.format(main))
     done = python(project, "functions/workflows/work.py")
 

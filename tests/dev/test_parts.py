@@ -165,7 +165,7 @@ async def test_code_of_the_project_starts_and_sees_runs(
         run = await run_workflow("hello", "you", id="k")
         again = await run_workflow("hello", "you", id="k")
         assert (run.existed, again.existed) == (False, True)
-        assert await run.result(timeout=10) == "hello you"
+        assert await run.result(timeout=50) == "hello you"
         assert (await run.details()).steps == ("greet",)
         nap = await run_workflow("hello", "nap")
 

@@ -161,7 +161,7 @@ async def test_what_was_done_is_looked_at_soon(
         assert await remote.stop(run_id)
         change = await anext(changes)
         while not change.is_everything:
-            change = await asyncio.wait_for(anext(changes), 30)
+            change = await asyncio.wait_for(anext(changes), 50)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ async def post(request):
 
 def put(request):
     run = sync.run_workflow("hello", "plain")
-    return {"eventId": run.id, "result": run.result(timeout=10)}
+    return {"eventId": run.id, "result": run.result(timeout=50)}
 
 def get():
     return "text"

@@ -42,7 +42,7 @@ def test_folders_of_packages_are_not_watched(root: Path, write: Write) -> None:
 async def test_nothing_that_is_saved_is_missed_also_in_folders_that_are_new(
     root: Path, write: Write, told: list[str]
 ) -> None:
-    async with asyncio.timeout(30), Watching(root, told.append) as watching:
+    async with asyncio.timeout(50), Watching(root, told.append) as watching:
         seen: set[Path] = set()
         for path in ("functions/workflows/a.py", "new/deep/b.py", "new/deep/c.py", ".env"):
             file = write(path, "x")

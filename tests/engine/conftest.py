@@ -170,7 +170,7 @@ async def hello(input: Any, context: Any) -> Any:
 
 async def finished(engine: Engine, *args: Any, **facts: Any) -> Any:
     run = await engine.submit(event(*args, **facts))
-    return await asyncio.wait_for(engine.wait(run.id), 10)
+    return await asyncio.wait_for(engine.wait(run.id), 50)
 
 
 async def nothing() -> None: ...
@@ -202,7 +202,7 @@ def busy_step() -> tuple[Callable[..., Any], threading.Event, threading.Event]:
 
     def busy() -> None:
         entered.set()
-        go_on.wait(10)
+        go_on.wait(50)
 
     async def handler(input: Any, context: Any) -> None:
         await context.step.run("busy", busy)

@@ -82,7 +82,7 @@ async def test_who_waits_for_a_run_that_is_found_damaged_is_told(start: Open, pa
     await asyncio.sleep(0.1)
     await asyncio.to_thread(spoil, path, DAMAGES["chain"], run.id)
     with pytest.raises(StoreError, match="damaged"):
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 50)
     await driver.close()
 
 
@@ -119,7 +119,7 @@ async def test_who_waits_elsewhere_for_a_run_with_a_damaged_checkpoint_is_told(
     await start(flow(two_steps), clock=clock)
     other = await start(flow(two_steps), resume=(), clock=clock)
     with pytest.raises(StoreError, match="damaged"):
-        await asyncio.wait_for(other.wait(run.id), 10)
+        await asyncio.wait_for(other.wait(run.id), 50)
 
 
 async def test_what_is_damaged_does_not_count_as_unfinished(start: Open, path: Path) -> None:

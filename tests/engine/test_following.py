@@ -9,7 +9,7 @@ from .conftest import FakeClock, Gate, Open, event, flow
 
 
 async def soon(awaitable: Any) -> Any:
-    return await asyncio.wait_for(awaitable, 10)
+    return await asyncio.wait_for(awaitable, 50)
 
 
 async def test_what_another_engine_makes_of_a_run_is_told(start: Open, clock: FakeClock) -> None:

@@ -77,7 +77,7 @@ async def test_who_comes_when_a_store_works_again_is_not_told_of_what_is_over(
     writer = engine._store._writer._connection._sqlite
     run = await engine.submit(event())
     for gate in gates:  # a second failure is got over like the first
-        await asyncio.wait_for(gate.somebody(), 20)
+        await asyncio.wait_for(gate.somebody(), 50)
         waiting = asyncio.create_task(engine.wait(run.id))
         await asyncio.sleep(0)
         writer.execute("PRAGMA query_only = 1")
@@ -235,12 +235,12 @@ async def test_a_lock_somebody_holds_is_told_once_for_all(
         loop = asyncio.get_running_loop()
         with write_lock(path):
             began = loop.time()
-            sends = (engine.submit(event()) for _ in range(50))
+            sends = (engine.submit(event()) for _ in range(500))
             told = await asyncio.gather(*sends, return_exceptions=True)
             took = loop.time() - began
         assert {type(each) for each in told} == {StoreError}
         assert "`kill -CONT 4711` wakes it" in str(told[0])
-        assert took < 5, "not as long for each"
+        assert took < 50, "not as long for each"
 
 
 async def test_it_is_tried_less_and_less_often_but_every_few_seconds_at_least(

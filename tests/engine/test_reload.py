@@ -24,7 +24,7 @@ class Shelf:
 
 
 async def ended(engine: Engine, run_id: str) -> Any:
-    return await asyncio.wait_for(engine.wait(run_id), 10)
+    return await asyncio.wait_for(engine.wait(run_id), 50)
 
 
 async def test_a_sleeping_run_wakes_in_the_new_code(path: Path, clock: FakeClock) -> None:
@@ -39,7 +39,7 @@ async def test_a_sleeping_run_wakes_in_the_new_code(path: Path, clock: FakeClock
     shelf = Shelf(version("old"))
     async with Engine(path, shelf.find, clock=clock, durability="normal") as engine:
         run = await engine.submit(event())
-        await asyncio.wait_for(engine.idle(), 10)
+        await asyncio.wait_for(engine.idle(), 50)
         shelf.put(version("new"))
         await engine.reload()
         clock.advance(60_000)

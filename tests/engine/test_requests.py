@@ -40,7 +40,7 @@ async def test_the_engine_notices_a_request_by_itself(start: Open, path: Any) ->
     engine = await start(flow(nothing))
     run = await engine.submit(event(due=START + 1000))
     await asyncio.to_thread(request_stop, path, run.id, START)
-    assert (await asyncio.wait_for(engine.wait(run.id), 5)).status is RunStatus.CANCELLED
+    assert (await asyncio.wait_for(engine.wait(run.id), 50)).status is RunStatus.CANCELLED
 
 
 async def test_a_request_made_while_no_engine_was_open_is_seen_to(start: Open, path: Any) -> None:

@@ -99,6 +99,6 @@ async def test_runs_that_wait_for_others_hold_no_place(start: Open) -> None:
 
     engines.append(await start(flow(parent), flow(child, "child"), concurrency=2))
     runs = [await engines[0].submit(event(data=n)) for n in range(6)]
-    ended = [await asyncio.wait_for(engines[0].wait(run.id), 10) for run in runs]
+    ended = [await asyncio.wait_for(engines[0].wait(run.id), 50) for run in runs]
     assert [run.result for run in ended] == [f'"{n}"' for n in range(6)]
     assert engines[0]._loop._lent == 0

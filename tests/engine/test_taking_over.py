@@ -128,5 +128,5 @@ async def test_nobody_takes_over_while_a_plain_step_of_a_closed_engine_goes_on(
     other = await start(flow(handler))
     assert not other.is_driver
     go_on.set()
-    assert (await asyncio.wait_for(other.wait(run.id), 10)).status is RunStatus.COMPLETED
+    assert (await asyncio.wait_for(other.wait(run.id), 50)).status is RunStatus.COMPLETED
     assert other.is_driver

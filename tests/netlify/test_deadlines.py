@@ -32,7 +32,7 @@ DRIPS = {
 LIMIT = 1.0
 
 
-FAR_TOO_LONG = 30.0
+FAR_TOO_LONG = 100.0
 
 
 class Dripping(socketserver.BaseRequestHandler):

@@ -186,7 +186,7 @@ def test_a_router_that_keeps_its_body_open_has_answered(ask, monkeypatch):
     with server(head) as url:
         begun = time.monotonic()
         answer = ask(Request("POST", url, {}, b"[]"))
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 25  # it would wait for 30
     assert answer == Response(200, answer.headers, "ack")
 
 
@@ -202,7 +202,7 @@ def test_of_an_endless_page_only_the_beginning_is_read(ask, monkeypatch):
 @pytest.mark.usefixtures("real")
 def test_a_server_that_speaks_something_else_is_told(ask):
     with server(b"-ERR unknown command\r\n\r\n") as url:
-        told = ask(Request("GET", url), timeout=1)
+        told = ask(Request("GET", url))
     assert "connection broke" in told.why
 
 

@@ -54,13 +54,13 @@ def test_a_fork_waits_for_the_transaction_of_another_thread(path: Path) -> None:
         with connection as sqlite:
             sqlite.execute("BEGIN IMMEDIATE")
             begun.set()
-            go_on.wait(5)
+            go_on.wait(50)
             sqlite.execute("INSERT INTO requests (run_id, what, at) VALUES ('a', 'stop', 1)")
             sqlite.execute("COMMIT")
 
     writing = threading.Thread(target=write)
     writing.start()
-    begun.wait(5)
+    begun.wait(50)
     later = threading.Timer(0.1, go_on.set)
     later.start()
     assert in_child(lambda: insert(path, "b")) == 0

@@ -264,6 +264,6 @@ def test_a_new_file_may_be_opened_by_many_in_the_same_moment(tmp_path: Path) -> 
 
         with ThreadPoolExecutor(8) as pool:
             for opening in [pool.submit(open_it) for _ in range(8)]:
-                opening.result(20)
+                opening.result(50)
         assert ("runs",) in sql(path, "SELECT name FROM sqlite_master")
     assert {each.suffix for each in tmp_path.iterdir()} == {".db"}

@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 50.0
 """How long what is ending may take to end, on a busy machine. Only a leak costs that time."""
 
 IDLE_WORKERS = {"kit-plain": "kit/execution/threads.py"}

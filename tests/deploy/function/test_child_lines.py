@@ -79,9 +79,9 @@ def test_the_process_ends_when_node_has_gone(bundle: Path):
             env={**os.environ, "KIT_BUNDLE": str(bundle)},
         )
         theirs.close()
-        ours.settimeout(20)
+        ours.settimeout(50)
         assert json.loads(ours.makefile().readline())["pid"] == process.pid
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=50) == 0
 
 
 async def test_what_was_deferred_is_waited_for(monkeypatch: pytest.MonkeyPatch):

@@ -229,7 +229,7 @@ class Child {
     const message = `Python ended ${how}${why}`;
     this.isUsable = false;
     // its last words may still be in the pipes, but something it has started may hold them open
-    const timer = setTimeout(() => this.#lost(message), 200);
+    const timer = setTimeout(() => this.#lost(message), 1_000);
     this.#process.once("close", () => {
       clearTimeout(timer);
       this.#lost(message);
