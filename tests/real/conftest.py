@@ -17,7 +17,7 @@ from tests.real.rig import rig as rig_module
 from tests.real.rig.rig import Rig
 
 _HERE = Path(__file__).parent
-LIMIT = 240
+LIMIT = 480
 """Seconds a test of this folder may take: it may be the one that builds or starts for all."""
 
 

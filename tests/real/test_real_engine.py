@@ -115,7 +115,7 @@ def test_two_variables_are_all_a_script_needs(rig: Rig, tmp_path: Path):
         env={"WORKFLOW_BASE_URL": rig.url, "WORKFLOW_API_KEY": rig.key},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 

@@ -83,7 +83,7 @@ def client(rig: Rig) -> Iterator[WorkflowClient]:
         yield client
 
 
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def until(holds: Callable[[], bool], seconds: float = 200) -> None:
     limit = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < limit
@@ -98,7 +98,7 @@ def command(rig: Rig, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=200,
     )
     return done.stdout
 
@@ -120,7 +120,7 @@ def test_a_run_is_seen_from_its_start_to_its_end(rig: Rig, client: WorkflowClien
         run.result(timeout=0.5)
     rig.advance(31)
     rig.settle()
-    result = run.result(timeout=60)
+    result = run.result(timeout=200)
 
     assert result["title"] == "Ship it"
     assert result["eventId"] == run.id
@@ -153,7 +153,7 @@ def test_one_key_is_one_run(rig: Rig, client: WorkflowClient, tmp_path: Path):
     assert len(client.list_runs()) == 1
     assert two.stop()
     with pytest.raises(RunCancelled):
-        one.result(timeout=60)
+        one.result(timeout=200)
     three = client.run_workflow("publish-draft", id="order-7")
     rig.settle()
     assert three.status() is RunStatus.CANCELLED

@@ -25,7 +25,7 @@ from .jail import Jail
 from .processes import children_of, cpu_of, memory_of
 from .runtime_api import Connection, Headers, Invocation, RuntimeApi
 
-_START_LIMIT = 30.0
+_START_LIMIT = 120.0
 _PLATFORM = {
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
     "AWS_LAMBDA_FUNCTION_NAME": "function",

@@ -18,8 +18,6 @@ from playwright.sync_api import expect
 from tests.real.records.site import facts, lay_out
 from tests.support.kit_dev import KitDev
 
-pytestmark = pytest.mark.timeout(400)  # a busy machine is given time
-
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 

@@ -16,8 +16,6 @@ from playwright.sync_api import expect
 from kit.dev.dashboard.feed import GAP
 from kit.dev.runs import Source
 
-pytestmark = pytest.mark.timeout(400)  # a busy machine is given time
-
 if TYPE_CHECKING:
     from tests.real.browser.conftest import Window
 

@@ -22,8 +22,6 @@ from playwright.sync_api import expect
 from kit.netlify.router import ROUTER_PATH
 from tests.support.kit_dev import LIMIT, ROOT, KitDev
 
-pytestmark = pytest.mark.timeout(400)  # a busy machine is given time
-
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 

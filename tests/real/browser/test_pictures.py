@@ -17,8 +17,6 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
-pytestmark = pytest.mark.timeout(400)  # a busy machine is given time
-
 if TYPE_CHECKING:
     from tests.real.browser.conftest import Window
 

@@ -24,7 +24,7 @@ def note(line):
         log.write(line + "\\n")
 
 """
-PATIENCE = 60.0
+PATIENCE = 200.0
 """Seconds until a test gives up waiting for what ought to take milliseconds."""
 ECHO = "@define_workflow\ndef echo(input): return len(input)\n"
 
@@ -56,7 +56,7 @@ class Project:
 
     def kit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         process = self.start("-m", "kit.cli", *arguments)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def killed(self, until: Callable[[], object], *arguments: str) -> None:

@@ -116,7 +116,7 @@ def test_two_hundred_runs_survive_kills_at_random_moments(project: Project) -> N
         assert driver.stdout
         assert driver.stdout.readline() == "ready\n", driver.communicate()
         if kills == KILLS:
-            assert driver.communicate(timeout=60) == ("ended\n", "")
+            assert driver.communicate(timeout=200) == ("ended\n", "")
             break
         goal = project.checkpoints() + random.randint(12, 45)
         wait_for(lambda goal=goal: project.checkpoints() >= goal, driver)

@@ -19,7 +19,7 @@ import pytest
 from kit.model.run import RunStatus
 from kit.store.sqlite.reader import Reader
 
-PATIENCE = 40.0
+PATIENCE = 100.0
 
 WORKFLOWS = {
     "walk": """
@@ -99,7 +99,7 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             try:
-                said, _ = process.communicate(timeout=20)
+                said, _ = process.communicate(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 said, _ = process.communicate()

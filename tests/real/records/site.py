@@ -163,7 +163,7 @@ class Site:
 
 
 def until(
-    holds: Callable[[], bool], seconds: float = 60, told: Callable[[], Any] = lambda: ""
+    holds: Callable[[], bool], seconds: float = 200, told: Callable[[], Any] = lambda: ""
 ) -> None:
     limit = time.monotonic() + seconds
     while not holds():

@@ -35,7 +35,7 @@ def blows(number: int, chance: random.Random) -> list[dict[str, Any]]:
     return [first, {"do": "kill-later", "after": chance.randrange(5), "ms": chance.uniform(0, 12)}]
 
 
-@pytest.mark.timeout(240 if KILLS == AT_ONCE else 1200)  # a long one may have company
+@pytest.mark.timeout(480 if KILLS == AT_ONCE else 1200)  # a long one may have company
 @pytest.mark.parametrize("first", range(0, KILLS, AT_ONCE))
 def test_a_process_that_is_killed_anywhere_costs_nothing_that_was_committed(
     make_site: MakeSite, first: int

@@ -27,8 +27,8 @@ ROOT = HERE.parents[2]
 WORKLOADS = HERE / "workloads"
 SCHEDULER = "async-workloads-scheduler"
 
-_START_LIMIT = 30.0
-_REQUEST_LIMIT = 110.0
+_START_LIMIT = 120.0
+_REQUEST_LIMIT = 200.0
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT")
 
 
@@ -109,11 +109,11 @@ class Rig:
         with contextlib.suppress(OSError):
             self.process.stdin.close()
         try:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(timeout=10)
-        self._reader.join(timeout=10)
+            self.process.wait(timeout=60)
+        self._reader.join(timeout=60)
         self.process.stdout.close()
 
     @property

@@ -30,7 +30,7 @@ export class Traffic {
   }
 
   /** Wait until nothing has been under way for a moment; false if that takes too long. */
-  async idle(limit = 50_000) {
+  async idle(limit = 150_000) {
     const began = performance.now();
     let [looks, changes] = [0, this.#changes];
     while (looks < this.calm && performance.now() - began < limit) {

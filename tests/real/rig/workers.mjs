@@ -48,7 +48,7 @@ export class Workers {
   }
 
   /** Wait until no process is busy; false if that takes too long. */
-  async free(limit = 50_000) {
+  async free(limit = 150_000) {
     const began = performance.now();
     const isBusy = () => [...this.#workers].some((each) => each.busy);
     while (isBusy() && performance.now() - began < limit) await this.#freed.heard(began + limit - performance.now());
