@@ -68,24 +68,32 @@ def _packages(name: str) -> Iterator[str]:
 
 def _imports(file: Path, name: str, is_module: Callable[[str], bool]) -> Iterator[str]:
     """Yield the modules that *file*, the module *name*, can come to import."""
-    tree = ast.parse(file.read_bytes())
-    for node in _running(tree):
+    for node in _statements(ast.parse(file.read_bytes()).body):
         if isinstance(node, ast.Import):
             yield from filter(is_module, (alias.name for alias in node.names))
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
             yield from filter(is_module, names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and name == ROOT:
+        elif name == ROOT:
             # `kit` loads its public names by a table of modules
-            yield from filter(is_module, node.value.split())
+            for text in _texts(node):
+                yield from filter(is_module, text.split())
 
 
-def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what is in *node*, without what only type checkers read."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            for other in child.orelse:
-                yield from _running(other)
-        else:
-            yield from _running(child)
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Where statements have others; nothing else in them can hold an import."""
+
+
+def _statements(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Yield *nodes* and the statements in them, without what only type checkers read."""
+    for node in nodes:
+        yield node
+        is_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for block in _BLOCKS[1:] if is_typing else _BLOCKS:
+            yield from _statements(getattr(node, block, ()))
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    for each in ast.walk(node):
+        if isinstance(each, ast.Constant) and isinstance(each.value, str):
+            yield each.value
