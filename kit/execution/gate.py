@@ -39,6 +39,7 @@ class Gate:
 
     open = 0  # how many are in a step
     held = 0  # how many wait for the end with something that is to be stored first
+    is_past_held = False  # by now that would have had its effects
     has_raised = False  # a failure was raised past what is held
     ended = False  # the handler has returned or raised
     is_ending = False  # nobody is to begin anything more

@@ -233,7 +233,7 @@ class Invocation:
     def _is_ending(self) -> bool:
         if self._checkpointer.stopped:
             self.stopping = self.gate.is_ending = True
-        return self.gate.is_ending
+        return self.gate.is_ending or self.gate.is_past_held
 
     def _remember(self, known: Checkpoint, function: Callable[..., Any]) -> Any:
         try:

@@ -120,9 +120,12 @@ class Looking:
             return
         if self._go_on():
             self.stir()
-        elif gate.open or gate.ended:
+            return
+        if gate.held and not gate.is_plain:  # its threads ask when they please
+            gate.is_past_held = True
+        if gate.open or gate.ended:
             return  # who closes what is open stirs again
-        elif (how := self._stands_still()) is not None and self._stuck(how):
+        if (how := self._stands_still()) is not None and self._stuck(how):
             self.stir()
         elif how is not Stuck.SURELY and not gate.is_decided:
             self.busy_since = self.busy_since or gate.loop.time()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
+from kit.execution.answer import AT_ONCE, Answer
 from kit.execution.branch import Branch
 from kit.execution.calling import call
 from kit.execution.envelope import CUT, as_inner, error_envelope, portable, value_envelope
@@ -15,7 +16,7 @@ from kit.execution.misuse import never_awaited
 from kit.execution.promised import Promised
 from kit.execution.returns import check_returns
 from kit.execution.tasks import owner
-from kit.execution.turns import AT_ONCE, Answer, Turns
+from kit.execution.turns import Turns
 from kit.model.delivery import AfterStep, Checkpointer, CheckpointKind, Sleep
 from kit.model.progress import ProgressKind
 from kit.model.running import Running, current
@@ -78,7 +79,7 @@ class Runner:
         value, failure, answer = await self._open(step)
         if answer is not None:
             if answer is not AT_ONCE:
-                await self._turns.answer(answer)
+                await self._have_turn(step.step_id, answer)
         elif step.outer is None:
             await self._turns.gate.hold()
         if failure is not None:
@@ -164,19 +165,31 @@ class Runner:
         """
         Store what is fresh, of *step_id* the last, before its *answer*.
 
-        Who is alone is cut off meanwhile by a timer of its own, which knows nothing of a store. In
-        company it may be who has answered before, and then is at a replay as well.
+        Who is cut off meanwhile has its turn all the same, unless it is alone.
         """
         try:
             await self._checkpointer.commit(self._memory.take())
         except Exception as error:  # noqa: BLE001 - what a handler must not take for its step's
             self._breaks(error)
-        except BaseException as error:
-            if answer is AT_ONCE and isinstance(error, asyncio.CancelledError):
+        except asyncio.CancelledError as error:
+            if answer is None or self._turns.gate.over:
+                raise
+            self._cut_off_late(step_id, error)
+            if answer is AT_ONCE:
+                raise
+            answer.late = error
+
+    async def _have_turn(self, step_id: str, answer: Answer) -> None:
+        """Wait for the turn of what was recorded; who is cut off meanwhile has it all the same."""
+        late = answer.late
+        if late is None:
+            try:
+                return await self._turns.answer(answer)
+            except asyncio.CancelledError as error:
                 self._cut_off_late(step_id, error)
-            elif answer is not None:
-                answer.is_gone = True
-            raise
+                late = error
+        await self._turns.answer_cut_off(answer)
+        raise late
 
     def _cut_off_late(self, step_id: str, error: asyncio.CancelledError) -> None:
         """Record that who asked for what was just recorded was cancelled before it got that."""
@@ -198,7 +211,7 @@ class Runner:
             gate.closes(branch)
         if gate.over or gate.ended or gate.is_broken:
             await gate.stay()
-        await self._turns.answer(answer)
+        await self._have_turn(sleep.step_id, answer)
 
     def _failed(
         self, step: NewStep, error: Exception, started: int, *, is_final: bool

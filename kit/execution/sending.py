@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from kit.execution.answer import Answer
+from kit.execution.forgetting import number_of
 from kit.execution.memory import Memory
 from kit.execution.runner import Runner
 from kit.execution.sends import Sends, checkpoint_of, cut_off_of
@@ -63,8 +65,11 @@ class Sending:
 
     async def _has_sent(self, step_id: str) -> bool:
         """Tell whether this is recorded as sent, once it was cut off as often as before."""
+        sent = self._memory.find(step_id)
         while (cut := self._memory.ask_for_send(self._next_cut(step_id))) is not None:
             self._cut_off[step_id] += 1
+            if sent is not None and number_of(sent) < number_of(cut):
+                self._memory.leave(sent)  # it was cut off when it had just been sent
             await self._turns.of(cut)
         known = self._memory.ask_for_send(step_id)
         return known is not None and await self._turns.of(known)
@@ -74,16 +79,20 @@ class Sending:
         try:
             await self._may_begin(f"event {event.name}")
             await self._send_now(event)
+            self._runner.tell(ProgressKind.EVENT_SENT, name=event.name, eventId=event.id)
+            await self._turns.answer(self._note_sent(event, step_id))
         except asyncio.CancelledError as error:
             self._runner.cut_off(self._next_cut(step_id), error, started)
             self._cut_off[step_id] += 1
             await self._turns.answer_cut_off()
             raise
-        self._runner.tell(ProgressKind.EVENT_SENT, name=event.name, eventId=event.id)
+
+    def _note_sent(self, event: Event, step_id: str) -> Answer:
         at = self._now()
         text = json.dumps({"value": event.name})  # for who looks at the run; not read again
-        self._memory.record(step_id, CheckpointKind.SEND, text, at, at)
-        await self._turns.answer(self._turns.line_up())
+        sent = self._memory.record(step_id, CheckpointKind.SEND, text, at, at)
+        self._memory.leave(sent)  # it may be asked for again
+        return self._turns.line_up()
 
     def _next_cut(self, step_id: str) -> str:
         return cut_off_of(step_id, self._cut_off[step_id])

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from kit.execution.answer import AT_ONCE, Answer
 from kit.execution.branch import Place
 from kit.execution.failures import Failures
 from kit.execution.gate import Gate
@@ -26,21 +27,6 @@ from kit.model.delivery import Checkpoint, CheckpointKind
 
 _TIMED_SECONDS = 60.0
 """How long the timers of a handler may take that are waited for before a cut-off is given up."""
-
-
-class Answer:
-    """What was recorded in this invocation, until whoever asked for it goes on with it."""
-
-    __slots__ = ("is_failure", "is_gone", "turn")
-
-    def __init__(self, *, is_failure: bool = False) -> None:
-        self.is_failure = is_failure
-        self.turn: asyncio.Future[None] | None = None  # set when all is stored
-        self.is_gone = False
-
-
-AT_ONCE = Answer()
-"""The answer to who is alone: it lines up nowhere."""
 
 
 class Turns:
@@ -154,10 +140,18 @@ class Turns:
         finally:
             answer.is_gone = True
 
-    async def answer_cut_off(self) -> None:
-        """Wait, while being cancelled, until what was recorded before has had its effects."""
-        if not self.gate.over:
-            await self.answer(self.line_up(), self._undisturbed())
+    async def answer_cut_off(self, answer: Answer | None = None) -> None:
+        """
+        Wait, while being cancelled, until what was recorded before has had its effects.
+
+        *answer* is the place of what was recorded before that came; else there is a new one.
+        """
+        if self.gate.over or (answer is not None and answer.has_had_turn):
+            return
+        if answer is None or answer is AT_ONCE:
+            answer = self.line_up()
+        answer.is_gone = False
+        await self.answer(answer, self._undisturbed())
 
     def _undisturbed(self) -> Undisturbed:
         return Undisturbed(lambda: self.gate.over)
@@ -209,7 +203,9 @@ class Turns:
     def _answer_next(self) -> bool:
         while self._answers and self._answers[0].is_gone:
             self._answers.popleft()
-        if self._answers and self._answers[0].turn is not None:
+        if self._answers and (turn := self._answers[0].turn) is not None:
+            if turn.cancelled():
+                return True  # it is about to say whether it is gone
             answer = self._answers.popleft()
             self.gate.has_raised |= self.gets_ahead() and answer.is_failure
             return _settle(answer.turn)
