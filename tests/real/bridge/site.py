@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import string
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -26,11 +27,13 @@ class Site:
     def __init__(self, rig: Rig, tally: Path) -> None:
         self.rig = rig
         self.tally = tally
+        self._began = time.monotonic()
 
     def clear(self) -> None:
         """Make it as it was at the start."""
         self.rig.reset()
         self.tally.unlink(missing_ok=True)
+        self._began = time.monotonic()
 
     def send(self, name: str, data: Any = None) -> str:
         """Send an event, and wait until what it starts is over; return its id."""
@@ -63,10 +66,19 @@ class Site:
     def invocations(self, name: str) -> int:
         return len(self.rig.log(name))
 
-    def due(self) -> list[int]:
-        """Return how many seconds after it was stored each waiting event is due."""
+    def due(self, *seconds: int) -> bool:
+        """
+        Tell whether waiting events are due so many seconds after what they wait for was decided.
+
+        Storing it takes a moment, of which there is only known that it was no longer than all that
+        was done for this test.
+        """
         waiting = [each["body"] for each in self.rig.events()["pending"]]
-        return [round((each["delayUntilTime"] - each["enqueuedTime"]) / 1000) for each in waiting]
+        lags = [
+            wanted - (each["delayUntilTime"] - each["enqueuedTime"]) / 1000
+            for wanted, each in zip(seconds, waiting, strict=True)
+        ]
+        return all(-0.5 < lag < 0.5 + time.monotonic() - self._began for lag in lags)
 
     def dead(self) -> int:
         return len(self.rig.events()["dead-lettered"])

@@ -31,7 +31,7 @@ def test_what_does_not_end_in_time_fails_with_the_limit_named(hurried: Site):
 
     site.send_all("stubborn", [{"how": how} for how in hows])  # each in a process of its own
 
-    assert site.due() == [5, 5, 5]
+    assert site.due(5, 5, 5)
     site.rig.advance(6)
     site.rig.settle()
     assert sorted(site.noted()) == sorted(hows * 2)
