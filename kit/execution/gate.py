@@ -17,7 +17,7 @@ from typing import Any
 
 from kit.execution.branch import Branch, Place, Task
 from kit.execution.looking import Looking, Stuck
-from kit.execution.tasks import owner, watch
+from kit.execution.tasks import owner, strangers, watch
 from kit.execution.undisturbed import Undisturbed
 from kit.execution.unwinding import unwind
 from kit.model.signals import Suspend
@@ -94,6 +94,10 @@ class Gate:
             self.has_strangers = self.has_strangers or not is_driven
             task.add_done_callback(self._task_ended)
         return branch
+
+    def finds_strangers(self) -> bool:
+        """Note those that belong to it and that nobody has told of; tell whether there are any."""
+        return bool([self.begins(each) for each in strangers(self, self.branches)])
 
     def enter(self) -> Branch:
         """Note that the running task asks for something, and return its branch."""
@@ -172,8 +176,7 @@ class Gate:
         if self.is_decided:
             return
         looking = self.looking
-        if not self.was_busy:
-            self.was_busy = looking.is_outside(branch)
+        self.was_busy = self.was_busy or looking.is_outside(branch)
         looking.watch.begin()
 
     # being in a step

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import gc
+from collections.abc import Callable, Container, Coroutine, Iterator
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Protocol, cast
 
@@ -61,3 +62,16 @@ def watch(loop: asyncio.AbstractEventLoop) -> None:
     factory = loop.get_task_factory()
     if not isinstance(factory, _Factory):
         loop.set_task_factory(cast("Any", _Factory(factory)))
+
+
+def strangers(whose: Owner, known: Container[Task]) -> Iterator[Task]:
+    """
+    Yield the tasks that belong to *whose* handler and are not *known*, since nobody told of them.
+
+    `asyncio.Task(…)` asks no factory. What it holds is walked over, as before 3.12 a task does not
+    tell its context.
+    """
+    for task in asyncio.all_tasks(whose.loop):
+        contexts = (each for each in gc.get_referents(task) if isinstance(each, Context))
+        if task not in known and any(each.get(owner) is whose for each in contexts):
+            yield task

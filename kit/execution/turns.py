@@ -237,6 +237,8 @@ class Turns:
         Who came first to a lock may be another than before, where that took time outside of steps:
         no order can be kept then.
         """
+        if self.gate.finds_strangers():
+            return True  # it may be them who ask for it
         if how is Stuck.BY_LOCKS and self.gate.was_busy and self._let_out_of_order():
             return True
         asked = next((step_id for step_id, begin in self._begins if not begin.done()), None)

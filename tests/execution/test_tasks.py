@@ -13,6 +13,9 @@ from kit.execution.context import Context
 from kit.execution.standing import At, standing_of
 from kit.execution.tasks import apart, owner, watch
 from kit.model.delivery import AfterStep, Completed
+from kit.model.event import Event
+from kit.model.workflow import Workflow
+from kit.testing.stage import Stage
 
 if TYPE_CHECKING:
     from conftest import Deliver
@@ -137,6 +140,30 @@ async def test_a_factory_that_is_set_already_goes_on_making_tasks(deliver: Deliv
 
     assert stage.outcome == Completed("[1,2]")
     assert sum("branch" in each for each in made) == 2
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+async def test_a_task_made_past_the_factory_is_waited_for(after: AfterStep) -> None:
+    takes = [0, 0.05, 0.05, 0.05]
+
+    async def handler(input: Any, context: Context) -> list[int]:
+        async def late() -> int:
+            await asyncio.sleep(takes.pop(0))
+            return int(await context.step.run("late", lambda: 1))
+
+        task = asyncio.Task(late())
+        await asyncio.sleep(0.01)
+        early = await context.step.run("early", lambda: 2)
+        await context.step.sleep("nap", 1)
+        return [early, await task]
+
+    event = Event("w", None, "00000000-0000-4000-8000-000000000001")
+    stage = Stage(Workflow(handler, "w"), event, after)
+    while not stage.has_ended:
+        await stage.deliver()
+        stage.pass_time()
+
+    assert stage.played.result == [2, 1], stage.played.failure
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no eager tasks before 3.12")
