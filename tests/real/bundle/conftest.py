@@ -99,9 +99,13 @@ class Project:
     def build(self, environ: Mapping[str, str] = {}, **options: Any) -> Report:
         return build(self.build_options(environ, **options))
 
+    def copy(self, root: Path) -> Project:
+        """Return a copy in another folder."""
+        return replace(self, root=_copy(self.root, root))
+
     def elsewhere(self, root: Path) -> Project:
         """Return a copy in another folder, of which nothing is built."""
-        copy = replace(self, root=_copy(self.root, root))
+        copy = self.copy(root)
         for made in ("bundle", "build"):
             shutil.rmtree(root / ".kit" / made)
         for entry in copy.functions:
@@ -151,21 +155,31 @@ def new(demo: Project, tmp_path: Path) -> Project:
 
 @pytest.fixture
 def site(demo: Project, tmp_path: Path) -> Project:
-    """A copy of the built project, to be changed: what stays the same is not built again."""
-    return replace(demo, root=_copy(demo.root, tmp_path / "site"))
+    """
+    A copy of the built project, to be changed: what stays the same is not built again.
+
+    Interpreter and packages are the same files: a build makes them anew, or gives them other times.
+    """
+    return replace(demo, root=_copy(demo.root, tmp_path / "site", shared=True))
 
 
 CACHE = ".kit/cache"
 """What a build reads and, having its interpreter, never writes: four thousand files."""
+STAGES = (".kit/bundle/python/", ".kit/bundle/site/")
+"""What a build never writes into, but makes anew: a thousand files."""
 
 
-def _copy(source: Path, target: Path) -> Path:
-    """Copy a project but for its cache, which both then have."""
+def _copy(source: Path, target: Path, *, shared: bool = False) -> Path:
+    """Copy a project but for its cache, which both then have, and STAGES, if they are *shared*."""
+    stages = tuple(str(source / each) for each in STAGES) if shared else ()
+
+    def copied(file: str, to: str) -> object:
+        return os.link(file, to) if file.startswith(stages) else shutil.copy2(file, to)
 
     def left(folder: str, names: list[str]) -> list[str]:
         return ["cache"] if Path(folder) == source / ".kit" else []
 
-    root = Path(shutil.copytree(source, target, symlinks=True, ignore=left))
+    root = Path(shutil.copytree(source, target, symlinks=True, ignore=left, copy_function=copied))
     _share_cache(source, root)
     return root
 

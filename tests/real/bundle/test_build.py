@@ -1,6 +1,7 @@
 """Whole builds, with a real interpreter and real packages."""
 
 import os
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -175,7 +176,7 @@ def test_a_link_to_what_lies_elsewhere_is_refused(site: Any) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the copy is for Linux")
-def test_the_running_interpreter_is_taken_on_request(site: Any) -> None:
+def test_the_running_interpreter_is_copied_on_request(site: Any) -> None:
     options = site.build_options(
         {"WORKFLOW_PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}"}
     )
@@ -185,6 +186,14 @@ def test_the_running_interpreter_is_taken_on_request(site: Any) -> None:
     # what it needs of this machine is told, but is no error: it was asked for
     assert {finding.level for finding in report.findings} == {"warning", "note"}
     assert report.python == ".".join(map(str, sys.version_info[:3]))
+    copy = site.bundle / "python"
+    done = subprocess.run(
+        [copy / EXECUTABLE, "-c", "import sys, json; print(sys.prefix)"],
+        capture_output=True,
+        text=True,
+        env={"LD_LIBRARY_PATH": str(copy / "lib")},
+    )
+    assert done.stdout.strip() == str(copy), done.stderr
 
 
 def test_import_times_are_taken_on_request(site: Any) -> None:
@@ -194,7 +203,8 @@ def test_import_times_are_taken_on_request(site: Any) -> None:
     assert 5 < times["publish-draft"] < 60_000
 
 
-def test_a_fixed_moment_may_be_given(site: Any) -> None:
+def test_a_fixed_moment_may_be_given(demo: Any, tmp_path: Path) -> None:
+    site = demo.copy(tmp_path / "site")  # whose files get other times
     moment = int(time.mktime((2020, 1, 1, 0, 0, 0, 0, 0, 0)))
 
     site.build({"SOURCE_DATE_EPOCH": str(moment)})

@@ -11,7 +11,7 @@ BUILD_KEY = "6f2c-the-key-of-the-site-while-it-is-built"
 FILES = {
     "shop/__init__.py": "",
     "shop/prices.py": """
-import numpy
+from psycopg2.extensions import parse_dsn
 from pydantic import BaseModel
 
 class Prices(BaseModel):
@@ -19,7 +19,8 @@ class Prices(BaseModel):
 
     @property
     def total(self) -> float:
-        return float(numpy.sum(self.each))
+        # libpq, a C library that its package brings along, reads this
+        return sum(float(parse_dsn(f"port={each}")["port"]) for each in self.each)
 """,
     "functions/api/publish.py": """
 import os, sys
@@ -92,5 +93,7 @@ def lay_out(project: Path) -> Path:
     workflow.with_name("publish_recorded.py").write_text(recorded)
     settings = project / "pyproject.toml"
     text = settings.read_text()
-    settings.write_text(text.replace('dependencies = ["', 'dependencies = ["numpy", "', 1))
+    settings.write_text(
+        text.replace('dependencies = ["', 'dependencies = ["psycopg2-binary", "', 1)
+    )
     return project

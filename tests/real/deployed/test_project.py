@@ -1,8 +1,8 @@
 """
 A project as it runs once deployed: built, zipped by Netlify's bundler, started as Lambda does.
 
-`boot/` says how. The project is made by `kit init`, with a few functions more; it needs pydantic,
-numpy and a module of its own, and is built once.
+`boot/` says how. The project is made by `kit init`, with a few functions more; it needs pydantic, a
+package with C libraries of its own and a module of its own, and is built once.
 """
 
 from __future__ import annotations
