@@ -14,7 +14,7 @@ const here = (file) => fileURLToPath(new URL(file, import.meta.url));
 export class Workers {
   #workers = new Set();
   #freed = new Bell();
-  #warden = spawn(process.execPath, [here("warden.mjs")], {
+  #warden = spawn("sh", [here("warden.sh")], {
     detached: true, // so that an interrupt at the terminal does not end it first
     stdio: ["pipe", "ignore", "ignore"],
   });
