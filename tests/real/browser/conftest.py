@@ -70,12 +70,18 @@ class Window:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text}")
 
+    def look(self, theme: str, size: str) -> None:
+        """Be seen in another theme and size: to load the page anew would change nothing more."""
+        self.page.emulate_media(color_scheme=theme)
+        self.page.set_viewport_size(SIZES[size])
+
     def barriers(self) -> list[str]:
         """Return what axe finds that keeps people out: serious and critical violations."""
         if not AXE.is_file():
             pytest.skip("axe-core is not installed: npm ci")
-        # by the debugger, not as a script of the page, whose policy would rightly refuse it
-        self.page.evaluate(AXE.read_text(encoding="utf-8") + ";undefined")
+        if not self.page.evaluate("'axe' in window"):
+            # by the debugger, not as a script of the page, whose policy would rightly refuse it
+            self.page.evaluate(AXE.read_text(encoding="utf-8") + ";undefined")
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
             f"{each['id']} ({each['impact']}): {each['nodes'][0]['html']}"

@@ -48,39 +48,39 @@ LOOKS = [("light", "wide"), ("dark", "narrow")]
 """Two of four looks: each theme and each size once; the others are seen in `test_kit_dev`."""
 
 
-@pytest.mark.parametrize(("theme", "size"), LOOKS)
-def test_nobody_is_kept_out(
-    server: Any, fake: Any, open_window: Callable[..., Window], theme: str, size: str
-) -> None:
+def test_nobody_is_kept_out(server: Any, fake: Any, open_window: Callable[..., Window]) -> None:
     """No serious finding of axe, nothing wider than the window, no complaint on the console."""
     server.runs.infos = (*server.runs.infos, fake.BROKEN)
     server.runs.keep(fake.long(5, 110))  # long enough to be cut, and no longer
     server.runs.source = Source("local", ".kit/runs.db", 4242)
-    window = open_window(theme, size)
+    window = open_window()
     for name, address in addresses(fake).items():
         window.page.goto(server.url + address)
         for summary in window.page.locator(".row summary").all()[:2]:
             summary.click()
 
-        assert (name, window.barriers()) == (name, [])
-        assert (name, window.overflow()) == (name, 0)
+        for look in LOOKS:
+            window.look(*look)
+            assert (name, look, window.barriers()) == (name, look, [])
+            assert (name, look, window.overflow()) == (name, look, 0)
 
     # the one page that is missed on purpose
     assert [each for each in window.complaints if "404" not in each] == []
     assert len(window.complaints) == 1
 
 
-@pytest.mark.parametrize(("theme", "size"), LOOKS)
 def test_an_empty_project_says_how_to_start(
-    server: Any, fake: Any, open_window: Callable[..., Window], theme: str, size: str
+    server: Any, open_window: Callable[..., Window]
 ) -> None:
     server.runs.kept.clear()
-    window = open_window(theme, size)
+    window = open_window()
     window.page.goto(server.url + "/")
 
-    expect(window.page.get_by_role("link", name="Start publish-draft")).to_be_visible()
-    assert window.barriers() == []
-    assert window.overflow() == 0
+    for look in LOOKS:
+        window.look(*look)
+        expect(window.page.get_by_role("link", name="Start publish-draft")).to_be_visible()
+        assert (look, window.barriers()) == (look, [])
+        assert (look, window.overflow()) == (look, 0)
 
 
 def test_what_workflows_say_never_runs(

@@ -83,6 +83,10 @@ def kit_dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KitDev]:
         yield dev
 
 
+THEMES = ("light", "dark")
+SIZES = ("wide", "narrow")
+
+
 def tab_to(page: Page, wanted: str) -> None:
     """Press Tab until what has the focus fits *wanted*, as someone without a mouse would."""
     for _ in range(40):
@@ -93,21 +97,20 @@ def tab_to(page: Page, wanted: str) -> None:
     pytest.fail(f"{wanted} is not reached by Tab on {page.url}")
 
 
-LOOKS = [(theme, size) for theme in ("light", "dark") for size in ("wide", "narrow")]
-
-
 def test_a_run_is_started_and_watched_to_its_end_by_keyboard_in_every_look(
     kit_dev: KitDev, open_window: Callable[..., Window]
 ) -> None:
-    windows = {f"Ship {theme} {size}": open_window(theme, size) for theme, size in LOOKS}
-    for title, window in windows.items():
-        start(window.page, kit_dev.url, title)
-    for title, window in windows.items():
-        (kit_dev.root / f"go-{title}").touch()
-        watch(window.page, title)
+    windows = {size: open_window(theme, size) for theme, size in zip(THEMES, SIZES, strict=True)}
+    for size, window in windows.items():
+        start(window.page, kit_dev.url, f"Ship {size}")
+    for size, window in windows.items():
+        (kit_dev.root / f"go-Ship {size}").touch()
+        watch(window.page, f"Ship {size}")
+        for theme in THEMES:
+            window.look(theme, size)
 
-        assert window.barriers() == []
-        assert window.overflow() == 0
+            assert (theme, window.barriers()) == (theme, [])
+            assert (theme, window.overflow()) == (theme, 0)
         assert window.complaints == []
 
 

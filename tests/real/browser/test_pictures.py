@@ -68,17 +68,17 @@ def shoot(window: Window, pictures: Path, name: str) -> None:
     assert window.complaints == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_list_and_a_run_are_taken_in_light_and_dark(
-    newsroom: Any, fake: Any, open_window: Callable[..., Window], pictures: Path, theme: str
+    newsroom: Any, fake: Any, open_window: Callable[..., Window], pictures: Path
 ) -> None:
-    window = open_window(theme)
+    window = open_window()
     window.page.set_viewport_size({"width": 1100, "height": 640})
     window.page.clock.set_fixed_time(datetime.fromtimestamp(fake.NOW / 1_000, UTC))
-    window.page.goto(newsroom.url + "/")
-    shoot(window, pictures, f"runs-{theme}")
-    window.page.goto(f"{newsroom.url}/runs/{fake.run_id(3)}")
-    shoot(window, pictures, f"run-{theme}")
+    for name, address in (("runs", "/"), ("run", f"/runs/{fake.run_id(3)}")):
+        window.page.goto(newsroom.url + address)
+        for theme in ("light", "dark"):
+            window.page.emulate_media(color_scheme=theme)
+            shoot(window, pictures, f"{name}-{theme}")
 
 
 def test_the_start_form_is_taken(
