@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.real.boot.engine import delivery
 from tests.real.bridge.site import MakeSite, Site
 
 
@@ -53,7 +55,17 @@ def _children(pid: int) -> list[int]:
     return [int(each) for each in found]
 
 
-def _drive(site: Site, numbers: range, crash: Callable[[int], bool] = lambda number: False) -> None:
+def _deliver(site: Site, numbers: range) -> None:
+    """Deliver an event for each number, one after the other, as the router would."""
+    path = '/.netlify/functions/many?events=["many"]'
+    for number in numbers:
+        body = json.loads(delivery("many", {"number": number}))
+        status, _, _ = site.rig.ask("POST", path, body, key=site.rig.key)
+        assert status == 200
+        site.rig.free()
+
+
+def _send(site: Site, numbers: range, crash: Callable[[int], bool]) -> None:
     """Send an event for each number, one after the other; some crash Python at their first try."""
     path = '/.netlify/functions/async-workloads-router?events=["many"]'
     for number in numbers:
@@ -67,12 +79,12 @@ def test_a_warm_function_holds_nothing_after_hundreds_of_invocations_and_ten_cra
     make_site: MakeSite,
 ):
     site = make_site("one")
-    _drive(site, range(100))
+    _deliver(site, range(100))
     (worker,) = site.rig.workers()
     (python,) = _children(worker["pid"])
     before = [_status(pid) for pid in (worker["pid"], python)]
 
-    _drive(site, range(100, 300))
+    _deliver(site, range(100, 300))
 
     after = [_status(pid) for pid in (worker["pid"], python)]
     assert _children(worker["pid"]) == [python]
@@ -80,7 +92,7 @@ def test_a_warm_function_holds_nothing_after_hundreds_of_invocations_and_ten_cra
     assert after[1][1] == before[1][1]
     assert after[0][1] <= before[0][1] + 2
 
-    _drive(site, range(300, 400), crash=lambda number: number % 10 == 5)
+    _send(site, range(300, 400), crash=lambda number: number % 10 == 5)
     assert len(_children(worker["pid"])) <= 1
     site.rig.advance(2)
     site.rig.settle()
