@@ -29,6 +29,12 @@ node_modules/.ready: package.json package-lock.json
 	npm ci --no-audit --no-fund
 	@touch $@
 
+# A third of all JavaScript files is one type checker, which no test needs.
+TYPING := tests/typing/node_modules
+$(TYPING)/.ready: tests/typing/package.json tests/typing/package-lock.json
+	npm ci --no-audit --no-fund --prefix tests/typing
+	@touch $@
+
 install: .venv/.ready
 
 demo: .venv/.ready ## run the seed document's example, durably, sleeps skipped
@@ -87,12 +93,12 @@ N ?= 20
 shuffle: .venv/.ready ## the fast part in N random orders, on busy cores
 	$(IN_MEMORY) $(BIN)/python tests/real/shuffle.py $(N)
 
-check: .venv/.ready node_modules/.ready ## format, lint, types, import contract, schema drift
+check: .venv/.ready $(TYPING)/.ready ## format, lint, types, import contract, schema drift
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
-	node_modules/.bin/pyright --pythonpath $(BIN)/python tests/typing
+	$(TYPING)/.bin/pyright --pythonpath $(BIN)/python tests/typing
 	$(BIN)/lint-imports
 	for name in config event run runs; do $(BIN)/kit schema $$name --check || exit 1; done
 
@@ -116,4 +122,4 @@ pictures: .venv/.ready node_modules/.ready ## take the pictures in the documenta
 	KIT_PICTURES=docs/images $(BIN)/python -m pytest tests/real/browser/test_pictures.py
 
 clean:
-	rm -rf .venv* node_modules .kit .coverage* .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv* node_modules $(TYPING) .kit .coverage* .hypothesis .mypy_cache .ruff_cache .pytest_cache
