@@ -61,7 +61,7 @@ IN_MEMORY := $(shell df -k /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 1000000 
 # more at a time than there are cores. Tests of one file share what is costly to make, so they stay
 # together. All this tells coverage nothing that the fast part does not.
 test-real: .venv/.ready node_modules/.ready
-	$(BIN)/python -m pytest tests/real --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest tests/real --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 # The fast part in two processes, each of which coverage slows down: what executes runs, and the rest.
 CORE := execution engine store model testing

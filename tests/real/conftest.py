@@ -1,7 +1,9 @@
-"""The real engine for tests: one rig for all of them, emptied for each."""
+"""The real engine for tests, one rig for all of them, emptied for each; and one real build."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -11,8 +13,12 @@ import respx
 from kit.client.async_workflow_client import AsyncWorkflowClient
 from kit.client.default import Default, use
 from kit.client.netlify import NetlifyProvider
+from kit.deploy.bundle.interpreter import obtain, wanted_version
+from kit.model.errors import BuildError
 from kit.project.catalog import Catalog
 from kit.project.config import load
+from tests.real.boot.bundle import cpython_downloads
+from tests.real.bundle.project import Builder, Project, built
 from tests.real.rig import rig as rig_module
 from tests.real.rig.rig import Rig
 
@@ -109,3 +115,30 @@ async def manager(
     monkeypatch.chdir(tmp_path)
     async with AsyncWorkflowClient(rig.url, rig.key) as client_of_site:
         yield client_of_site
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    """With the interpreter beside the repository, else one from the net, else the running one."""
+    kept = ("PATH", "HOME", "PIP_", "UV_", "SSL_", "HTTP", "http", "NO_PROXY", "no_proxy", "LANG")
+    environ = {name: value for name, value in os.environ.items() if name.startswith(kept)}
+    folder = tmp_path_factory.mktemp("interpreter")
+    if archive := cpython_downloads(folder):
+        return Builder({**environ, **archive})
+    try:
+        obtain(wanted_version(None), folder, environ)
+    except BuildError:
+        return Builder(environ, use_running=True)
+    return Builder(environ)
+
+
+@pytest.fixture(scope="session")
+def demo(builder: Builder, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
+    """What `kit init` writes, with an HTTP function, built. Not to be changed."""
+    if worker_id == "master":
+        return built(tmp_path_factory.mktemp("demo"), builder)
+    folder = tmp_path_factory.getbasetemp().parent / "demo"  # one for all workers of this run
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return built(folder, builder)

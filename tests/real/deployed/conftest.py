@@ -12,6 +12,7 @@ import pytest
 import respx
 
 from tests.real import boot
+from tests.real.bundle.project import Project, share_python
 from tests.real.deployed.project import BUILD_KEY, KEY, lay_out
 
 
@@ -21,10 +22,15 @@ def jail(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The project, built, zipped and unpacked: `project`, `tasks` by function, and a `jail`."""
+def built(demo: Project, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """
+    The project, built, zipped and unpacked: `project`, `tasks` by function, and a `jail`.
+
+    It has the interpreter of another project, which it need not build again.
+    """
     folder = tmp_path_factory.mktemp("deployed")
     project = lay_out(folder / "project")
+    share_python(demo.root, project)
     keys = {"AWL_API_KEY": BUILD_KEY, "WORKFLOW_API_KEY": BUILD_KEY}
     report = boot.build(project, {**boot.cpython_downloads(folder), **keys})
     return SimpleNamespace(
