@@ -218,7 +218,7 @@ test("a stale write is refused even if the record has come back to what it was",
 test("a store that lets two win is found out at the next commit", async () => {
   const event = eventOf();
   server.spoil({ op: "PUT", key: "/runs/", do: "two-winners", times: 2 });
-  server.spoil({ op: "GET", key: "/runs/", do: "delay", ms: 50, times: 2 }); // both find nothing
+  server.spoil({ op: "GET", key: "/runs/", do: "delay", ms: 300, times: 2 }); // both find nothing
   const [one, two] = await Promise.all([taken(event), taken(event)]);
   const said = [await one.commit({ entries: [step("a")] }), await two.commit({ entries: [step("b")] })];
   assert.deepEqual(said.sort(), ["ack", "lost"]);
