@@ -60,7 +60,10 @@ async def test_an_endless_loop_that_swallows_everything_is_left_behind(deliver: 
 
 @pytest.mark.unstoppable
 @pytest.mark.parametrize("after", list(AfterStep))
-async def test_so_is_a_branch_that_does(deliver: Deliver, after: AfterStep) -> None:
+async def test_so_is_a_branch_that_does(
+    deliver: Deliver, after: AfterStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.execution.execute.CLEAN_UP_SECONDS", 0.2)
     went_on: list[str] = []
 
     async def handler(input: Any, context: Context) -> None:
