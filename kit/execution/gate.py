@@ -14,10 +14,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
+from weakref import WeakSet
 
 from kit.execution.branch import Branch, Place, Task
 from kit.execution.looking import Looking, Stuck
-from kit.execution.tasks import owner, strangers, watch
+from kit.execution.tasks import look_at, owner, strangers, watch
 from kit.execution.undisturbed import Undisturbed
 from kit.execution.unwinding import unwind
 from kit.model.signals import Suspend
@@ -53,6 +54,7 @@ class Gate:
     was_busy = False  # somebody waited for something from outside, which takes its time
     quiet = 0  # turns of the loop in which no branch has moved between steps
     kept: tuple[object, ...] = ()  # what else holds on to what branches hold
+    _unseen: WeakSet[Task] | None = None  # what has ended, and may yet be looked at
     _swallowed = 0
     _handler: Branch | None = None
     _looking: Looking | None = None
@@ -126,8 +128,11 @@ class Gate:
 
     def _task_ended(self, task: Task) -> None:
         branch = self.branches.pop(task)
-        if (branch.has_asked or self.over) and not task.cancelled():
-            task.exception()  # it is known; asyncio need not warn that nobody looked
+        if branch.has_asked or self.over:
+            look_at(task)
+        else:
+            self._unseen = self._unseen or WeakSet()
+            self._unseen.add(task)
         if branch is self._handler:
             self.ended = self.is_ending = True
             if not self.open:
@@ -215,16 +220,14 @@ class Gate:
 
     # the end
 
-    def decide(self) -> None:
-        """Let the outcome be decided now."""
+    def decide(self, error: Exception | None = None) -> None:
+        """Let the outcome be decided now; it is *error* if nobody can tell who is to go on."""
         self.is_ending = True
-        if not self.decided.done():
+        if self.decided.done():
+            return
+        if error is None:
             self.decided.set_result(None)
-
-    def fail(self, error: Exception) -> None:
-        """Let the outcome be *error*: nobody can tell any more who is to go on."""
-        self.is_ending = True
-        if not self.decided.done():
+        else:
             self.decided.set_exception(error)
 
     @property
@@ -260,11 +263,11 @@ class Gate:
     async def close(self, grace: float) -> None:
         """Let nobody go on, and unwind what is left of the handler; see `unwinding`."""
         self.over = True
-        if not self.decided.done():  # it is cut short
-            self.decide()
+        self.decide()  # if it is cut short
         if self._looking is not None:
             self._looking.end()
         if self.unfinished:
+            look_at(*(self._unseen or ()))
             await unwind(self, grace)
 
     def let_go(self) -> None:
@@ -278,11 +281,8 @@ class Gate:
         """The tasks that have asked for something and have not ended; the handler's is one."""
         if not self.branches:  # as is usual
             return {}
-        return {
-            task: branch
-            for task, branch in self.branches.items()
-            if branch.has_asked and not task.done()
-        }
+        asked = ((task, branch) for task, branch in self.branches.items() if branch.has_asked)
+        return {task: branch for task, branch in asked if not task.done()}
 
     @property
     def is_listened_to(self) -> bool:

@@ -111,7 +111,7 @@ class Looking:
             msg = f"the kit could not tell who is to go on: {type(error).__name__}: {error}"
             failed = WorkflowError(msg, code="EXECUTION_FAILED")
             failed.__cause__ = error
-            self._gate.fail(failed)
+            self._gate.decide(failed)
 
     def _act(self) -> None:
         """Let somebody go on; and if nobody can, see to that."""

@@ -236,6 +236,9 @@ class Memory:
         self._next += 1
         self._known[step_id] = fresh
         self.fresh.append(fresh)
+        if step_id in self.dropped:  # it was run again, and that replaces what is stored
+            self.dropped.remove(step_id)
+            self._anew.add(step_id)
         return fresh
 
     def cut_off(self, step_id: str, at: int) -> None:

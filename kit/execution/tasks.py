@@ -75,3 +75,10 @@ def strangers(whose: Owner, known: Container[Task]) -> Iterator[Task]:
         contexts = (each for each in gc.get_referents(task) if isinstance(each, Context))
         if task not in known and any(each.get(owner) is whose for each in contexts):
             yield task
+
+
+def look_at(*ended: Task) -> None:
+    """Look at what tasks have failed with, so that asyncio need not warn that nobody has."""
+    for task in ended:
+        if not task.cancelled():
+            task.exception()

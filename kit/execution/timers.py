@@ -22,7 +22,7 @@ _MOST = 200
 _ENDING = 1.0
 """For how many seconds one that is over may not have had its effect, where much is going on."""
 
-_FOLLOWED = (types.MethodType, types.GeneratorType, types.AsyncGeneratorType)
+_FOLLOWED = (types.MethodType, types.GeneratorType, types.AsyncGeneratorType, types.CellType)
 
 
 def soonest(branches: Iterable[Branch], now: float) -> float:

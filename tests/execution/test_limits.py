@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -63,6 +64,22 @@ async def as_a_race(context: Context, *branches: Branch) -> list[str]:
     return ["cut off" if each.cancelled() else each.result() for each in tasks]
 
 
+async def with_wait(context: Context, *branches: Branch) -> list[str]:
+    first, *others = [asyncio.create_task(each(context)) for each in branches]  # type: ignore[arg-type]
+    await asyncio.wait([first], timeout=1.4)
+    first.cancel()
+    return await asyncio.gather(first, *others, return_exceptions=True)
+
+
+async def with_as_completed(context: Context, *branches: Branch) -> list[str]:
+    first, *others = [asyncio.create_task(each(context)) for each in branches]  # type: ignore[arg-type]
+    with suppress(TimeoutError):
+        for each in asyncio.as_completed([first], timeout=1.4):
+            await each
+    first.cancel()
+    return await asyncio.gather(first, *others, return_exceptions=True)
+
+
 class Slow(SlowStage):
     """A stage that always takes as long to store something."""
 
@@ -73,7 +90,10 @@ class Slow(SlowStage):
 
 async def _played(limited: Any, after: AfterStep, *branches: Branch) -> Slow:
     async def handler(input: Any, context: Context) -> list[str]:
-        came: list[str] = await limited(context, *branches)
+        came = [
+            "cut off" if isinstance(each, BaseException) else each
+            for each in await limited(context, *branches)
+        ]
         await context.step.sleep("nap", 60)
         return [*came, await step("last")(context)]
 
@@ -108,6 +128,18 @@ def test_an_event_that_waits_for_its_turn_is_cut_off_there(limited: Any) -> None
     assert stage.played.completed, stage.played.failure
     assert stage.played.result == ["fallback", "last"]
     assert len(stage.played.sent) == 1
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+@pytest.mark.parametrize("limited", [with_wait, with_as_completed])
+def test_a_limit_that_ends_after_a_grace_is_waited_for_at_a_replay(
+    limited: Any, after: AfterStep
+) -> None:
+    stage = played(limited, after, step("long", 1.5), step("other", 1.44))
+
+    assert stage.played.completed, stage.played.failure
+    assert stage.played.result == ["cut off", "other", "last"]
+    assert stage.played.steps == ["long", "other", "last"]
 
 
 @pytest.mark.parametrize("after", list(AfterStep))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,12 @@ from kit.execution.branch import Branch
 from kit.execution.context import Context
 from kit.execution.standing import At, standing_of
 from kit.execution.tasks import apart, owner, watch
-from kit.model.delivery import AfterStep, Completed
+from kit.model.delivery import AfterStep, Completed, Suspended
 from kit.model.event import Event
 from kit.model.workflow import Workflow
 from kit.testing.stage import Stage
+
+from .handlers import fail
 
 if TYPE_CHECKING:
     from conftest import Deliver
@@ -164,6 +167,32 @@ async def test_a_task_made_past_the_factory_is_waited_for(after: AfterStep) -> N
         stage.pass_time()
 
     assert stage.played.result == [2, 1], stage.played.failure
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+async def test_a_failure_that_the_handler_will_look_at_later_makes_no_noise(
+    deliver: Deliver, after: AfterStep
+) -> None:
+    said: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, what: said.append(what))
+
+    async def handler(input: Any, context: Context) -> str:
+        async def fails() -> None:
+            await asyncio.gather(context.step.run("bad", fail))
+
+        failing = asyncio.create_task(fails())
+        napping = asyncio.create_task(context.step.sleep("nap", 1))
+        await asyncio.wait([failing, napping])
+        return str(failing.exception())
+
+    stage = await deliver(handler, after=after)
+    while stage.outcome == Suspended(goes_on=True):
+        stage = await deliver(handler, stage.checkpoints, after=after)
+    assert isinstance(stage.outcome, Suspended)
+    del stage
+    gc.collect()
+
+    assert said == []
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no eager tasks before 3.12")
