@@ -32,6 +32,9 @@ GRACE_SECONDS = 1.0
 """How long an invocation that has nothing else to do waits for a branch that is busy elsewhere,
 before it stores what is held, and looks at its sleeps."""
 
+_LIMIT_SECONDS = 60.0
+"""How long the timers of a handler may take that are waited for before a cut-off is given up."""
+
 _MOVING_TURNS = 100
 _MOST_LOOKS = 8
 
@@ -212,6 +215,11 @@ class Looking:
         """Tell whether a timer of the handler's ends within *seconds*."""
         now = self._gate.loop.time()
         return soonest(self._gate.branches.values(), now) < now + seconds
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether a timer is about that may yet cut somebody off, as before."""
+        return self.has_timer(_LIMIT_SECONDS)
 
     def _by_locks(self, unclear: list[Branch], *, seems: bool) -> Stuck | None:
         """Tell the same where *unclear* wait for what others may have to do with."""

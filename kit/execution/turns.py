@@ -25,9 +25,6 @@ from kit.execution.memory import Memory
 from kit.execution.undisturbed import Undisturbed
 from kit.model.delivery import Checkpoint, CheckpointKind
 
-_TIMED_SECONDS = 60.0
-"""How long the timers of a handler may take that are waited for before a cut-off is given up."""
-
 
 class Turns:
     """
@@ -105,7 +102,7 @@ class Turns:
             self._failures.note(error, known.step_id)
             is_due = self._memory.waits_its_turn(known) and not self.gate.over
             if is_due and not self._takes_at_once(known):
-                await self._wait_for(known, self._undisturbed())
+                await self._wait_for(known, Undisturbed(lambda: self.gate.over))
             raise
         finally:
             branch.place = Place.ELSEWHERE
@@ -151,10 +148,7 @@ class Turns:
         if answer is None or answer is AT_ONCE:
             answer = self.line_up()
         answer.is_gone = False
-        await self.answer(answer, self._undisturbed())
-
-    def _undisturbed(self) -> Undisturbed:
-        return Undisturbed(lambda: self.gate.over)
+        await self.answer(answer, Undisturbed(lambda: self.gate.over))
 
     def gets_ahead(self) -> bool:
         """
@@ -216,10 +210,14 @@ class Turns:
         if how is Stuck.IT_SEEMS and self.gate.held:
             self.gate.decide()
             return False
-        if how is Stuck.FOR_LONG and self._give_up_cut_off():
+        if (how is Stuck.FOR_LONG and self._give_up_cut_off()) or self._memory.pass_over():
             return True
-        if self._memory.pass_over() or self._answer_next():
-            return True
+        if self._is_to_be_cut_off():
+            return False
+        return self._answer_next() or self._ends(how)
+
+    def _ends(self, how: Stuck) -> bool:
+        """See to it that nobody can go on as it was; tell whether somebody can otherwise."""
         if how in (Stuck.BUT_CUT_OFFS, Stuck.IT_SEEMS):
             return False
         if self._let_out_of_turn():
@@ -229,6 +227,10 @@ class Turns:
         if self.gate.held or self._rests(how is Stuck.FOR_LONG):
             self.gate.decide()
         return False
+
+    def _is_to_be_cut_off(self) -> bool:
+        """Tell whether somebody is, by a timer, before what is recorded after that can be had."""
+        return bool(self._uncut) and not self._memory.is_used_up and self.gate.looking.has_limit
 
     def _misfits(self, how: Stuck) -> bool:
         """
@@ -273,7 +275,7 @@ class Turns:
         What cut it off was code outside of steps that goes another way now; unless it was a timer
         that will, soon.
         """
-        if self.gate.looking.has_timer(_TIMED_SECONDS):
+        if self.gate.looking.has_limit:
             return False
         for step_id, (since, again) in self._uncut.items():
             known = self._memory.find(step_id)

@@ -142,6 +142,67 @@ def test_a_limit_that_ends_after_a_grace_is_waited_for_at_a_replay(
     assert stage.played.steps == ["long", "other", "last"]
 
 
+class SlowToSend(SlowStage):
+    """A stage that takes its time to send something."""
+
+    async def send(self, event: Event) -> None:
+        await asyncio.sleep(0.3)
+        await super().send(event)
+
+
+async def in_order(context: Context, seconds: float, after: Branch) -> list[str]:
+    """Cut off a step after *seconds*, and do *after* meanwhile; then what depends on the order."""
+    order: list[str] = []
+
+    async def limited() -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await step("limited", 9)(context)
+        except TimeoutError:
+            order.append("limit")
+
+    async def beside() -> None:
+        await step("first", seconds - 0.1)(context)
+        with suppress(TimeoutError):
+            await after(context)
+        order.append("beside")
+        await step("-".join(order))(context)
+
+    await asyncio.gather(limited(), beside())
+    await context.step.sleep("nap", 1)
+    return order
+
+
+async def sends(context: Context) -> None:
+    await context.send_event("e")
+
+
+async def cut_off_itself(context: Context) -> None:
+    async with asyncio.timeout(0.2):
+        await step("slow", 9)(context)
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+@pytest.mark.parametrize("seconds", [0.3, 1.7])
+@pytest.mark.parametrize("beside", [sends, cut_off_itself])
+def test_what_is_recorded_after_a_limit_comes_after_it_however_long_that_takes(
+    beside: Branch, seconds: float, after: AfterStep
+) -> None:
+    async def handler(input: Any, context: Context) -> list[str]:
+        return await in_order(context, seconds, beside)
+
+    async def deliver() -> SlowToSend:
+        stage = SlowToSend(Workflow(handler, "w"), Event("w", None, RUN_ID), after)
+        while not stage.has_ended:
+            await stage.deliver()
+            stage.pass_time()
+        return stage
+
+    stage = run(deliver())
+    assert stage.played.completed, stage.played.failure
+    assert stage.played.result == ["limit", "beside"]
+
+
 @pytest.mark.parametrize("after", list(AfterStep))
 def test_who_would_be_cut_off_by_what_is_held_begins_nothing_ahead_of_that(
     after: AfterStep,
