@@ -79,11 +79,11 @@ if args[0] == "run" or args[:2] == ["runs", "resume"]:
     args += [] if "--fast" in args else ["--fast"]
 if args[:2] == ["events", "delete"]:
     args.append("--yes")
-if "ID" in args:
+if "ID" in args and args[0] == "events":
+    args[args.index("ID")] = "00000000-0000-4000-8000-000000000000"
+elif "ID" in args:
     listed = subprocess.run([*kit, "runs", "--json"], capture_output=True, check=True).stdout
-    known = [each["id"] for each in json.loads(listed) if args[0] != "events"]
-    known += ["00000000-0000-4000-8000-000000000000"]
-    args[args.index("ID")] = known[0]
+    args[args.index("ID")] = json.loads(listed)[0]["id"]
 sys.argv = ["kit", *args]
 runpy.run_module(kit[-1], run_name="__main__", alter_sys=True)
 """
