@@ -134,7 +134,7 @@ class Server:
         self._thread = threading.Thread(target=self._run)
         self._ready = threading.Event()
         self._thread.start()
-        assert self._ready.wait(60)
+        assert self._ready.wait(200)
 
     def _run(self) -> None:
         async def main() -> None:
@@ -153,7 +153,7 @@ class Server:
             return
         self.do(self.runs.feed.close)
         self._server.should_exit = True
-        self._thread.join(60)
+        self._thread.join(200)
         for each in self._sockets:
             each.close()
 
