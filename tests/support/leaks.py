@@ -149,11 +149,15 @@ def _target(descriptor: int) -> str:
 
 def strays(before: dict[str, ModuleType], after: dict[str, ModuleType]) -> list[str]:
     """Name new modules that are of no installed package: those of users' projects."""
+    if before == after:  # so it is nearly always, and quickly seen
+        return []
     return [name for name in after.keys() - before.keys() if not _belongs(name, after[name])]
 
 
 def _replaced(before: dict[str, ModuleType], after: dict[str, ModuleType]) -> list[str]:
     """Name modules of the kit that are gone or others now: not those that tests have imported."""
+    if before == after:
+        return []
     own = (name for name in before if name.startswith("kit."))
     return [name for name in own if after.get(name) is not before[name]]
 
