@@ -1,12 +1,14 @@
 """A project in a folder of its own, its runs, and a client of its addresses, without a socket."""
 
 import asyncio
+import functools
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jinja2
 import pytest
 
 from kit.client import default
@@ -37,6 +39,29 @@ async def hello(input, context):
     return text
 """
 ONCE = HELLO.replace("@define_workflow", "@define_workflow(max_retries=0)")
+
+
+class _Compiled(jinja2.BytecodeCache):
+    """What templates are compiled to, by their texts."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if known := self._known.get(bucket.key + bucket.checksum):
+            bucket.bytecode_from_string(known)
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._known[bucket.key + bucket.checksum] = bucket.bytecode_to_string()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled() -> Iterator[None]:
+    """Templates are compiled once for all tests, whoever makes what renders them."""
+    once = functools.partial(jinja2.Environment, bytecode_cache=_Compiled())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jinja2, "Environment", once)
+        yield
 
 
 @pytest.fixture
