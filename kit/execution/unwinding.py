@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol
 
 from kit.execution.branch import Branch, Task
-from kit.execution.standing import place_of
+from kit.execution.standing import At, place_of, standing_of
 
 QUIET_TURNS = 4
 """Turns of the loop in which nothing happens, before anything is made of it: a task that has ended
@@ -18,6 +18,8 @@ _CANCEL_SECONDS = 0.1
 
 class Unwound(Protocol):
     """The tasks of an invocation, as far as they are to be ended; see `Gate`."""
+
+    branches: dict[Task, Branch]
 
     @property
     def unfinished(self) -> dict[Task, Branch]:
@@ -61,8 +63,10 @@ async def _reach(gate: Unwound) -> None:
         for task, branch in gate.unfinished.items()
         if not gate.is_in_thread(task)
     }
-    for branch, _ in before.values():
-        branch.interrupt()
+    for branch in gate.branches.values():
+        # who only waits for those that have asked is not to take that for an answer
+        if branch.has_asked or standing_of(branch, gate.branches).at is At.ON_TASKS:
+            branch.interrupt()
     gate.raise_suspend()
     for _ in range(QUIET_TURNS * 3):
         await asyncio.sleep(0)

@@ -198,3 +198,26 @@ async def test_a_step_coroutine_driven_by_hand_is_refused(deliver: Deliver) -> N
 
     stage: Delivered = await deliver(handler, after=AfterStep.COMMIT)
     assert stage.outcome == Completed('["a step was asked for outside of any task; await it"]')
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+async def test_a_branch_that_only_waits_for_others_goes_on_no_more_than_they_do(
+    deliver: Deliver, after: AfterStep
+) -> None:
+    went_on: list[Any] = []
+
+    async def handler(input: Any, context: Context) -> None:
+        async def both() -> None:
+            nap = context.step.sleep("nap", 60)
+            went_on.append(await asyncio.gather(nap, return_exceptions=True))
+
+        async def around() -> None:
+            await asyncio.wait([asyncio.create_task(both())])
+            went_on.append("around")
+
+        await asyncio.gather(around(), context.step.sleep("other", 60))
+
+    stage = await deliver(handler, after=after)
+
+    assert isinstance(stage.outcome, Suspended)
+    assert went_on == []
