@@ -118,13 +118,14 @@ def test_two_hundred_runs_survive_kills_at_random_moments(project: Project) -> N
         count = random.randint(12, 45) if kills < KILLS else 10_000
         # however late the kill comes on a busy machine, there is something left for the next ones
         (project.root / "most").write_text(str(len(project.log()) + count + 12))
+        # as it is before the driver begins, or else it may be out of reach
+        goal = count + (project.checkpoints() if kills else 0)
         driver = project.start("driver.py")
         assert driver.stdout
         assert driver.stdout.readline() == "ready\n", driver.communicate()
         if kills == KILLS:
             assert driver.communicate(timeout=200) == ("ended\n", "")
             break
-        goal = project.checkpoints() + count
         wait_for(lambda goal=goal: project.checkpoints() >= goal, driver)
         time.sleep(random.uniform(0, 0.01))  # into whatever it does next
         kill(driver)
