@@ -19,7 +19,7 @@ from kit.execution.standing import awaited_in
 _MOST = 200
 """How many objects are looked at for each branch; what stands around an `await` is a handful."""
 
-_ENDING = 1.0
+_ENDING = 5.0
 """For how many seconds one that is over may not have had its effect, where much is going on."""
 
 _FOLLOWED = (types.MethodType, types.GeneratorType, types.AsyncGeneratorType, types.CellType)
@@ -51,8 +51,9 @@ def _timers_of(branch: Branch) -> Iterator[asyncio.TimerHandle]:
 
 
 def _is_around(kind: type) -> bool:
-    """Tell whether it may stand in a `with`, as what sets a timer does."""
-    return hasattr(kind, "__aexit__") or hasattr(kind, "__exit__")
+    """Tell whether it may stand in a `with`, as what sets a timer does; or is `as_completed`."""
+    stands = hasattr(kind, "__aexit__") or hasattr(kind, "__exit__")
+    return stands or kind.__module__ == asyncio.tasks.__name__
 
 
 def _held_by(thing: Any) -> list[Any]:

@@ -145,16 +145,16 @@ async def test_where_it_cannot_be_stored_that_a_sleep_is_over_the_invocation_end
 async def test_near_the_end_of_its_time_it_goes_on_at_once_if_there_was_little() -> None:
     async def handler(input: Any, context: Context) -> None:
         async def busy() -> None:
-            await context.step.run("slow", asyncio.sleep, 0 if stage.checkpoints else 0.3)
+            await context.step.run("slow", asyncio.sleep, 0 if stage.checkpoints else 0.9)
             await asyncio.sleep(3600)
 
         await asyncio.gather(busy(), context.step.sleep("day", DAY))
 
     stage = stage_of(handler, AfterStep.COMMIT)
-    outcome = await stage.deliver(time_left=0.4)  # of which three quarters are gone
+    outcome = await stage.deliver(time_left=1.2)  # of which three quarters are gone
     assert isinstance(outcome, Suspended)
     assert outcome.goes_on
-    outcome = await stage.deliver(time_left=0.4)  # it has all there is, and another has no more
+    outcome = await stage.deliver(time_left=1.2)  # it has all there is, and another has no more
     assert isinstance(outcome, Suspended)
     assert not outcome.goes_on
     assert [each.step_id for each in outcome.sleeps] == ["day"]

@@ -219,13 +219,13 @@ async def test_a_lock_that_others_hold_as_well_is_waited_for(
     del stage.checkpoints["free"]
     async with SHARED[0]:  # another run has it
         waiting = asyncio.create_task(stage.deliver())
-        await asyncio.sleep(0.2)
-        assert not waiting.done(), waiting.result()
+        while "waits" not in caplog.text:
+            await asyncio.sleep(0.01)
+            assert not waiting.done(), waiting.result()
     await asyncio.wait_for(waiting, 20)
     while not stage.has_ended:
         await asyncio.wait_for(stage.deliver(), 20)
     assert stage.played.result == [1, 2]
-    assert "waits" in caplog.text
 
 
 @pytest.mark.parametrize("replay", ["pauses", "always"])
