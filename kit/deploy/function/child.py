@@ -23,7 +23,7 @@ from typing import Any
 
 from kit.deploy.function import environment
 from kit.deploy.function.channel import Channel
-from kit.deploy.function.limits import admitted, share_of
+from kit.deploy.function.limits import admitted, rest_of, share_of
 from kit.deploy.function.loading import Loader
 from kit.deploy.function.logs import Logs, running
 from kit.deploy.function.manifest import read_manifest
@@ -219,7 +219,7 @@ class Child:
         except Exception as error:  # noqa: BLE001 - what a file raises when it is imported
             return Failed(_import_failure(error), timedelta(milliseconds=planned_wait(frame.item)))
         if time_left is not None:
-            time_left = max(0.1, round(time_left - (time.monotonic() - began), 1))
+            time_left = rest_of(time_left, time.monotonic() - began)
         outcome = await execute(
             workflow,
             delivery,

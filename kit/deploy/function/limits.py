@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 from kit.model.delivery import Checkpoint, Failed, Outcome, Suspended
 from kit.model.failure import Failure
@@ -32,6 +33,15 @@ def share_of(seconds: float | None) -> float | None:
     if seconds is None:
         return None
     return max(0.1, round(seconds - min(_RESERVE, seconds / 5), 1))
+
+
+def rest_of(share: float, spent: float) -> float:
+    """
+    Return what is left of a *share* of seconds after the *spent* ones, in whole tenths.
+
+    Never less than that: whoever is cut off then has had all of it, which is how it is known.
+    """
+    return max(0.1, math.ceil(round((share - spent) * 10, 6)) / 10)
 
 
 def admitted(outcome: Outcome, size: int, *, is_background: bool) -> Outcome:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from kit.deploy.function.limits import LARGEST_IN_BACKGROUND, admitted, share_of
+from kit.deploy.function.limits import LARGEST_IN_BACKGROUND, admitted, rest_of, share_of
 from kit.model.delivery import Checkpoint, Completed, Failed, Sleep, Suspended
 
 ID = "11111111-1111-4111-8111-111111111111"
@@ -68,3 +68,11 @@ def test_what_is_not_stored_may_have_any_size():
 )
 def test_some_of_the_time_is_kept_back(seconds: float | None, share: float | None):
     assert share_of(seconds) == share
+
+
+@pytest.mark.parametrize("spent", [0.0, 0.001, 0.05, 0.06, 0.14, 1.31, 1.49, 1.6])
+def test_who_is_cut_off_has_had_the_whole_share(spent: float):
+    rest = rest_of(1.5, spent)
+
+    assert 1.5 <= spent + rest <= max(1.6, spent + 0.1)
+    assert rest == round(rest, 1)
