@@ -54,32 +54,37 @@ NEWER := 3.13
 PARTS := test-real test-core test-around test-$(NEWER) test-javascript
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 FAST := --ignore=tests/real
-# Nothing in the fast part is about a power cut: its files lie in memory, where there is some room.
-IN_MEMORY := $(shell df -k /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 1000000 { print "TMPDIR=/dev/shm" }')
+# Nothing in the tests is about a power cut: their files lie in memory, where there is some room.
+in_memory = $(shell df -k /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > $(1) { print "TMPDIR=/dev/shm" }')
+IN_MEMORY := $(call in_memory,1000000)
+# Builds take much of it, and start what they have built, which may be forbidden there.
+MUCH_IN_MEMORY := $(shell mount | grep -q ' /dev/shm .*noexec' || echo "$(call in_memory,6000000)")
 
 # What is tested here waits for Node, Chromium, timers and processes more than it computes: hence
 # more at a time than there are cores. Tests of one file share what is costly to make, so they stay
 # together. All this tells coverage nothing that the fast part does not.
 test-real: .venv/.ready node_modules/.ready
-	$(BIN)/python -m pytest tests/real --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+	$(MUCH_IN_MEMORY) $(BIN)/python -m pytest tests/real --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 # The fast part in two processes, each of which coverage slows down: what executes runs, and the rest.
+# They take what time test-real leaves, which is the longest and waits for much.
+BESIDE := nice -n 5
 CORE := execution engine store model testing
 test-core: .venv/.ready
-	$(IN_MEMORY) $(BIN)/coverage run -m pytest $(CORE:%=tests/%)
+	$(IN_MEMORY) $(BESIDE) $(BIN)/coverage run -m pytest $(CORE:%=tests/%)
 
 test-around: .venv/.ready
-	$(IN_MEMORY) $(BIN)/coverage run -m pytest tests $(FAST) $(CORE:%=--ignore=tests/%)
+	$(IN_MEMORY) $(BESIDE) $(BIN)/coverage run -m pytest tests $(FAST) $(CORE:%=--ignore=tests/%)
 
 test-javascript: .venv/.ready node_modules/.ready
-	PYTHON=$(CURDIR)/$(BIN)/python node --test tests/deploy/function/js/*.test.mjs
+	PYTHON=$(CURDIR)/$(BIN)/python $(BESIDE) node --test tests/deploy/function/js/*.test.mjs
 
 # The fast part on a newer Python as well, where there is an archive of one beside the repository.
 KIT_SHARED ?= ../shared
 ARCHIVE := $(firstword $(wildcard $(KIT_SHARED)/cpython/cpython-$(NEWER).*$(shell uname -m)*-linux-*.tar.gz))
 
 test-$(NEWER): $(if $(ARCHIVE),.venv$(NEWER)/.ready)
-	$(if $(ARCHIVE),$(IN_MEMORY) .venv$(NEWER)/bin/python -m pytest $(FAST) --hypothesis-profile=again,@echo "skipped: the tests on Python $(NEWER); there is no archive of it in $(KIT_SHARED)/cpython")
+	$(if $(ARCHIVE),$(IN_MEMORY) $(BESIDE) .venv$(NEWER)/bin/python -m pytest $(FAST) --hypothesis-profile=again,@echo "skipped: the tests on Python $(NEWER); there is no archive of it in $(KIT_SHARED)/cpython")
 
 .venv$(NEWER)/.ready: pyproject.toml .venv/.ready
 	rm -rf .venv$(NEWER)
