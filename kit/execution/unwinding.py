@@ -63,9 +63,10 @@ async def _reach(gate: Unwound) -> None:
         for task, branch in gate.unfinished.items()
         if not gate.is_in_thread(task)
     }
-    for branch in gate.branches.values():
+    for task, branch in gate.branches.items():
         # who only waits for those that have asked is not to take that for an answer
-        if branch.has_asked or standing_of(branch, gate.branches).at is At.ON_TASKS:
+        waits = branch.has_asked or standing_of(branch, gate.branches).at is At.ON_TASKS
+        if waits and not gate.is_in_thread(task):
             branch.interrupt()
     gate.raise_suspend()
     for _ in range(QUIET_TURNS * 3):
