@@ -132,7 +132,8 @@ async def _deliver(
     stage.record.keep((known or {}).values())
     before = asyncio.all_tasks()
     await stage.deliver(time_left=time_left)
-    while not inspect.iscoroutinefunction(handler) and asyncio.all_tasks() != before:
+    is_async = inspect.iscoroutinefunction(stage.workflow.handler)
+    while not is_async and asyncio.all_tasks() != before:
         await asyncio.sleep(0)  # its thread may have asked for something this very moment
     assert asyncio.all_tasks() == before
     stage.attempt = attempt
