@@ -274,6 +274,12 @@ class Memory:
         fresh, self.fresh = tuple(self.fresh), []
         return fresh
 
+    def put_back(self, taken: Iterable[Checkpoint]) -> None:
+        """Let what was *taken* be stored again: it may be stored, or may not."""
+        again = [each for each in taken if self._known.get(each.step_id) is each]
+        self._anew.update(each.step_id for each in again)
+        self.fresh = again + self.fresh
+
     def forget(self, blamed: Iterable[str]) -> tuple[str, ...]:
         """
         Forget the steps in *blamed*, and the cut-offs that go with them; see `to_forget`.

@@ -167,11 +167,13 @@ class Runner:
 
         Who is cut off meanwhile has its turn all the same, unless it is alone.
         """
+        taken = self._memory.take()
         try:
-            await self._checkpointer.commit(self._memory.take())
+            await self._checkpointer.commit(taken)
         except Exception as error:  # noqa: BLE001 - what a handler must not take for its step's
             self._breaks(error)
         except asyncio.CancelledError as error:
+            self._memory.put_back(taken)
             if answer is None or self._turns.gate.over:
                 raise
             self._cut_off_late(step_id, error)

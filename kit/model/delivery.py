@@ -135,4 +135,8 @@ class Checkpointer(Protocol):
         """Whether the run is to end at its next step or sleep."""
 
     async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Store *checkpoints* durably; called only with `AfterStep.COMMIT`."""
+        """
+        Store *checkpoints* durably; called only with `AfterStep.COMMIT`.
+
+        What waits for it may be cancelled: then they are given again with the next ones.
+        """

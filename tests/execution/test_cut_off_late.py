@@ -143,6 +143,54 @@ async def test_a_step_that_changed_code_cuts_off_no_more_comes_to_its_end(
     assert calls == ["step"] * (1 if has_ended else 2)
 
 
+class KeepsInTheEnd(Slow):
+    """A stage that stores nothing if nobody waits for it any more."""
+
+    async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
+        if self.until is not None:
+            until, self.until = self.until, None
+            await until.wait()
+        await super().commit(checkpoints)
+
+
+async def test_what_was_to_be_stored_along_with_a_step_that_is_cut_off_is_stored_later() -> None:
+    calls, has_failed = Calls(), asyncio.Event()
+
+    async def handler(input: Any, context: Context) -> list[str]:
+        came: list[str] = []
+
+        async def fails() -> None:
+            calls.append("fails")
+            has_failed.set()
+            raise LookupError
+
+        async def ends() -> None:
+            await has_failed.wait()
+
+        async def first() -> None:
+            with suppress(LookupError):
+                await context.step.run("fails", fails)
+            came.append("failed")
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await asyncio.gather(first(), context.step.run("ends", ends))
+        await context.step.sleep("nap", 60)
+        return came
+
+    stage = KeepsInTheEnd(
+        define_workflow(name="w")(handler), Event("w", None, RUN_ID), AfterStep.COMMIT
+    )
+    stage.until = asyncio.Event()
+    while not stage.has_ended:
+        await asyncio.wait_for(stage.deliver(), 20)
+        stage.pass_time()
+
+    assert stage.played.completed, stage.played.failure
+    assert stage.played.result == ["failed"]
+    assert calls == ["fails"]
+
+
 def test_the_envelope_of_a_step_that_was_cut_off_late_keeps_its_value() -> None:
     assert uncut(as_cut('{"value":{"a":1}}')) == '{"value":{"a":1}}'
     assert uncut(as_cut('{"error":{}}')) is None

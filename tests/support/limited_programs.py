@@ -53,13 +53,19 @@ def some(generator: random.Random) -> list[Node]:
 
 
 class SlowStage(Stage):
-    """A stage that takes up to *slowness* seconds to store something, and to send."""
+    """
+    A stage that takes up to *slowness* seconds to store something, and to send.
+
+    If nobody waits for that any more, something may be stored or may not.
+    """
 
     slowness = 0.0
 
     async def commit(self, checkpoints: Sequence[Checkpoint]) -> None:
+        before = random.random() * self.slowness
+        await asyncio.sleep(before)
         await super().commit(checkpoints)
-        await asyncio.sleep(random.random() * self.slowness)
+        await asyncio.sleep(random.random() * self.slowness - before)
 
     async def send(self, event: Event) -> None:
         await asyncio.sleep(random.random() * self.slowness)
