@@ -36,9 +36,8 @@ def go_on(rig: Rig) -> None:
     rig.settle()
 
 
-@pytest.mark.parametrize("process", ["one", "per-invocation"])
-def test_a_process_that_ends_in_place_runs_each_step_once(make_rig: type[Rig], process: str):
-    with make_rig(process=process, after="end") as rig:
+def test_a_process_that_ends_in_place_runs_each_step_once(make_rig: type[Rig]):
+    with make_rig(process="one", after="end") as rig:
         send(rig, "rig.steps")
         go_on(rig)
 
@@ -47,10 +46,9 @@ def test_a_process_that_ends_in_place_runs_each_step_once(make_rig: type[Rig], p
         assert rig.workers() == []
 
 
-@pytest.mark.parametrize("process", ["one", "per-invocation"])
-def test_a_process_that_is_killed_serves_nothing_more(make_rig: type[Rig], process: str):
+def test_a_process_that_is_killed_serves_nothing_more(make_rig: type[Rig]):
     """It may get some way past a step before: in the library, that repeats steps."""
-    with make_rig(process=process, after="kill") as rig:
+    with make_rig(process="one", after="kill") as rig:
         send(rig, "rig.steps")
         go_on(rig)
 

@@ -70,7 +70,7 @@ def go_on(site: Site, event_id: str) -> list[dict[str, int]]:
     committed = []
     for _ in range(12):
         site.rig.free()
-        status, run = site.ask("GET", f"/{event_id}")
+        status, run = site.look(f"/{event_id}")
         noted = site.noted()
         if status == 200:
             done = {step["id"] for step in run["steps"] if step["kind"] == "step"}

@@ -1,6 +1,6 @@
 // The real engine on loopback: the published @netlify/async-workloads, run as its extension does.
 //
-//   node rig.mjs --functions DIR [--process in-process|one|per-invocation]
+//   node rig.mjs --functions DIR [--process in-process|one]
 //                [--after run|freeze|end|kill] [--key KEY] [--calm LOOKS]
 //
 // Prints one line of JSON when ready: {"url", "key", "pid", "functions": [names]}. Ends when its
@@ -12,7 +12,7 @@
 // Where workloads run (--process; the engine's own functions always run in this process):
 //   in-process      here; the default
 //   one             a process per function, kept and used again; another one while it is busy
-//   per-invocation  a new process for each request
+// A request with the header `x-rig-here` is served here in any case: it only looks.
 //
 // What becomes of a process when its response stream has closed (--after):
 //   run     it runs on: code after a step goes on, as under a late freeze
@@ -66,14 +66,14 @@ const { values: options } = parseArgs({
   },
 });
 
-checkChoice("process", ["in-process", "one", "per-invocation"]);
+checkChoice("process", ["in-process", "one"]);
 checkChoice("after", ["run", "freeze", "end", "kill"]);
 
 globalThis.console = new Console(process.stderr, process.stderr); // stdout is for the ready line
 const isApart = options.process !== "in-process";
 // code that runs on after its response comes back to us later from another process
 const traffic = new Traffic(Number(options.calm ?? (isApart ? 10 : 4)));
-const workers = isApart ? new Workers({ mode: options.process, after: options.after }) : null;
+const workers = isApart ? new Workers(options.after) : null;
 const log = [];
 const seen = [];
 const answers = [];
@@ -194,7 +194,8 @@ async function run(fn, request, params, outgoing) {
 const nowhere = { destroyed: true, headersSent: true, end() {}, destroy() {} };
 
 function execute(fn, request, params, outgoing) {
-  const way = fn.isEngine || !isApart ? runHere : runApart;
+  const isHere = fn.isEngine || !isApart || "x-rig-here" in request.headers;
+  const way = isHere ? runHere : runApart;
   return way(fn, request, params, outgoing);
 }
 

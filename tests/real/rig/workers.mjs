@@ -19,8 +19,7 @@ export class Workers {
     stdio: ["pipe", "ignore", "ignore"],
   });
 
-  constructor({ mode, after }) {
-    this.mode = mode;
+  constructor(after) {
     this.after = after;
     this.#warden.stdin.on("error", () => {});
   }
@@ -69,7 +68,7 @@ export class Workers {
   /** A process serves one invocation at a time, as on the platform; the next one gets another. */
   async #take(fn) {
     const waiting = [...this.#workers].find((each) => each.name === fn.name && !each.busy);
-    if (!waiting || this.mode === "per-invocation") return this.#start(fn);
+    if (!waiting) return this.#start(fn);
     waiting.busy = true;
     waiting.since = performance.now();
     if (waiting.frozen) signal(waiting, "SIGCONT");
