@@ -21,6 +21,9 @@ from kit.deploy.bundle.tree import files_in
 from kit.model.errors import BuildError
 from kit.project.environment import process_environ
 
+_WORTH = 20
+"""Files that take as long to compile as a process takes to start."""
+
 _COMPILE = """
 import json, py_compile, sys
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
@@ -84,9 +87,9 @@ def _cached(path: str, minor: str) -> str:
 
 
 def _compile(pairs: Iterable[tuple[str, str]], tree: Path, python: Path, *, level: int) -> None:
-    """Share *pairs* among as many processes as there are processors."""
+    """Share *pairs* among as many processes as there are processors, where they are many."""
     lines = [json.dumps(pair) + "\n" for pair in pairs]  # a name may hold any character
-    count = min(os.cpu_count() or 1, 8)
+    count = min(os.cpu_count() or 1, 8, len(lines) // _WORTH + 1)
     processes = [_begin(lines[index::count], tree, python, level) for index in range(count)]
     failed = [status for status in [process.wait() for process in processes] if status]
     if failed:
