@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 import respx
+from xdist.scheduler import LoadFileScheduling
 
 from kit.client.async_workflow_client import AsyncWorkflowClient
 from kit.client.default import Default, use
@@ -29,34 +31,55 @@ LIMIT = 480
 
 LONGEST = (
     "bundle/test_elsewhere.py",
-    "deployed/test_project.py",
+    "browser",
+    "bridge",
+    "deployed",
     "bundle/test_build.py",
     "records/test_kills.py",
-    "browser/test_kit_dev.py",
     "records/test_odd.py",
     "kill/test_kills.py",
-    "bridge/test_ways.py",
-    "browser/test_dashboard.py",
     "records/test_execution.py",
-    "test_wheel.py",
-    "bridge/test_crashes.py",
     "records/test_slow.py",
+    "test_wheel.py",
     "bundle/test_zip.py",
-    "browser/test_asking.py",
     "test_soak.py",
     "test_docs.py",
 )
-"""Files that take longest. They come first, so that no worker is left with one at the end."""
+"""
+Files that take longest. They come first, so that no worker is left with one at the end.
+
+Those of a folder come together, in one process: they share a browser, or sites on the engine.
+"""
+
+
+def pytest_configure() -> None:
+    """Spare every Node the certificates it would read at its start: it only talks to loopback."""
+    os.environ.pop("NODE_EXTRA_CA_CERTS", None)
 
 
 @pytest.hookimpl(trylast=True)  # after all has been shuffled
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest, and give all here more time, where they do not ask for some."""
     places = {_HERE / name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path, len(places)))
+    last = len(places)
+    items.sort(key=lambda item: places.get(item.path, places.get(item.path.parent, last)))
     for item in items:
         if _HERE in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LIMIT))
+
+
+class Together(LoadFileScheduling):
+    """Leaves the tests of a file to one process, and those of the folders that are in LONGEST."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = PurePosixPath(file).parent
+        return str(folder) if folder.name in LONGEST else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
+    return Together(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

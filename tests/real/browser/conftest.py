@@ -39,9 +39,9 @@ PATIENCE = 120_000
 """Milliseconds to wait for what must happen; a busy machine is given time, a broken page is not."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One browser for a module: Playwright's loop must not outlive it, other tests have theirs."""
+    """One browser for all here: Playwright's loop must not outlive them, others have theirs."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     chromium = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if chromium is None:

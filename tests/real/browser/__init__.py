@@ -1,0 +1,1 @@
+"""Tests in a real browser: a package, since pytest knows of nothing else that shares a fixture."""
