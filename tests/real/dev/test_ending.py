@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import signal
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -13,19 +13,22 @@ from tests.real.dev.project import BLOCKING, FAST, begin, go, wait
 from tests.support.kit_dev import KitDev, until
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_runs_are_kept_however_it_ends(dev: KitDev, number: int) -> None:
-    run_id = wait(dev)
-    said = dev.end(number)
-    if number != signal.SIGKILL:
-        assert dev.process.returncode == 0
-        assert "Traceback" not in said
-    go(dev)
-    with KitDev(dev.root, environ=FAST) as again:
-        run = again.ended(run_id)
+def test_runs_are_kept_however_it_ends(dev: KitDev) -> None:
+    """The next one brings to its end what each has left, and is ended in another way."""
+    with ExitStack() as stack:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            run_id = wait(dev)
+            said = dev.end(number)
+            if number != signal.SIGKILL:
+                assert dev.process.returncode == 0
+                assert "Traceback" not in said
+            go(dev)
+            dev = stack.enter_context(KitDev(dev.root, environ=FAST))
+            run = dev.ended(run_id)
 
-        assert run["result"] == ["old", "old"]
-        assert [step["id"] for step in run["steps"]][:3] == ["keep", "look 0", "nap 0"]
+            assert run["result"] == ["old", "old"]
+            assert [step["id"] for step in run["steps"]][:3] == ["keep", "look 0", "nap 0"]
+            (dev.root / "go").unlink()
 
 
 def test_ctrl_c_ends_it_at_once_whoever_listens(dev: KitDev) -> None:
