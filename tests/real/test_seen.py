@@ -37,16 +37,15 @@ GATE = """
 """
 
 
-@pytest.fixture
-def rig(
-    tmp_path: Path,
-    make_rig: type[Rig],
-    link_packages: Callable[[Path], None],
-    network: respx.MockRouter,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Rig]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("seen")
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path, make_rig: type[Rig], link_packages: Callable[[Path], None]) -> Iterator[Rig]:
     """The site: what `kit init` and `kit build` write, with a gate before the first step."""
-    project = tmp_path / "site"
+    project = folder / "site"
     init(project)
     file = project / WORKFLOW
     before, found, after = file.read_text().partition(f"    {STEP}")
@@ -69,12 +68,32 @@ def rig(
         "functions": {},
     }
     (bundle / "manifest.json").write_text(json.dumps(manifest))
+    env = {"GATE": str(folder / "gate"), "PYTHONDONTWRITEBYTECODE": "1"}
+    with make_rig(project / "functions", env=env) as rig:
+        yield rig
+
+
+@pytest.fixture
+def gate(folder: Path) -> Iterator[Path]:
+    """What a run waits for before its first step: nobody has made it yet."""
+    yield folder / "gate"
+    (folder / "gate").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def rig(
+    site: Rig,
+    gate: Path,  # closed when the next run begins
+    tmp_path: Path,
+    network: respx.MockRouter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Rig:
+    """The site, empty and on time."""
+    site.reset()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     network.route(host="127.0.0.1").pass_through()
-    env = {"GATE": str(tmp_path / "gate"), "PYTHONDONTWRITEBYTECODE": "1"}
-    with make_rig(project / "functions", env=env) as rig:
-        yield rig
+    return site
 
 
 @pytest.fixture
@@ -103,7 +122,7 @@ def command(rig: Rig, *arguments: str) -> str:
     return done.stdout
 
 
-def test_a_run_is_seen_from_its_start_to_its_end(rig: Rig, client: WorkflowClient, tmp_path: Path):
+def test_a_run_is_seen_from_its_start_to_its_end(rig: Rig, client: WorkflowClient, gate: Path):
     run = client.run_workflow("publish-draft", {"title": " Ship it "}, id="k", delay="1 hour")
     assert run.status() is RunStatus.QUEUED
     assert client.get_workflow_run(run.id) is None  # it begins with its first delivery
@@ -113,7 +132,7 @@ def test_a_run_is_seen_from_its_start_to_its_end(rig: Rig, client: WorkflowClien
     scheduler = threading.Thread(target=rig.settle)  # which waits for what it starts
     scheduler.start()
     until(lambda: run.status() is RunStatus.RUNNING)
-    (tmp_path / "gate").touch()
+    gate.touch()
     scheduler.join()
     until(lambda: run.status() is RunStatus.SLEEPING)
     with pytest.raises(TimeoutError):
@@ -143,8 +162,8 @@ def test_a_run_is_seen_from_its_start_to_its_end(rig: Rig, client: WorkflowClien
     assert command(rig, "--status", "failed") == ""
 
 
-def test_one_key_is_one_run(rig: Rig, client: WorkflowClient, tmp_path: Path):
-    (tmp_path / "gate").touch()
+def test_one_key_is_one_run(rig: Rig, client: WorkflowClient, gate: Path):
+    gate.touch()
     one = client.run_workflow("publish-draft", id="order-7")
     two = client.run_workflow("publish-draft", id="order-7")
     until(lambda: one.status() is RunStatus.SLEEPING)
