@@ -27,7 +27,8 @@ async def call(
 
     Raises:
         RuntimeError: If it raises what is none of Python's ordinary errors, as `sys.exit` does:
-            that would end whatever else is under way in the process.
+            that would end whatever else is under way in the process. Also, if what it awaits was
+            cancelled, and it was not.
     """
     try:
         if is_async(function):
@@ -47,19 +48,14 @@ def ordinary(error: BaseException, function: Callable[..., Any]) -> RuntimeError
     name = getattr(function, "__name__", repr(function))
     if isinstance(error, SystemExit):
         return RuntimeError(f"{name} called sys.exit({error.code!r}); raise an error instead")
+    if isinstance(error, asyncio.CancelledError):
+        msg = f"{name} was not cancelled, but something that it awaited was; catch CancelledError"
+        return RuntimeError(f"{msg} there, and raise an error that says what that means")
     msg = (
         f"{name} raised {type(error).__qualname__}: {text_of(error)}, which is meant to end a"
         " program; raise an Exception instead"
     )
     return RuntimeError(msg)
-
-
-def is_signal(error: BaseException) -> bool:
-    """Tell whether *error* is asyncio's or the kit's own way to end what is under way."""
-    kinds = (asyncio.CancelledError, Signal)
-    if isinstance(error, BaseExceptionGroup):
-        return error.subgroup(kinds) is not None
-    return isinstance(error, kinds)
 
 
 def _is_asked_for(error: BaseException, *, is_plain: bool) -> bool:
@@ -68,7 +64,11 @@ def _is_asked_for(error: BaseException, *, is_plain: bool) -> bool:
         return not is_plain  # a coroutine that is closed
     if isinstance(error, KeyboardInterrupt):  # threads get no Ctrl-C
         return not is_plain and threading.current_thread() is threading.main_thread()
-    return is_signal(error)
+    task = asyncio.current_task()
+    kinds = (Signal, asyncio.CancelledError) if task and task.cancelling() else Signal
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(kinds) is not None
+    return isinstance(error, kinds)
 
 
 def is_async(function: Callable[..., Any]) -> bool:

@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from kit.execution.calling import is_signal, ordinary
+from kit.execution.calling import ordinary
 from kit.execution.invocation import Invocation
 from kit.execution.memory import CHANGED
 from kit.execution.misuse import never_awaited
@@ -23,6 +23,7 @@ from kit.model.duration import to_milliseconds
 from kit.model.errors import ReplayError, WorkflowError
 from kit.model.failure import failure_of
 from kit.model.retry import default_wait
+from kit.model.signals import Signal, Suspend
 from kit.model.workflow import Workflow
 
 
@@ -40,8 +41,7 @@ def outcome_of(workflow: Workflow[..., Any], invocation: Invocation) -> Outcome:
     if not main.done():
         return _suspended(invocation)
     if main.cancelled():
-        error: BaseException = RuntimeError("the handler was cancelled from within")
-        return failed(workflow, invocation, error)
+        return failed(workflow, invocation, _cancelled())
     raised = main.exception()
     if raised is not None:
         return failed(workflow, invocation, raised)
@@ -53,6 +53,10 @@ def outcome_of(workflow: Workflow[..., Any], invocation: Invocation) -> Outcome:
     if not invocation.memory.is_used_up and invocation.memory.missed:
         return failed(workflow, invocation, _missed(invocation))
     return Completed(main.result(), invocation.memory.take())
+
+
+def _cancelled() -> Exception:
+    return RuntimeError("the handler was cancelled from within")
 
 
 def _missed(invocation: Invocation) -> ReplayError:
@@ -74,7 +78,9 @@ def _suspended(invocation: Invocation) -> Outcome:
 
 def failed(workflow: Workflow[..., Any], invocation: Invocation, error: BaseException) -> Outcome:
     """Fail; or suspend for as long as the backoff, if there is something to keep or to forget."""
-    if is_signal(error):
+    if isinstance(error, Suspend):  # as a thread gets it whose step was cancelled
+        error = _cancelled()
+    if isinstance(error, Signal):
         raise error
     if not isinstance(error, Exception):  # as a coroutine that closes itself
         error = ordinary(error, workflow.handler)
