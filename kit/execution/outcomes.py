@@ -117,9 +117,12 @@ def wait_after(
 
 def out_of_time(workflow: Workflow[..., Any], invocation: Invocation, seconds: float) -> Outcome:
     """Return what *invocation* comes to if it is cut after *seconds*."""
-    gate, sleeps = invocation.gate, tuple(invocation.sleeping.under_way.values())
-    if invocation.memory.has_outcomes:
-        return Suspended(invocation.memory.take(), sleeps, goes_on=True)
+    if invocation.broken:
+        return failed(workflow, invocation, invocation.broken)
+    gate, memory = invocation.gate, invocation.memory
+    sleeps = tuple(invocation.sleeping.under_way.values())
+    if memory.has_outcomes or memory.dropped:
+        return Suspended(memory.take(), sleeps, None, tuple(memory.dropped), goes_on=True)
     if sleeps and gate.is_busy:
         # another invocation has more time for what is busy, unless this one had most of it
         return Suspended((), sleeps, goes_on=gate.busy_for < seconds / 2)

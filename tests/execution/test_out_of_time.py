@@ -122,3 +122,44 @@ async def test_out_of_time_does_not_wait_for_the_thread_of_an_async_handlers_pla
     finally:
         release.set()
     assert isinstance(stage.outcome, Failed)
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+async def test_a_misused_step_is_told_though_the_time_is_up(
+    after: AfterStep, deliver: Deliver
+) -> None:
+    async def handler(input: Any, context: Context) -> None:
+        async def twice() -> None:
+            await context.step.run("b", one)
+            await context.step.run("b", one)
+
+        await asyncio.gather(context.step.run("slow", never), twice())
+
+    stage = await deliver(handler, time_left=0.05, after=after)
+    while isinstance(stage.outcome, Suspended):  # what has ended is handed over first
+        stage = await deliver(handler, stage.checkpoints, time_left=0.05, after=after)
+    assert isinstance(stage.outcome, Failed)
+    assert "'b' is used twice" in stage.outcome.failure.message
+    assert stage.outcome.retry_in is None
+
+
+async def test_a_cut_off_that_is_given_up_stays_so_when_the_time_is_up(
+    deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.execution.looking.GRACE_SECONDS", 0.02)
+    limits: list[float | None] = [0.01]
+
+    async def handler(input: Any, context: Context) -> None:
+        try:
+            async with asyncio.timeout(limits[0]):
+                await context.step.run("slow", asyncio.sleep, 10)
+        except TimeoutError:
+            await context.step.sleep("nap", 60)
+
+    stage = await deliver(handler, after=AfterStep.COMMIT)
+    limits[0] = None  # the code was changed
+    stage = await deliver(handler, stage.checkpoints, time_left=0.5, after=AfterStep.COMMIT)
+    assert stage.started == ["slow"]
+    assert isinstance(stage.outcome, Suspended)
+    assert stage.outcome.forgotten == ("slow",)
+    assert stage.outcome.goes_on
