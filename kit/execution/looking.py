@@ -32,9 +32,6 @@ GRACE_SECONDS = 1.0
 """How long an invocation that has nothing else to do waits for a branch that is busy elsewhere,
 before it stores what is held, and looks at its sleeps."""
 
-_LIMIT_SECONDS = 60.0
-"""How long the timers of a handler may take that are waited for before a cut-off is given up."""
-
 _MOVING_TURNS = 100
 _MOST_LOOKS = 8
 
@@ -219,7 +216,7 @@ class Looking:
     @property
     def has_limit(self) -> bool:
         """Whether a timer is about that may yet cut somebody off, as before."""
-        return self.has_timer(_LIMIT_SECONDS)
+        return self.has_timer(float("inf"))
 
     def _by_locks(self, unclear: list[Branch], *, seems: bool) -> Stuck | None:
         """Tell the same where *unclear* wait for what others may have to do with."""

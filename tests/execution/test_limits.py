@@ -224,3 +224,36 @@ def test_a_program_with_limits_comes_to_the_same_at_each_replay(
         generator = random.Random(seed)
         monkeypatch.setattr("tests.support.limited_programs.random", generator)
         run(check(some(generator), after_step, slowness))
+
+
+class Timed(SlowStage):
+    """A stage whose clock goes with the loop's."""
+
+    def now(self) -> int:
+        return self.clock + round(asyncio.get_running_loop().time() * 1000)
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+def test_a_limit_of_minutes_is_waited_for_like_any_other(after: AfterStep) -> None:
+    async def handler(input: Any, context: Context) -> str:
+        try:
+            async with asyncio.timeout(300):
+                await step("long", 290)(context)
+                came = await step("short", 30)(context)
+        except TimeoutError:
+            came = await step("fallback")(context)
+        await context.step.sleep("nap", 60)
+        return came
+
+    async def deliver() -> Timed:
+        stage = Timed(Workflow(handler, "w"), Event("w", None, RUN_ID), after)
+        while not stage.has_ended:
+            await stage.deliver()
+            stage.pass_time()
+        return stage
+
+    stage = run(deliver())
+    assert stage.played.completed, stage.played.failure
+    is_alive = after is not AfterStep.SUSPEND  # else the limit begins anew after each step
+    assert stage.played.result == ("fallback" if is_alive else "short")
+    assert len(set(stage.played.steps)) == len(stage.played.steps)
