@@ -171,6 +171,7 @@ class Runner:
         try:
             await self._checkpointer.commit(taken)
         except Exception as error:  # noqa: BLE001 - what a handler must not take for its step's
+            self._memory.put_back(taken)
             self._breaks(error)
         except asyncio.CancelledError as error:
             self._memory.put_back(taken)
