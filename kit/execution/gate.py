@@ -76,7 +76,8 @@ class Gate:
         self.is_plain, self._handler = is_plain, handler
         token = owner.set(self)
         try:
-            self.main = self.loop.create_task(handler)
+            # no factory is asked: it might run it at once, or wrap it
+            self.main = asyncio.Task(handler, loop=self.loop)
         finally:
             owner.reset(token)
         handler.has_asked = True
@@ -88,8 +89,6 @@ class Gate:
         branch = self.branches.get(task)
         if branch is None:
             runs: Any = task.get_coro()
-            if runs is None:  # the handler's own task was an eager one, and has ended
-                runs = self._handler
             is_driven = isinstance(runs, Branch)
             branch = runs if is_driven else Branch(runs, self, is_driven=False)
             self.branches[task] = branch
@@ -124,11 +123,13 @@ class Gate:
     @property
     def is_quick(self) -> bool:
         """Whether the running task is the handler's only one, and may go on at once."""
-        return len(self.branches) == 1 and not (self.over or self.is_broken or self.is_plain)
+        if len(self.branches) != 1 or self.over or self.is_broken or self.is_plain:
+            return False
+        return asyncio.current_task() in self.branches  # an eager one is not there yet
 
     def _task_ended(self, task: Task) -> None:
         branch = self.branches.pop(task)
-        if branch.has_asked or self.over:
+        if self.over or branch is self._handler:
             look_at(task)
         else:
             self._unseen = self._unseen or WeakSet()
@@ -186,15 +187,16 @@ class Gate:
 
     # being in a step
 
-    def opens(self, branch: Branch) -> None:
-        """Note that *branch* is in something that is waited for."""
+    def opens(self, branch: Branch) -> Place:
+        """Note that *branch* is in something that is waited for; return where it was."""
+        was, branch.place = branch.place, Place.OPEN
         self.open += 1
-        branch.place = Place.OPEN
+        return was
 
-    def closes(self, branch: Branch) -> None:
-        """Note that *branch* is in that no more."""
+    def closes(self, branch: Branch, was: Place) -> None:
+        """Note that *branch* is in that no more, but where it *was*."""
         self.open -= 1
-        branch.place = Place.ELSEWHERE
+        branch.place = was
         if self.waits:
             self.stir()
         if not self.open and (self.ended or self.is_broken):

@@ -109,7 +109,7 @@ class Runner:
     async def _open(self, step: NewStep) -> tuple[Any, Exception | None, Answer | None]:
         """Return what a step comes to: its value, or failure; and how it answers."""
         gate, started, step_id = self._turns.gate, self._now(), step.step_id
-        gate.opens(step.branch)
+        was = gate.opens(step.branch)
         whose, where = owner.set(None), current.set((self._running, step_id))
         failure: Exception | None = None
         is_cut_off, is_final = False, True
@@ -137,7 +137,7 @@ class Runner:
         finally:
             owner.reset(whose)
             current.reset(where)
-            gate.closes(step.branch)
+            gate.closes(step.branch, was)
             if is_cut_off:
                 await self._turns.answer_cut_off()
         if gate.over or (step.outer is None and (gate.ended or gate.is_broken)):
@@ -206,12 +206,12 @@ class Runner:
         self._memory.record(sleep.step_id, CheckpointKind.SLEEP, None, sleep.due, sleep.due)
         answer = self._turns.line_up()
         branch = gate.enter()
-        gate.opens(branch)
+        was = gate.opens(branch)
         try:
             if self.after_step is AfterStep.COMMIT:
                 await self._commit(sleep.step_id, answer)
         finally:
-            gate.closes(branch)
+            gate.closes(branch, was)
         if gate.over or gate.ended or gate.is_broken:
             await gate.stay()
         await self._have_turn(sleep.step_id, answer)

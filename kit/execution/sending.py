@@ -103,8 +103,8 @@ class Sending:
             raise RuntimeError(msg)
         gate = self._turns.gate
         branch = gate.enter()
-        gate.opens(branch)
+        was = gate.opens(branch)
         try:
             await self._send(event)
         finally:
-            gate.closes(branch)
+            gate.closes(branch, was)

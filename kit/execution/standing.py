@@ -52,7 +52,7 @@ def standing_of(branch: Branch, others: Container[Task]) -> Standing:
     if future.done():
         return Standing(At.MOVING, future)
     called = _called_of_asyncio(chain)
-    if _waits_for_tasks(called) or _are_tasks(_parts_of(future), others):
+    if _waits_for_tasks(called, others) or _are_tasks(_parts_of(future), others):
         return Standing(At.ON_TASKS, future)
     if called is not None and called.cr_code.co_filename in (locks.__file__, queues.__file__):
         return Standing(At.ON_OTHERS, future)
@@ -108,13 +108,16 @@ def _called_of_asyncio(chain: list[Any]) -> Any:
     return called
 
 
-def _waits_for_tasks(called: Any) -> bool:
-    """Tell whether the code called last waits for tasks, by a function of asyncio's for that."""
+def _waits_for_tasks(called: Any, others: Container[Task]) -> bool:
+    """Tell whether the code called last waits for *others*, by what asyncio has for that."""
     if called is None or called.cr_code.co_filename not in (tasks.__file__, taskgroups.__file__):
         return False
-    if called.cr_code is asyncio.sleep.__code__:
-        return False
-    return called.cr_frame.f_locals.get("timeout") is None  # else it goes on by itself
+    if called.cr_code.co_filename == taskgroups.__file__:
+        return True
+    names = called.cr_frame.f_locals
+    if called.cr_code is not asyncio.wait.__code__ or names.get("timeout") is not None:
+        return False  # it goes on by itself, or `reach` tells
+    return _are_tasks(list(names["fs"]), others)
 
 
 def _parts_of(future: Any) -> list[Any]:

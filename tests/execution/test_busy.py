@@ -191,3 +191,38 @@ async def test_what_breaks_looking_is_the_outcome_and_no_hang(
     assert isinstance(outcome, Failed)
     assert outcome.failure.code == "EXECUTION_FAILED"
     assert "ZeroDivisionError: a fault of the kit's" in outcome.failure.message
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+@pytest.mark.parametrize("way", ["wait", "as_completed"])
+async def test_what_comes_from_outside_is_waited_for_by_whatever_awaits_it(
+    way: str, after: AfterStep
+) -> None:
+    async def handler(input: Any, context: Context) -> list[str]:
+        came: list[str] = []
+
+        async def outside() -> None:
+            loop = asyncio.get_running_loop()
+            future = loop.create_future()
+            loop.call_later(0.05, future.set_result, None)
+            if way == "wait":
+                await asyncio.wait({future})
+            else:
+                await next(iter(asyncio.as_completed([future])))
+            came.append(await context.step.run("after", said, "after"))
+
+        async def beside() -> None:
+            came.append(await context.step.run("beside", said, "beside", 0.1))
+
+        await asyncio.gather(beside(), outside())
+        await context.step.sleep("nap", 60)
+        return came
+
+    async def said(what: str, seconds: float = 0) -> str:
+        await asyncio.sleep(seconds)
+        return what
+
+    played = await finish(stage_of(handler, after))
+    assert played.completed, played.failure
+    assert sorted(played.result) == ["after", "beside"]
+    assert sorted(played.steps) == ["after", "beside"]

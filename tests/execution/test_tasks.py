@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 from contextvars import Context as Context_
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from kit.execution.branch import Branch
 from kit.execution.context import Context
 from kit.execution.standing import At, standing_of
 from kit.execution.tasks import apart, owner, watch
-from kit.model.delivery import AfterStep, Completed, Suspended
+from kit.model.delivery import AfterStep, Suspended
 from kit.model.event import Event
 from kit.model.workflow import Workflow
 from kit.testing.stage import Stage
@@ -86,7 +85,7 @@ async def letting_go() -> None:
         (in_gather, At.ON_TASKS),
         (in_group, At.ON_TASKS),
         (in_wait, At.ON_TASKS),
-        (as_completed, At.ON_TASKS),
+        (as_completed, At.BUSY),
         (on_a_task, At.ON_TASKS),
         (with_a_limit, At.BUSY),
         (asleep, At.BUSY),
@@ -124,27 +123,6 @@ async def test_a_task_whose_wait_is_over_is_about_to_go_on() -> None:
     future.set_result(None)
     assert standing_of(branch, ()).at is At.MOVING
     await task
-
-
-async def two_branches(input: Any, context: Context) -> list[int]:
-    async def branch(number: int) -> int:
-        return int(await context.step.run(f"s{number}", lambda: number))
-
-    return await asyncio.gather(branch(1), branch(2))
-
-
-async def test_a_factory_that_is_set_already_goes_on_making_tasks(deliver: Deliver) -> None:
-    made: list[str] = []
-
-    def factory(loop: Any, coroutine: Any, **options: Any) -> Any:
-        made.append(coroutine.__qualname__)
-        return asyncio.Task(coroutine, loop=loop, **options)
-
-    asyncio.get_running_loop().set_task_factory(factory)
-    stage = await deliver(two_branches, after=AfterStep.COMMIT)
-
-    assert stage.outcome == Completed("[1,2]")
-    assert sum("branch" in each for each in made) == 2
 
 
 @pytest.mark.parametrize("after", list(AfterStep))
@@ -195,15 +173,6 @@ async def test_a_failure_that_the_handler_will_look_at_later_makes_no_noise(
     gc.collect()
 
     assert said == []
-
-
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no eager tasks before 3.12")
-async def test_eager_tasks_are_branches_like_others(deliver: Deliver) -> None:
-    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
-    for after in AfterStep:
-        stage = await deliver(two_branches, after=after)
-        while stage.outcome != Completed("[1,2]"):
-            stage = await deliver(two_branches, stage.checkpoints, after=after)
 
 
 async def test_tasks_belong_to_whoever_begins_them_unless_they_are_apart() -> None:
