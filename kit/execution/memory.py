@@ -197,8 +197,10 @@ class Memory:
             self._optional_after = min(self._optional_after, known.sequence)
         self.leave(known)
 
-    def drop(self, known: Checkpoint) -> None:
-        """Forget *known*, which has no value: what it is of is to be run again."""
+    def take_up_again(self, known: Checkpoint) -> None:
+        """Let a cut-off answer with its value, or forget it if it has none: that is run again."""
+        if self.revive(known):
+            return
         del self._known[known.step_id]
         if known in self.fresh:
             self.fresh.remove(known)

@@ -18,6 +18,7 @@ from typing import Any
 
 from kit.execution.answer import AT_ONCE, Answer
 from kit.execution.branch import Place
+from kit.execution.envelope import is_inner
 from kit.execution.failures import Failures
 from kit.execution.gate import Gate
 from kit.execution.looking import Stuck
@@ -61,6 +62,9 @@ class Turns:
         Tell whether it answers: a cut-off that nobody brings about any more does not.
         """
         if known.kind is CheckpointKind.CUT_OFF:
+            if is_inner(known.text):  # what a step does within is done anew until it has ended
+                self._memory.take_up_again(known)
+                return False
             return await self._to_be_cut_off(known)
         if not self._memory.waits_its_turn(known) or self._takes_at_once(known):
             return True
@@ -284,8 +288,7 @@ class Turns:
             took = (known.ended - known.started) / 1000
             if self.gate.loop.time() - since > took:
                 self._memory.cut(known)
-                if not self._memory.revive(known):
-                    self._memory.drop(known)
+                self._memory.take_up_again(known)
                 return _settle(again)
         return False
 

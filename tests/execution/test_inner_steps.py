@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kit.execution.branch import Place
 from kit.execution.context import Context
 from kit.model.delivery import AfterStep, Completed, Failed, Suspended
+from kit.model.event import Event
+from kit.model.workflow import Workflow
+from kit.testing import Stage
 
 if TYPE_CHECKING:
     from conftest import Deliver
+
+
+RUN_ID = "11111111-1111-4111-8111-111111111111"
 
 
 async def answer(value: Any) -> Any:
@@ -128,3 +136,53 @@ async def test_a_sleep_within_a_step_is_refused(deliver: Deliver) -> None:
     assert isinstance(stage.outcome, Failed)
     assert "sleep 'nap' stands within step 'outer'" in stage.outcome.failure.message
     assert stage.outcome.retry_in is None
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+@pytest.mark.parametrize("what", ["failed", "crashed"])
+async def test_a_step_within_that_was_cut_off_is_run_again_with_the_outer_one(
+    what: str, after: AfterStep
+) -> None:
+    tries: list[int] = []
+
+    async def handler(input: Any, context: Context) -> str:
+        async def outer() -> str:
+            tries.append(1)
+            value = "late"
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.005 if len(tries) == 1 else 60):
+                    value = await context.step.run("in1", sleeps, 0.02)
+            await context.step.run("in2", answer, 2)
+            if len(tries) == 1 and what == "failed":
+                raise ValueError
+            return value
+
+        return await context.step.run("outer", outer)
+
+    async def sleeps(seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        return "in time"
+
+    stage = Stage(Workflow(handler, "w"), Event("w", None, RUN_ID), after)
+    stage.crash_at = 1 if what == "crashed" and after is AfterStep.COMMIT else None
+    stage.loses_outcome = what == "crashed" and after is not AfterStep.COMMIT
+    while not stage.has_ended:
+        await asyncio.wait_for(stage.deliver(), 20)
+        stage.pass_time()
+    assert stage.played.result == "in time"
+    in_store = what == "failed" or after is AfterStep.COMMIT
+    assert stage.played.steps.count("in2") == (1 if in_store else 2)
+
+
+async def test_an_outer_step_is_still_open_when_one_within_has_ended(deliver: Deliver) -> None:
+    places: list[Place] = []
+
+    async def handler(input: Any, context: Context) -> None:
+        async def outer() -> None:
+            await context.step.run("in1", answer, 1)
+            places.extend(each.place for each in context._invocation.gate.branches.values())
+
+        await context.step.run("outer", outer)
+
+    await deliver(handler, after=AfterStep.COMMIT)
+    assert places == [Place.OPEN]
