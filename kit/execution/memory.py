@@ -191,11 +191,12 @@ class Memory:
         """Take *known* off the queue: it has answered, or whoever asked for it was cancelled."""
         self._left.add(known.step_id)
 
-    def cut(self, known: Checkpoint) -> None:
-        """Note that whoever waited for *known* was cancelled, and so asks for nothing after it."""
+    def cut(self, known: Checkpoint, *, leaves: bool = True) -> None:
+        """Note that who waited for *known* was cancelled, and asks for no more; it may *leave*."""
         if known.sequence is not None:
             self._optional_after = min(self._optional_after, known.sequence)
-        self.leave(known)
+        if leaves:
+            self.leave(known)
 
     def take_up_again(self, known: Checkpoint) -> None:
         """Let a cut-off answer with its value, or forget it if it has none: that is run again."""

@@ -122,7 +122,7 @@ class Runner:
             text, value = value_envelope(value, step.function, step_id)
         except Exception as error:  # noqa: BLE001 - the handler gets it
             value, failure = None, self._failed(step, error, started, is_final=is_final)
-            answer = self._turns.line_up(is_failure=True) if step.outer is None else None
+            answer = self._turns.line_up(Answer(is_failure=True)) if step.outer is None else None
         except asyncio.CancelledError as error:
             self.cut_off(step_id, error, started, step.outer)
             is_cut_off = step.outer is None

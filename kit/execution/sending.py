@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from kit.execution.answer import Answer
+from kit.execution.asked import settle
 from kit.execution.forgetting import number_of
 from kit.execution.memory import Memory
 from kit.execution.runner import Runner
@@ -41,7 +42,8 @@ class Sending:
         now: Callable[[], int],
     ) -> None:
         self._sends = Sends(delivery)
-        self._cut_off: Counter[str] = Counter()  # how often each was, by the id of its checkpoint
+        self._asked: Counter[str] = Counter()  # how often each was, by the id of its checkpoint
+        self._lines: dict[str, list[Answer]] = {}  # of each, who sends it, and waits for that
         self._memory, self._turns, self._runner = memory, turns, runner
         self._send, self._may_begin, self._now = send, may_begin, now
 
@@ -55,47 +57,72 @@ class Sending:
         try:
             if outer is not None:
                 await self._send_now(event)
-            elif not await self._has_sent(step_id):
-                await self._send_new(event, step_id)
+            else:
+                await self._send_once(event, step_id)
         except BaseException:
             if not keeps_id:
                 self._sends.failed(event, when, outer or "")
             raise
         return event
 
-    async def _has_sent(self, step_id: str) -> bool:
-        """Tell whether this is recorded as sent, once it was cut off as often as before."""
-        sent = self._memory.find(step_id)
-        while (cut := self._memory.ask_for_send(self._next_cut(step_id))) is not None:
-            self._cut_off[step_id] += 1
+    async def _send_once(self, event: Event, step_id: str) -> None:
+        """Send *event* unless it has been, once this was cut off if it was before."""
+        cut_id = cut_off_of(step_id, self._asked[step_id])
+        self._asked[step_id] += 1
+        if not await self._has_sent(step_id, cut_id):
+            started = self._now()
+            try:
+                await self._send_new(event, step_id)
+            except asyncio.CancelledError as error:
+                self._runner.cut_off(cut_id, error, started)
+                await self._turns.answer_cut_off()
+                raise
+
+    async def _has_sent(self, step_id: str, cut_id: str) -> bool:
+        """Tell whether an earlier invocation has sent this, once it was cut off as before."""
+        sent, cut = self._memory.find(step_id), self._memory.ask_for_send(cut_id)
+        if cut is not None:
             if sent is not None and number_of(sent) < number_of(cut):
-                self._memory.leave(sent)  # it was cut off when it had just been sent
+                self._turns.asked.let_pass(step_id)  # it may have been cut off just after that
             await self._turns.of(cut)
         known = self._memory.ask_for_send(step_id)
-        return known is not None and await self._turns.of(known)
+        return known is not None and step_id not in self._lines and await self._turns.of(known)
 
     async def _send_new(self, event: Event, step_id: str) -> None:
-        started = self._now()
+        """Send *event*, and go on with all who wait for that: each in its turn."""
+        line = self._lines.setdefault(step_id, [])
+        mine = Answer()
+        if self._memory.find(step_id) is not None:  # it has been sent, and they are about to go on
+            self._turns.line_up(mine, behind=line[-1])
+        line.append(mine)
         try:
+            while line[0] is not mine:
+                await self._turns.answer(mine)
+                if self._memory.find(step_id) is not None:
+                    return
             await self._may_begin(f"event {event.name}")
             await self._send_now(event)
             self._runner.tell(ProgressKind.EVENT_SENT, name=event.name, eventId=event.id)
-            await self._turns.answer(self._note_sent(event, step_id))
-        except asyncio.CancelledError as error:
-            self._runner.cut_off(self._next_cut(step_id), error, started)
-            self._cut_off[step_id] += 1
-            await self._turns.answer_cut_off()
-            raise
+            self._note_sent(event, step_id)
+            await self._turns.answer(mine)
+        finally:
+            self._leave_line(step_id, mine)
 
-    def _note_sent(self, event: Event, step_id: str) -> Answer:
+    def _leave_line(self, step_id: str, mine: Answer) -> None:
+        line = self._lines[step_id]
+        line.remove(mine)
+        if not line:
+            del self._lines[step_id]
+        elif self._memory.find(step_id) is None:
+            settle(line[0].turn)  # it is the next to try
+
+    def _note_sent(self, event: Event, step_id: str) -> None:
         at = self._now()
         text = json.dumps({"value": event.name})  # for who looks at the run; not read again
         sent = self._memory.record(step_id, CheckpointKind.SEND, text, at, at)
         self._memory.leave(sent)  # it may be asked for again
-        return self._turns.line_up()
-
-    def _next_cut(self, step_id: str) -> str:
-        return cut_off_of(step_id, self._cut_off[step_id])
+        for each in self._lines[step_id]:
+            self._turns.line_up(each)
 
     async def _send_now(self, event: Event) -> None:
         if self._send is None:

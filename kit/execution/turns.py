@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kit.execution.answer import AT_ONCE, Answer
+from kit.execution.asked import Asked, settle
 from kit.execution.branch import Place
 from kit.execution.envelope import is_inner
 from kit.execution.failures import Failures
@@ -48,7 +49,7 @@ class Turns:
         self.is_ahead = False
         self._memory, self._failures = memory, failures
         self._changed, self._rests = changed, rests
-        self._turns: dict[str, asyncio.Future[None]] = {}  # who asked for what is recorded
+        self.asked = Asked()  # who asked for what is recorded
         self._answers: deque[Answer] = deque()  # … for what has just been
         self._begins: deque[tuple[str, asyncio.Future[Any]]] = deque()  # … for what is new
         self._uncut: dict[str, tuple[float, asyncio.Future[None]]] = {}
@@ -66,13 +67,14 @@ class Turns:
                 self._memory.take_up_again(known)
                 return False
             return await self._to_be_cut_off(known)
-        if not self._memory.waits_its_turn(known) or self._takes_at_once(known):
+        is_due = self._memory.waits_its_turn(known) or self.asked.has(known.step_id)
+        if not is_due or self._takes_at_once(known):
             return True
         try:
             await self._wait_for(known, self.gate.loop.create_future())
         except asyncio.CancelledError:
             if not self.gate.over:
-                self._memory.cut(known)
+                self._memory.cut(known, leaves=not self.asked.has(known.step_id))
             raise
         return True
 
@@ -83,11 +85,11 @@ class Turns:
         return False
 
     async def _wait_for(self, known: Checkpoint, turn: asyncio.Future[Any]) -> None:
-        self._turns[known.step_id] = turn
+        self.asked.enter(known.step_id, turn)
         try:
             await self.gate.wait(turn)
         finally:
-            self._turns.pop(known.step_id, None)
+            self.asked.leave(known.step_id, turn)
 
     async def _to_be_cut_off(self, known: Checkpoint) -> bool:
         """
@@ -124,15 +126,19 @@ class Turns:
 
     # what has just been recorded
 
-    def line_up(self, *, is_failure: bool = False) -> Answer:
-        """Return the place of what has just been recorded, among what is to answer."""
-        answer = Answer(is_failure=is_failure)
-        self._answers.append(answer)
+    def line_up(self, answer: Answer | None = None, behind: Answer | None = None) -> Answer:
+        """Return the place of what has just been recorded: last, or right *behind* another."""
+        answer, answers = answer or Answer(), self._answers
+        answer.is_gone = False
+        if behind is None:
+            answers.append(answer)
+        else:
+            answers.insert(answers.index(behind) + 1 if behind in answers else 0, answer)
         return answer
 
     async def answer(self, answer: Answer, turn: asyncio.Future[Any] | None = None) -> None:
         """Wait until what was recorded before has answered, and that has had its effects."""
-        if self.gate.is_alone and self._answers[0] is answer:
+        if self.gate.is_alone and self._answers and self._answers[0] is answer:
             self._answers.popleft()
             return
         answer.turn = turn or self.gate.loop.create_future()
@@ -184,18 +190,18 @@ class Turns:
 
     def _go_on(self) -> bool:
         """Let the next one go on, and tell whether there is one."""
+        if self.asked.let_next():
+            return True
         first = self._memory.first
-        turn = self._turns.get(first.step_id) if first else None
-        if first and turn and not turn.done():
-            self._memory.leave(first)
-            return _settle(turn)
+        if first and self._let_go(first):
+            return True
         if not self._memory.is_used_up:
             return False  # what was cut off meanwhile comes after what is recorded, as at a replay
         if self._answer_next():
             return True
         if self._begins:
             begins, self._begins = self._begins, deque()
-            return sum(_settle(begin) for _, begin in begins) > 0  # each of them, not the first
+            return sum(settle(begin) for _, begin in begins) > 0  # each of them, not the first
         return False
 
     def _answer_next(self) -> bool:
@@ -206,7 +212,7 @@ class Turns:
                 return True  # it is about to say whether it is gone
             answer = self._answers.popleft()
             self.gate.has_raised |= self.gets_ahead() and answer.is_failure
-            return _settle(answer.turn)
+            return settle(answer.turn)
         return False
 
     def _stuck(self, how: Stuck) -> bool:
@@ -252,11 +258,8 @@ class Turns:
         return False
 
     def _let_out_of_order(self) -> bool:
-        for known in self._memory.queued:
-            turn = self._turns.get(known.step_id)
-            if turn is not None and not turn.done():
-                self._memory.leave(known)
-                return _settle(turn)
+        if any(self._let_go(known) for known in self._memory.queued):
+            return True
         for _, begin in self._begins:
             if not begin.done():
                 begin.set_result(True)
@@ -265,12 +268,15 @@ class Turns:
 
     def _let_out_of_turn(self) -> bool:
         """Let go of one that has no value to wait for; tell whether there is one."""
-        for step_id, turn in self._turns.items():
-            known = self._memory.lets_go(step_id)
-            if known is not None and not turn.done():
-                self._memory.leave(known)
-                return _settle(turn)
-        return False
+        asked = [self._memory.lets_go(step_id) for step_id in self.asked.ids]
+        return any(known is not None and self._let_go(known) for known in asked)
+
+    def _let_go(self, known: Checkpoint) -> bool:
+        """Let *known* answer, if anybody waits for it; tell whether anybody does."""
+        if not self.asked.let_go(known.step_id):
+            return False
+        self._memory.leave(known)
+        return True
 
     def _give_up_cut_off(self) -> bool:
         """
@@ -289,12 +295,5 @@ class Turns:
             if self.gate.loop.time() - since > took:
                 self._memory.cut(known)
                 self._memory.take_up_again(known)
-                return _settle(again)
+                return settle(again)
         return False
-
-
-def _settle(future: asyncio.Future[None] | None) -> bool:
-    if future is not None and not future.done():
-        future.set_result(None)
-        return True
-    return False
