@@ -33,6 +33,9 @@ GRACE_SECONDS = 50.0
 IDLE_WORKERS = {"kit-plain": "kit/execution/threads.py"}
 """Threads that wait for more work, by name, and the file they wait in; they hold up no exit."""
 
+FROZEN_EVERY = 8
+"""After how many tests what they have left alone is frozen: a collection looks at all the rest."""
+
 UNSTOPPABLE = "unstoppable"
 """Marks a test whose code swallows all that could end it: its threads and tasks may stay."""
 
@@ -198,15 +201,18 @@ class Guard:
     def __init__(self) -> None:
         self._known: State | None = None
         self._module: object = None
+        self._tests = 0
         self._left: list[str] = []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         module = item.getparent(pytest.Module)
         if module is not self._module:
-            self._module = module
+            self._module, self._tests = module, 0
             gc.collect()
+        if self._tests % FROZEN_EVERY == 0:
             gc.freeze()  # so that a collection looks at what the next tests make, and is cheap
+        self._tests += 1
         self._known = self._known or look()
         return (yield)
 
