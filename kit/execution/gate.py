@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 from kit.execution.branch import Branch, Place, Task
 from kit.execution.looking import Looking, Stuck
-from kit.execution.tasks import look_at, owner, strangers, watch
+from kit.execution.tasks import context_of, look_at, owner, strangers, watch
 from kit.execution.undisturbed import Undisturbed
 from kit.execution.unwinding import unwind
 from kit.model.signals import Suspend
@@ -74,12 +74,8 @@ class Gate:
         """Begin *handler* as the task that all others come from; a plain one runs in a thread."""
         watch(self.loop)
         self.is_plain, self._handler = is_plain, handler
-        token = owner.set(self)
-        try:
-            # no factory is asked: it might run it at once, or wrap it
-            self.main = asyncio.Task(handler, loop=self.loop)
-        finally:
-            owner.reset(token)
+        # no factory is asked: it might run it at once, or wrap it
+        self.main = asyncio.Task(handler, loop=self.loop, context=context_of(self))
         handler.has_asked = True
         self.begins(self.main)
         return self.main

@@ -24,11 +24,16 @@ owner: ContextVar[Owner | None] = ContextVar("owner", default=None)
 """Whom a task that is begun belongs to; None outside of handlers, and within steps."""
 
 
-def apart() -> Context:
-    """Return the current context for a task that belongs to no handler, whoever asks for it."""
+def context_of(whose: Owner | None) -> Context:
+    """Return the current context for a task that belongs to *whose* handler, whoever begins it."""
     context = copy_context()
-    context.run(owner.set, None)
+    context.run(owner.set, whose)
     return context
+
+
+def apart() -> Context:
+    """Return the current context for a task that belongs to no handler."""
+    return context_of(None)
 
 
 class _Factory:
