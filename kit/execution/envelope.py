@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -89,9 +89,22 @@ def outer_of(text: str | None) -> str | None:
     return outer
 
 
-def error_envelope(error: Exception) -> str:
-    """Return the envelope of an exception that a handler has caught."""
-    return f'{{"error":{_encode(_as_data(error))}}}'
+def error_envelope(error: Exception, within: Iterable[str] = ()) -> str:
+    """
+    Return the envelope of an exception that a handler has caught.
+
+    *within* are the steps within the step that has failed whose failures it came from.
+    """
+    data = _as_data(error)
+    if steps := list(within):
+        data["within"] = steps
+    return f'{{"error":{_encode(data)}}}'
+
+
+def failed_within(text: str) -> list[str]:
+    """Return the steps within the failed step of an envelope whose failures its own came from."""
+    steps: list[str] = json.loads(text)["error"].get("within", [])
+    return steps
 
 
 def portable(error: Exception, step_id: str) -> Exception:

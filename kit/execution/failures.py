@@ -23,7 +23,7 @@ class Failures:
         self._hopeless: dict[int, BaseException] = {}
 
     def note(self, error: BaseException, step_id: str) -> None:
-        """Note that a step has failed with *error*."""
+        """Note that a step has failed with *error*; those within it are noted before."""
         self._noted.setdefault(id(error), (error, []))[1].insert(0, step_id)
 
     def give_up(self, error: BaseException) -> None:

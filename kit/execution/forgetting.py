@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from kit.execution.envelope import outer_of
 from kit.model.delivery import Checkpoint, CheckpointKind
 
 
@@ -23,6 +24,16 @@ def to_forget(known: Mapping[str, Checkpoint], blamed: Iterable[str]) -> Iterato
         is_cut_off = each.kind is CheckpointKind.CUT_OFF and number_of(each) > since
         if is_cut_off and each.step_id not in failed:
             yield each
+
+
+def lies_within(step_id: str, outer: str, find: Callable[[str], Checkpoint | None]) -> bool:
+    """Tell whether the recorded step of *step_id* ran within *outer*, or within one that did."""
+    around: str | None = step_id
+    while around is not None and (known := find(around)) is not None:
+        around = outer_of(known.text)
+        if around == outer:
+            return True
+    return False
 
 
 def number_of(checkpoint: Checkpoint) -> int:

@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
 from kit.execution.changes import Changes
-from kit.execution.envelope import value_of
+from kit.execution.envelope import failed_within, value_of
 from kit.execution.failures import Failures
 from kit.execution.memory import Memory
 from kit.execution.misuse import in_another_loop, no_function, sleep_within
@@ -241,6 +241,8 @@ class Invocation:
         except ReplayError as error:
             self.refuse(error)
         except Exception as error:
+            for within in reversed(failed_within(known.text or "")):
+                self.failures.note(error, within)
             self.failures.note(error, known.step_id)
             raise
 

@@ -11,6 +11,7 @@ from kit.execution.branch import Branch
 from kit.execution.calling import call
 from kit.execution.envelope import CUT, as_inner, error_envelope, portable, value_envelope
 from kit.execution.failures import Failures
+from kit.execution.forgetting import lies_within
 from kit.execution.memory import Memory
 from kit.execution.misuse import never_awaited
 from kit.execution.promised import Promised
@@ -229,7 +230,9 @@ class Runner:
         if raised is not error:
             raised.__cause__ = error
         if not self._turns.gate.over:
-            text = error_envelope(raised)
+            find, blamed = self._memory.find, self._failures.to_blame(error)
+            within = (each for each in blamed if lies_within(each, step.step_id, find))
+            text = error_envelope(raised, within)
             text = text if step.outer is None else as_inner(text, step.outer)
             self._memory.record(step.step_id, CheckpointKind.STEP, text, started, self._now())
         self._failures.note(raised, step.step_id)

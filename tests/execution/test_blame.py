@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from kit.execution.context import Context
+from kit.model.delivery import AfterStep
+from kit.model.retry import RetryPolicy
 
 from .handlers import Boom
 from .killed import BOTH, finish, stage_of
@@ -104,3 +106,79 @@ async def test_a_failure_beside_a_sleeper_is_tried_again_and_the_sleeper_is_not(
         played = await finish(stage_of(handler, after))
         assert played.result == ["flaky", "woken"]
         assert tried == {"flaky": 2, "before": 1, "woken": 1}
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+@pytest.mark.parametrize("how", ["plain", "from", "group", "none"])
+async def test_what_made_a_step_fail_from_within_is_tried_again_after_a_replay_too(
+    how: str, after: AfterStep
+) -> None:
+    tried: Counter[str] = Counter()
+
+    async def step(name: str, fails: int = 0) -> str:
+        tried[name] += 1
+        if tried[name] <= fails:
+            raise Boom(name)
+        return name
+
+    async def handler(input: Any, context: Context) -> str:
+        run = context.step.run
+
+        async def middle() -> str:
+            return await run("flaky", step, "flaky", 1)
+
+        async def outer() -> str:
+            await run("finished", step, "finished")
+            with pytest.raises(Boom):
+                await run("dealt with", step, "dealt with", 100)
+            try:
+                return await run("middle", middle)
+            except Boom as error:
+                raise_again(error, how)
+                raise
+
+        try:
+            return await run("outer", outer)
+        except Exception:
+            await run("log", step, "log")
+            await context.step.sleep("nap", 60)
+            raise
+
+    played = await finish(stage_of(handler, after, retry=RetryPolicy(1)))
+    assert played.result == "flaky"
+    assert tried == {"finished": 1, "dealt with": 1, "flaky": 2, "log": 1}
+    assert len(played.failures) == 1
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+async def test_a_step_is_not_to_blame_for_what_failed_within_another(after: AfterStep) -> None:
+    tried: Counter[str] = Counter()
+
+    async def step(name: str, fails: int = 0) -> str:
+        tried[name] += 1
+        if tried[name] <= fails:
+            raise Boom(name)
+        return name
+
+    async def handler(input: Any, context: Context) -> list[str]:
+        run = context.step.run
+
+        async def within(name: str, fails: int) -> str:
+            return await run(f"in {name}", step, f"in {name}", fails)
+
+        found: list[str] = []
+        try:
+            await run("first", within, "first", 100)
+        except Boom:
+            try:
+                found.append(await run("second", within, "second", 1))
+            except Boom as error:
+                failed = error
+                await run("log", step, "log")
+                failed.__context__ = None  # the first was dealt with
+                raise failed from None
+        return found
+
+    played = await finish(stage_of(handler, after, retry=RetryPolicy(1)))
+    assert played.result is not None, played.failure
+    assert tried == {"in first": 1, "in second": 2, "log": 1}
