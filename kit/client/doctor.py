@@ -17,7 +17,7 @@ from typing import Any
 
 from kit.client.netlify import site_of
 from kit.model.errors import ConfigError, WorkflowError
-from kit.netlify.flow import Request, probe_flow
+from kit.netlify.flow import HttpRequest, probe_flow
 from kit.netlify.management import management_probe
 from kit.netlify.responses import NoResponse, Response, meaning_of
 from kit.netlify.router import router_request
@@ -208,7 +208,7 @@ def _check_site(config: Config, timeout: float, *, try_store: bool) -> Iterator[
     site = site_of(config)
     transport = Transport(timeout=timeout)
     try:
-        response = transport.carry_out(probe_flow(Request("GET", f"{site.origin}/")))
+        response = transport.carry_out(probe_flow(HttpRequest("GET", f"{site.origin}/")))
         if isinstance(response, NoResponse):
             yield Check("site", False, site.clean(response.why), "check workflow.baseUrl")
             return

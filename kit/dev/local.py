@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from kit.dev.driving import Driving
 from kit.dev.feed import Feed
-from kit.dev.logs import LogKeeper, kept
+from kit.dev.logs import LogHandler, kept
 from kit.dev.runs import (
     Capabilities,
     Change,
@@ -66,7 +66,7 @@ class LocalRuns:
         self._settings = settings
         self.driving = self._driving()
         self._listing = Listing(path)
-        self._logs = LogKeeper(self._logged)
+        self._logs = LogHandler(self._logged)
         self._underway = Underway()
         self._exits = AsyncExitStack()
 

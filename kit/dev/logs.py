@@ -22,7 +22,7 @@ MOST = 20_000_000
 """Characters kept of all lines; beyond it, those runs lose theirs that were quiet for longest."""
 
 
-class LogKeeper(logging.Handler):
+class LogHandler(logging.Handler):
     """Keeps what is logged through `context.logger`, by run; *tell* is called with the run's id."""
 
     def __init__(self, tell: Callable[[str], None], *, most: int = MOST) -> None:
@@ -59,7 +59,7 @@ class LogKeeper(logging.Handler):
 
 
 @contextmanager
-def kept(keeper: LogKeeper) -> Iterator[None]:
+def kept(keeper: LogHandler) -> Iterator[None]:
     """Have *keeper* hear what workflows log, from DEBUG up."""
     workflows = logging.getLogger("kit.workflow")
     level = workflows.level

@@ -12,7 +12,7 @@ from kit.engine.leases import Leases
 from kit.engine.loop import Loop
 from kit.engine.uptake import Uptake, Wishes
 from kit.model.errors import StoreError
-from kit.store.sqlite.reader import Reader, Request
+from kit.store.sqlite.reader import Reader, RunRequest
 from kit.store.sqlite.runs import RunStore
 from kit.store.sqlite.statements import EVERYTHING
 
@@ -69,7 +69,7 @@ class Hearing:
             if live is not None:
                 live.stopped = True
 
-    def to_stop(self, requests: list[Request]) -> list[str]:
+    def to_stop(self, requests: list[RunRequest]) -> list[str]:
         """Return the runs to be stopped, each once until `stop` has returned."""
         found = [each.run_id for each in requests if each.what == "stop"]
         fresh = [run_id for run_id in found if run_id not in self._stopping]
@@ -105,7 +105,7 @@ class Hearing:
         finally:
             cancelled.add_done_callback(lambda _: self._loop.arriving.pop(run_id, None))
 
-    def accept(self, requests: list[Request]) -> None:
+    def accept(self, requests: list[RunRequest]) -> None:
         """Execute what others ask for; refuse what is not known here."""
         drives = {each.run_id: bool(each.fast) for each in requests if self._is_asked(each)}
         if not drives:
@@ -129,6 +129,6 @@ class Hearing:
                 self._store.refuse(run_id, self._leases.token, self._clock.now())
         self._loop.pump()
 
-    def _is_asked(self, each: Request) -> bool:
+    def _is_asked(self, each: RunRequest) -> bool:
         is_ours = each.driver == self._leases.token or self._wishes.everything
         return each.what == "drive" and self._leases.drives and is_ours

@@ -17,7 +17,7 @@ from kit.execution.returns import adapter_of, why_unused
 from kit.model.annotations import validated
 from kit.model.errors import PayloadError, ReplayError
 from kit.model.losses import check_lossless, check_private, is_ambiguous, is_exact
-from kit.model.roundtrip import Place, check_whole
+from kit.model.roundtrip import Location, check_whole
 from kit.model.text import call_of, dump_checked
 
 _FORMS: tuple[dict[str, bool], ...] = (
@@ -104,7 +104,7 @@ def _annotated(value: Any, adapter: Any, what: str) -> tuple[str, Any]:
             refused = refused or error
             continue
         check_lossless(value, what, comes_back=True)
-        check_whole(value, back, Place(what))
+        check_whole(value, back, Location(what))
         check_choices(value, back, adapter, what)
         _warn_of_ambiguity(value, what)
         return text, back

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 from kit.model.article import with_article
 from kit.model.attributes import fields_of, has_declared_fields
 from kit.model.errors import PayloadError
-from kit.model.roundtrip import PLAIN, SEQUENCES, Place
+from kit.model.roundtrip import PLAIN, SEQUENCES, Location
 
 _CLASSES = {
     "date": date, "datetime": datetime, "time": time, "timedelta": timedelta, "uuid": UUID,
@@ -50,10 +50,10 @@ def check_choices(value: Any, back: Any, adapter: Any, what: str) -> None:
         direct = adapter.validate_python(value)
     except Exception:  # noqa: BLE001 - it takes this from JSON only, or has been used up
         return
-    _compare(direct, back, named, Place(what))
+    _compare(direct, back, named, Location(what))
 
 
-def _compare(direct: Any, back: Any, named: frozenset[type], place: Place) -> None:
+def _compare(direct: Any, back: Any, named: frozenset[type], place: Location) -> None:
     kind = type(direct)
     if kind in PLAIN:
         return
@@ -81,7 +81,7 @@ def _parts(direct: Any, back: Any) -> Iterable[tuple[Any, Any, Any]]:
 
 
 def _compare_kinds(
-    direct: Iterable[Any], back: Iterable[Any], named: frozenset[type], place: Place
+    direct: Iterable[Any], back: Iterable[Any], named: frozenset[type], place: Location
 ) -> None:
     kinds = {*map(type, back)}
     for item in direct:
@@ -130,7 +130,7 @@ def _classes(node: Any, definitions: dict[str, Any]) -> Iterator[type]:
         yield from _classes(inner, definitions)
 
 
-def _of_another_type(name: str, other: str, place: Place) -> PayloadError:
+def _of_another_type(name: str, other: str, place: Location) -> PayloadError:
     where = "that field" if place.is_made else "the step's function"
     return PayloadError(
         f"{place} is {with_article(name)}, and would be {with_article(other)} after a replay: its"

@@ -28,23 +28,23 @@ PLAIN = frozenset({str, int, float, bool, type(None)})
 SEQUENCES = (list, tuple, deque)
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where in a value something is; and whether that is of an object of a class."""
 
     what: str
     path: tuple[str | int, ...] = ()
     is_made: bool = False
 
-    def at(self, part: str | int) -> Place:
+    def at(self, part: str | int) -> Location:
         """Return the place of a part of it."""
-        return Place(self.what, (*self.path, part), self.is_made)
+        return Location(self.what, (*self.path, part), self.is_made)
 
     def __str__(self) -> str:
         parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
         return f"{self.what} at {''.join(parts)!r}" if self.path else self.what
 
 
-def check_whole(value: Any, back: Any, place: Place) -> None:
+def check_whole(value: Any, back: Any, place: Location) -> None:
     """
     Accept *back* as what an annotation gives for *value* if it has all of it.
 
@@ -69,7 +69,7 @@ def check_whole(value: Any, back: Any, place: Place) -> None:
     _check_beside(value, back, place)
 
 
-def _check_plain(value: Any, back: Any, place: Place) -> None:
+def _check_plain(value: Any, back: Any, place: Location) -> None:
     if type(back) is type(value):
         is_changed = value != back
     else:  # beyond 2^53 some have no float
@@ -78,19 +78,19 @@ def _check_plain(value: Any, back: Any, place: Place) -> None:
         raise _changed(value, back, place)
 
 
-def _check_length(value: Any, back: Any, place: Place) -> None:
+def _check_length(value: Any, back: Any, place: Location) -> None:
     if len(value) != len(back) and type(value) is type(back):
         raise _changed(value, back, place)
 
 
-def _check_parts(parts: Iterable[tuple[Any, Any, Any]], place: Place) -> None:
+def _check_parts(parts: Iterable[tuple[Any, Any, Any]], place: Location) -> None:
     for part, item, other in parts:
         kind = type(item)
         if kind is not type(other) or kind not in PLAIN or item != other:
             check_whole(item, other, place.at(part))
 
 
-def _check_items(value: dict[Any, Any], back: dict[Any, Any], place: Place) -> None:
+def _check_items(value: dict[Any, Any], back: dict[Any, Any], place: Location) -> None:
     gone = [key for key in value if key not in back]
     if gone:
         msg = f"{place} has the key {gone[0]!r}, which its annotation does not; add it there"
@@ -98,7 +98,7 @@ def _check_items(value: dict[Any, Any], back: dict[Any, Any], place: Place) -> N
     _check_parts(((key, item, back[key]) for key, item in value.items()), place)
 
 
-def _check_fields(value: Any, fields: dict[str, Any], back: Any, place: Place) -> None:
+def _check_fields(value: Any, fields: dict[str, Any], back: Any, place: Location) -> None:
     kind, others = type(value), fields_of(back)
     if not others and not has_declared_fields(back):  # plain data of it, which is all there
         return
@@ -107,11 +107,11 @@ def _check_fields(value: Any, fields: dict[str, Any], back: Any, place: Place) -
         is_other = not fields or not (isinstance(value, type(back)) or isinstance(back, kind))
         if gone is not None or is_other:
             raise _of_another_class(kind.__name__, type(back).__name__, gone, place)
-    within = Place(place.what, place.path, is_made=True)
+    within = Location(place.what, place.path, is_made=True)
     _check_parts(((name, item, others[name]) for name, item in fields.items()), within)
 
 
-def _check_beside(value: Any, back: Any, place: Place) -> None:
+def _check_beside(value: Any, back: Any, place: Location) -> None:
     """Compare what is set on *value* beside what it holds."""
     if isinstance(value, deque) and isinstance(back, deque) and value.maxlen != back.maxlen:
         raise _changed(value, back, place)
@@ -147,7 +147,7 @@ def _differ(value: Any, other: Any) -> bool:
         return False
 
 
-def _changed(value: Any, back: Any, place: Place) -> PayloadError:
+def _changed(value: Any, back: Any, place: Location) -> PayloadError:
     remedy = (
         "class make the same of that (fields that its constructor takes, validators that leave"
         " alone what is valid), or return plain data"
@@ -161,14 +161,14 @@ def _changed(value: Any, back: Any, place: Place) -> PayloadError:
     )
 
 
-def _without_private(name: str, place: Place) -> PayloadError:
+def _without_private(name: str, place: Location) -> PayloadError:
     return PayloadError(
         f"{place} has the private attribute {name!r}, which pydantic leaves out, and which its"
         " class would not make the same of the rest; let what is to be kept be a field"
     )
 
 
-def _of_another_class(name: str, other: str, gone: str | None, place: Place) -> PayloadError:
+def _of_another_class(name: str, other: str, gone: str | None, place: Location) -> PayloadError:
     if gone is None:
         return PayloadError(
             f"{place} is {with_article(name)}, and would be {with_article(other)} after a replay,"

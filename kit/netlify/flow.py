@@ -34,7 +34,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """
     A request to make: what it is about, in words, and which answers mean that it was taken.
 
@@ -59,12 +59,12 @@ class Pause(NamedTuple):
 
 
 Received: TypeAlias = "Response | NoResponse | None"
-Flow: TypeAlias = "Generator[Request | Pause, Received, T_co]"
+Flow: TypeAlias = "Generator[HttpRequest | Pause, Received, T_co]"
 """Yields what is to be done, and is sent what came of it."""
 
 
 def request_flow(
-    request: Request,
+    request: HttpRequest,
     site: Site,
     *,
     retries: int = RETRIES,
@@ -99,7 +99,7 @@ def request_flow(
         yield Pause(pause)
 
 
-def probe_flow(request: Request) -> Flow[Response | NoResponse]:
+def probe_flow(request: HttpRequest) -> Flow[Response | NoResponse]:
     """Make *request* once, and return whatever came of it."""
     response = yield request
     assert response is not None  # noqa: S101 - a request is answered, if only by NoResponse

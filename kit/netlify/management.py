@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from kit.model.errors import ArgumentError, RejectedError
 from kit.model.event import check_id, check_name
-from kit.netlify.flow import Flow, Request, request_flow
+from kit.netlify.flow import Flow, HttpRequest, request_flow
 from kit.netlify.responses import Response
 from kit.netlify.site import Site
 
@@ -82,9 +82,9 @@ def retry_flow(
     return _order_flow("POST", FAILED_EVENTS_PATH, chosen, site, "the order to retry events")
 
 
-def management_probe(site: Site) -> Request:
+def management_probe(site: Site) -> HttpRequest:
     """Return a request that orders nothing: without a body, the API answers 400 and says so."""
-    return Request("POST", f"{site.origin}{FAILED_EVENTS_PATH}", key=site.api_key)
+    return HttpRequest("POST", f"{site.origin}{FAILED_EVENTS_PATH}", key=site.api_key)
 
 
 def _check_choice(
@@ -118,11 +118,11 @@ def _order_flow(
     headers = {"content-type": "application/json"}
     content = json.dumps(chosen).encode()
     url = site.origin + path
-    request = Request(method, url, headers, content, what, is_taken, key=site.api_key)
+    request = HttpRequest(method, url, headers, content, what, is_taken, key=site.api_key)
     return _accepted_flow(request, site)
 
 
-def _accepted_flow(request: Request, site: Site) -> Flow[Accepted]:
+def _accepted_flow(request: HttpRequest, site: Site) -> Flow[Accepted]:
     response, _ = yield from request_flow(request, site)
     result = _result(response) or {}
     if result.get("sendStatus") != "succeeded":

@@ -15,7 +15,7 @@ from kit.model.errors import PayloadError, SendError
 from kit.model.event import Event
 from kit.model.text import encode
 from kit.netlify.events import event_to_text
-from kit.netlify.flow import Flow, Request, request_flow
+from kit.netlify.flow import Flow, HttpRequest, request_flow
 from kit.netlify.responses import Response
 from kit.netlify.site import Site
 
@@ -94,12 +94,12 @@ def batches(events: Sequence[Packed]) -> Iterator[Sequence[Packed]]:
         events = events[count:]
 
 
-def router_request(events: Sequence[Packed], site: Site) -> Request:
+def router_request(events: Sequence[Packed], site: Site) -> HttpRequest:
     """Return the request that hands *events* to the router; with none, it asks for nothing."""
     names = encode([packed.event.name for packed in events])
     # what JavaScript's encodeURIComponent leaves as it is
     listed = quote(names, safe="!~*'()")
-    return Request(
+    return HttpRequest(
         "POST",
         f"{site.origin}{ROUTER_PATH}?events={listed}&client-context=awl-client",
         {"content-type": "text/plain;charset=UTF-8"},

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from kit.model.errors import NotSupportedError, RunNotFoundError, WorkflowError
 from kit.model.event import check_id
 from kit.model.run import RunStatus
-from kit.netlify.flow import Flow, Pause, Request, probe_flow
+from kit.netlify.flow import Flow, HttpRequest, Pause, probe_flow
 from kit.netlify.responses import WORTH_ANOTHER_TRY, NoResponse, Response, meaning_of
 from kit.netlify.run_json import check_page, check_result, check_run, status_of
 from kit.netlify.site import Site
@@ -128,7 +128,7 @@ class RunsApi:
         """
         return self._ask("POST", "/try-store", "trying the store")
 
-    def probe(self) -> Request:
+    def probe(self) -> HttpRequest:
         """Return a request that asks for one run, to see what answers it."""
         return self._request("GET", "?limit=1", b"")
 
@@ -151,12 +151,12 @@ class RunsApi:
             tries += 1
             yield Pause(0.1 * 2.0**tries)
 
-    def _request(self, method: _Method, path: str, content: bytes) -> Request:
+    def _request(self, method: _Method, path: str, content: bytes) -> HttpRequest:
         headers = {"accept-encoding": "identity"}
         if content:
             headers["content-type"] = "application/json"
         url = f"{self.site.origin}{RUNS_PATH}{path}"
-        return Request(method, url, headers, content, is_whole=True, key=self.site.api_key)
+        return HttpRequest(method, url, headers, content, is_whole=True, key=self.site.api_key)
 
 
 def _check(

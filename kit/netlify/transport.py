@@ -25,7 +25,7 @@ from kit.model.errors import ArgumentError
 from kit.netlify import attempt
 from kit.netlify.attempt import Attempt, in_time
 from kit.netlify.causes import no_response
-from kit.netlify.flow import Flow, Pause, Received, Request
+from kit.netlify.flow import Flow, HttpRequest, Pause, Received
 from kit.netlify.pool import Pool, within
 from kit.netlify.proxies import has_proxies, through_proxies
 from kit.netlify.responses import NoResponse, Response, without_key
@@ -103,7 +103,7 @@ class Transport:
         else:
             self._own = self._transport = Pool(httpx, _trust())
 
-    def _ask(self, request: Request) -> Response | NoResponse:
+    def _ask(self, request: HttpRequest) -> Response | NoResponse:
         built = _built(request, self._timeouts, self._client)
         made = Attempt(self._seconds, is_whole=request.is_whole)
         if isinstance(self._transport, Pool):
@@ -112,7 +112,7 @@ class Transport:
             in_time(functools.partial(self._make, built, request), made)
         return without_key(made.outcome(), request.key)
 
-    def _make(self, built: httpx.Request, request: Request, made: Attempt) -> None:
+    def _make(self, built: httpx.Request, request: HttpRequest, made: Attempt) -> None:
         limit = _read_limit(built, self._seconds)
         try:
             with within(self._seconds):
@@ -191,7 +191,7 @@ class AsyncTransport:
         if self._own is not None:
             await self._own.aclose()
 
-    async def _ask(self, request: Request) -> Response | NoResponse:
+    async def _ask(self, request: HttpRequest) -> Response | NoResponse:
         built = _built(request, self._timeouts, self._client)
         made = Attempt(self._seconds, is_whole=request.is_whole)
         limit = _read_limit(built, self._seconds)
@@ -260,7 +260,7 @@ _url = functools.lru_cache(maxsize=256)(httpx.URL)
 
 
 def _built(
-    request: Request,
+    request: HttpRequest,
     timeouts: Mapping[str, float | None],
     client: httpx.Client | httpx.AsyncClient | None,
 ) -> httpx.Request:
@@ -282,7 +282,7 @@ def _built(
     )
 
 
-def _bearer(request: Request) -> dict[str, str]:
+def _bearer(request: HttpRequest) -> dict[str, str]:
     key = request.key
     return {"authorization": f"Bearer {key.get_secret_value()}"} if key else {}
 
@@ -293,7 +293,7 @@ def _read_limit(request: httpx.Request, seconds: float) -> float:
     return seconds if limit is None else limit
 
 
-def _linger(built: httpx.Request, request: Request) -> None:
+def _linger(built: httpx.Request, request: HttpRequest) -> None:
     """Have each read of the body end soon, unless all of it is wanted."""
     if not request.is_whole:
         # httpcore looks at this again before it reads the body

@@ -9,7 +9,7 @@ import pytest
 
 from kit.model.run import RunStatus
 from kit.store.sqlite.lease import Lease
-from kit.store.sqlite.reader import Request
+from kit.store.sqlite.reader import RunRequest
 from tests.support.cli_runs import (
     NAP,
     Kit,
@@ -38,7 +38,7 @@ def test_stop_asks_the_process_that_drives_the_runs(path: Path, kit: Kit) -> Non
     assert said.status == 0
     assert f"asked process {os.getpid()}" in said.err
     assert said.json["status"] == "running"
-    assert Stored(path).requests() == [Request(run_id, "stop")]
+    assert Stored(path).requests() == [RunRequest(run_id, "stop")]
     # the next process that drives the runs sees to it
     assert kit("runs", "resume").status == 1
     assert Stored(path).get(run_id).status is RunStatus.CANCELLED

@@ -12,7 +12,7 @@ from kit.client import default
 from kit.dev.access import Access, key_of
 from kit.dev.lifespan import Lifespan
 from kit.dev.local import LocalRuns
-from kit.dev.logs import LINES, RUNS, LogKeeper, kept
+from kit.dev.logs import LINES, RUNS, LogHandler, kept
 from kit.dev.provider import DevProvider
 from kit.dev.workflows import LiveWorkflows, info_of, span
 from kit.model.errors import ConfigError, RunNotFoundError
@@ -25,14 +25,14 @@ from kit.project.config import load
 from .conftest import ended, until
 
 
-def log(keeper: LogKeeper, run_id: str, text: str, *args: object) -> None:
+def log(keeper: LogHandler, run_id: str, text: str, *args: object) -> None:
     record = logging.makeLogRecord({"msg": text, "args": args, "event_id": run_id, "levelno": 20})
     keeper.emit(record)
 
 
 def test_the_latest_lines_of_the_latest_runs_are_kept() -> None:
     told: list[str] = []
-    keeper = LogKeeper(told.append)
+    keeper = LogHandler(told.append)
     for number in range(LINES + 5):
         log(keeper, "a", "line %d", number)
     lines = keeper.of("a")
@@ -45,7 +45,7 @@ def test_the_latest_lines_of_the_latest_runs_are_kept() -> None:
 
 
 def test_however_much_is_logged_so_much_is_kept() -> None:
-    keeper = LogKeeper(lambda _: None, most=1_000)
+    keeper = LogHandler(lambda _: None, most=1_000)
     for run_id in ("a", "b", "c"):
         log(keeper, run_id, "x" * 400)
     assert [bool(keeper.of(run_id)) for run_id in ("a", "b", "c")] == [False, True, True]
@@ -59,7 +59,7 @@ def test_however_much_is_logged_so_much_is_kept() -> None:
 def test_what_belongs_to_no_run_or_cannot_be_written_is_left_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    keeper = LogKeeper(lambda _: None)
+    keeper = LogHandler(lambda _: None)
     keeper.emit(logging.makeLogRecord({"msg": "x"}))
     log(keeper, "a", "%d", "no number")
     assert keeper.of("a") == ()
@@ -69,7 +69,7 @@ def test_what_belongs_to_no_run_or_cannot_be_written_is_left_out(
 def test_what_workflows_log_is_heard_only_meanwhile() -> None:
     logger = logging.getLogger("kit.workflow")
     before = (logger.level, list(logger.handlers))
-    keeper = LogKeeper(lambda _: None)
+    keeper = LogHandler(lambda _: None)
     with kept(keeper):
         logger.debug("heard", extra={"event_id": "a"})
     logger.debug("not heard", extra={"event_id": "a"})

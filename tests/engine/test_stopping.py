@@ -10,7 +10,7 @@ from kit.model.errors import WorkflowNotFoundError
 from kit.model.retry import RetryPolicy
 from kit.model.run import RunStatus
 from kit.store.sqlite.direct import request_stop
-from kit.store.sqlite.reader import Request
+from kit.store.sqlite.reader import RunRequest
 
 from .conftest import START, FakeClock, Gate, Open, event, fails, flow, turns, write_lock
 
@@ -246,7 +246,7 @@ async def test_a_stop_is_on_disk_before_the_step_it_waits_for_ends(start: Open) 
     await gate.somebody()
     assert await engine.stop(run.id)
     assert await engine.stop(run.id), "as before"
-    assert engine._store.reader.requests() == [Request(run.id, "stop")]
+    assert engine._store.reader.requests() == [RunRequest(run.id, "stop")]
     await engine.close()  # as far as the disk knows, it might have been killed here
     gate.open()
     engine = await start(flow(works))

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from kit.netlify import attempt, pool
-from kit.netlify.flow import Request, probe_flow
+from kit.netlify.flow import HttpRequest, probe_flow
 from kit.netlify.transport import AsyncTransport, Transport
 
 DRIPS = {
@@ -98,7 +98,7 @@ def attempts(made, url):
             continue  # the others differ in the server only
         site = "http://site.example" if kind == "a proxy's" else url
         is_body = how in ("body", "a chunk's size")
-        yield (kind, how), Request("GET", f"{site}/{quote(how)}", is_whole=is_body)
+        yield (kind, how), HttpRequest("GET", f"{site}/{quote(how)}", is_whole=is_body)
 
 
 def check_deadlines(told, begun):
@@ -146,7 +146,7 @@ def test_an_answer_whose_body_drips_has_come_all_the_same(ask, dripping, monkeyp
     monkeypatch.setattr(attempt, "LINGER", 0.1)
     begun = time.monotonic()
     for how in ("body", "a chunk's size"):
-        assert ask(Request("GET", f"{dripping}/{quote(how)}")).status == 200
+        assert ask(HttpRequest("GET", f"{dripping}/{quote(how)}")).status == 200
     assert time.monotonic() - begun < FAR_TOO_LONG
 
 

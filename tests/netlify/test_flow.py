@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kit.model.errors import ConnectionFailedError, LoopDetectedError, RejectedError
-from kit.netlify.flow import Request, probe_flow, request_flow, retry_after
+from kit.netlify.flow import HttpRequest, probe_flow, request_flow, retry_after
 from kit.netlify.responses import Response
 from kit.netlify.router import (
     Acknowledgement,
@@ -93,7 +93,7 @@ def test_a_site_that_asks_for_too_much_time_is_given_up(seconds):
 
 
 def test_a_date_counts_from_the_clock_where_the_answer_has_none():
-    request = Request("POST", "https://site.example/")
+    request = HttpRequest("POST", "https://site.example/")
     answer = Response(503, {"retry-after": "Thu, 01 Jan 2026 00:00:09 GMT"})
     flow = request_flow(request, TARGET, clock=lambda: 1_767_225_602.0)
 
@@ -139,7 +139,9 @@ def test_it_is_said_whether_the_event_may_have_arrived_in_any_of_the_tries():
 
 
 def test_a_probe_asks_once_and_returns_what_came():
-    answer, requests, pauses = carry_out(probe_flow(Request("GET", "https://x.example/")), SILENT)
+    answer, requests, pauses = carry_out(
+        probe_flow(HttpRequest("GET", "https://x.example/")), SILENT
+    )
 
     assert answer is SILENT
     assert len(requests) == 1
@@ -147,6 +149,6 @@ def test_a_probe_asks_once_and_returns_what_came():
 
 
 def test_fewer_tries_can_be_asked_for():
-    request = replace(Request("GET", "https://x.example/"), what="a look")
+    request = replace(HttpRequest("GET", "https://x.example/"), what="a look")
     with pytest.raises(ConnectionFailedError, match=r"a look was not taken .* tried once"):
         carry_out(request_flow(request, TARGET, retries=0), REFUSED)

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from kit.model.errors import ConfigError
 from kit.netlify import attempt
-from kit.netlify.flow import Pause, Request, probe_flow
+from kit.netlify.flow import HttpRequest, Pause, probe_flow
 from kit.netlify.responses import NoResponse, Response
 from kit.netlify.transport import AsyncTransport, Transport
 from tests.support.listening import server
@@ -22,7 +22,7 @@ URL = "https://site.example/.netlify/functions/async-workloads-router"
 def test_an_answer_is_told_in_values(ask, network):
     route = network.post(URL).respond(418, headers={"X-Thing": "1"}, text="tea")
 
-    answer = ask(Request("POST", URL, content=b"[]", key=SecretStr("k")))
+    answer = ask(HttpRequest("POST", URL, content=b"[]", key=SecretStr("k")))
 
     assert (answer.status, answer.headers["x-thing"], answer.text) == (418, "1", "tea")
     sent = route.calls.last.request
@@ -35,7 +35,7 @@ def test_an_answer_is_told_in_values(ask, network):
 def test_redirects_are_not_followed(ask, network):
     network.get(URL).respond(302, headers={"location": "https://evil.example/"})
 
-    assert ask(Request("GET", URL)).status == 302
+    assert ask(HttpRequest("GET", URL)).status == 302
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_redirects_are_not_followed(ask, network):
 def test_a_failure_is_told_in_words(ask, network, error, words, may_have_arrived, timed_out):
     network.get(URL).mock(side_effect=error)
 
-    told = ask(Request("GET", URL))
+    told = ask(HttpRequest("GET", URL))
 
     assert isinstance(told, NoResponse)
     assert words in told.why
@@ -65,7 +65,7 @@ def test_a_failure_is_told_in_words(ask, network, error, words, may_have_arrived
 def test_a_compressed_page_is_not_quoted(ask, network):
     network.get(URL).respond(500, headers={"content-encoding": "gzip"}, content=b"")
 
-    assert ask(Request("GET", URL)).text == ""
+    assert ask(HttpRequest("GET", URL)).text == ""
 
 
 def test_pauses_are_taken_between_requests(network):
@@ -73,7 +73,7 @@ def test_pauses_are_taken_between_requests(network):
 
     def flow():
         yield Pause(0.25)
-        yield Request("GET", URL)
+        yield HttpRequest("GET", URL)
         yield Pause(0.5)
         return "done"
 
@@ -101,7 +101,7 @@ def test_a_closed_network_says_so():
     network = Transport()
     network.close()
     with pytest.raises(RuntimeError, match="closed: make a new one"):
-        network.carry_out(probe_flow(Request("GET", URL)))
+        network.carry_out(probe_flow(HttpRequest("GET", URL)))
 
 
 def handler(request):
@@ -113,21 +113,21 @@ def test_a_given_transport_is_used_and_left_open():
     given = httpx.MockTransport(handler)
     network = Transport(transport=given)
 
-    assert network.carry_out(probe_flow(Request("GET", URL))).text == "none,netlify"
+    assert network.carry_out(probe_flow(HttpRequest("GET", URL))).text == "none,netlify"
     network.close()
 
 
 async def test_a_given_async_transport_is_used_and_left_open():
     network = AsyncTransport(transport=httpx.MockTransport(handler))
 
-    assert (await network.carry_out(probe_flow(Request("GET", URL)))).text == "none,netlify"
+    assert (await network.carry_out(probe_flow(HttpRequest("GET", URL)))).text == "none,netlify"
     await network.close()
 
 
 def test_a_given_client_adds_its_headers_and_is_left_open():
     with httpx.Client(transport=httpx.MockTransport(handler), headers={"x-team": "a"}) as client:
         network = Transport(client)
-        assert network.carry_out(probe_flow(Request("GET", URL))).text == "a,netlify"
+        assert network.carry_out(probe_flow(HttpRequest("GET", URL))).text == "a,netlify"
         network.close()
         assert not client.is_closed
 
@@ -136,7 +136,7 @@ async def test_a_given_async_client_adds_its_headers_and_is_left_open():
     given = httpx.MockTransport(handler)
     async with httpx.AsyncClient(transport=given, headers={"x-team": "a"}) as client:
         network = AsyncTransport(client)
-        assert (await network.carry_out(probe_flow(Request("GET", URL)))).text == "a,netlify"
+        assert (await network.carry_out(probe_flow(HttpRequest("GET", URL)))).text == "a,netlify"
         await network.close()
         assert not client.is_closed
 
@@ -150,7 +150,7 @@ def test_neither_the_auth_nor_the_redirects_of_a_given_client_count():
 
     given = httpx.MockTransport(answer)
     with httpx.Client(transport=given, auth=("u", "p"), follow_redirects=True) as client:
-        told = Transport(client).carry_out(probe_flow(Request("GET", URL, key=SecretStr("k"))))
+        told = Transport(client).carry_out(probe_flow(HttpRequest("GET", URL, key=SecretStr("k"))))
 
     assert told.status == 302
     assert seen == ["Bearer k"]
@@ -160,7 +160,7 @@ def test_proxies_of_the_environment_count(monkeypatch, network, ask):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     network.get(URL).respond(204)
 
-    assert ask(Request("GET", URL)).status == 204
+    assert ask(HttpRequest("GET", URL)).status == 204
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_router_that_keeps_its_body_open_has_answered(ask, monkeypatch):
     head = b"HTTP/1.1 200 OK\r\nx-awl-ack: ack\r\ntransfer-encoding: chunked\r\n\r\n3\r\nack\r\n"
     with server(head) as url:
         begun = time.monotonic()
-        answer = ask(Request("POST", url, {}, b"[]"))
+        answer = ask(HttpRequest("POST", url, {}, b"[]"))
     assert time.monotonic() - begun < 25  # it would wait for 30
     assert answer == Response(200, answer.headers, "ack")
 
@@ -195,14 +195,14 @@ def test_of_an_endless_page_only_the_beginning_is_read(ask, monkeypatch):
     monkeypatch.setattr(attempt, "_LONGEST_BODY", 10)
     page = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n" + b"x" * 1000
     with server(page) as url:
-        answer = ask(Request("GET", url))
+        answer = ask(HttpRequest("GET", url))
     assert answer.text.startswith("x" * 10)
 
 
 @pytest.mark.usefixtures("real")
 def test_a_server_that_speaks_something_else_is_told(ask):
     with server(b"-ERR unknown command\r\n\r\n") as url:
-        told = ask(Request("GET", url))
+        told = ask(HttpRequest("GET", url))
     assert "connection broke" in told.why
 
 
@@ -210,7 +210,7 @@ def test_a_server_that_speaks_something_else_is_told(ask):
 def test_a_port_where_nobody_listens_is_told(ask):
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    told = ask(Request("GET", f"http://127.0.0.1:{port}/"))
+    told = ask(HttpRequest("GET", f"http://127.0.0.1:{port}/"))
     assert "no connection could be made" in told.why
     assert not told.may_have_arrived
 
@@ -221,9 +221,9 @@ def test_what_goes_wrong_in_a_given_client_is_raised_where_it_was_used():
 
     client = httpx.Client(transport=httpx.MockTransport(fail))
     with client, pytest.raises(ZeroDivisionError):
-        Transport(client).carry_out(probe_flow(Request("GET", URL)))
+        Transport(client).carry_out(probe_flow(HttpRequest("GET", URL)))
     with pytest.raises(RuntimeError, match="closed"):
-        Transport(client).carry_out(probe_flow(Request("GET", URL)))
+        Transport(client).carry_out(probe_flow(HttpRequest("GET", URL)))
 
 
 def test_a_given_client_is_used_in_the_context_of_its_caller():
@@ -236,7 +236,7 @@ def test_a_given_client_is_used_in_the_context_of_its_caller():
 
     asked_for.set("somebody")
     with httpx.Client(transport=httpx.MockTransport(answer)) as client:
-        Transport(client).carry_out(probe_flow(Request("GET", URL)))
+        Transport(client).carry_out(probe_flow(HttpRequest("GET", URL)))
     assert seen == ["somebody"]
 
 
@@ -250,7 +250,7 @@ def test_a_given_client_is_used_in_the_context_of_its_caller():
 )
 def test_an_error_page_that_repeats_the_key_is_told_without_it(ask, network, status, key, text):
     network.get(URL).respond(status, text=f"no page for {key}", headers={"x-awl-reason": key})
-    answer = ask(Request("GET", URL, key=SecretStr(key)))
+    answer = ask(HttpRequest("GET", URL, key=SecretStr(key)))
 
     assert answer.text == text
     assert text.endswith(answer.headers["x-awl-reason"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kit.store.sqlite.connection import Connection
-from kit.store.sqlite.reader import Reader, Request
+from kit.store.sqlite.reader import Reader, RunRequest
 from kit.store.sqlite.schema import connect
 from tests.support.children import in_child
 
@@ -33,7 +33,7 @@ def test_parent_and_child_go_on_with_connections_of_their_own(path: Path) -> Non
 
     def act() -> None:
         insert(path, "child")
-        assert reader.requests() == [Request("child", "stop")]
+        assert reader.requests() == [RunRequest("child", "stop")]
         if Path("/proc/locks").exists():
             assert locks_of_this_process(), "the child writes without a lock"
 

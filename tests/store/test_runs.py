@@ -9,7 +9,7 @@ from kit.model.errors import RunNotFoundError, StoreError
 from kit.model.failure import Failure
 from kit.model.run import Attempt, RunStatus
 from kit.store.sqlite.direct import cancel, delete, request_stop
-from kit.store.sqlite.reader import Reader, Request
+from kit.store.sqlite.reader import Reader, RunRequest
 from kit.store.sqlite.runs import RunStore
 from kit.store.sqlite.statements import Ask
 from kit.store.sqlite.writer import Writer
@@ -133,7 +133,7 @@ async def test_a_write_of_another_process_is_noticed(
     store.watch(0.01)
     assert await asyncio.to_thread(request_stop, path, ID, 1)
     await foreign.wait()
-    assert store.reader.requests() == [Request(ID, "stop")]
+    assert store.reader.requests() == [RunRequest(ID, "stop")]
     store.answer(ID, "stop")
     await store.close()
     assert Stored(path).requests() == []
@@ -152,9 +152,9 @@ async def test_only_what_has_not_ended_is_asked_to_stop_and_only_once(store: Run
 async def test_a_run_is_stored_together_with_whom_to_ask_to_execute_it(store: RunStore) -> None:
     ask = Ask("driver", fast=True)
     assert await store.insert(a_run(), ask=ask) == 1
-    assert store.reader.requests() == [Request(ID, "drive", "driver", 1)]
+    assert store.reader.requests() == [RunRequest(ID, "drive", "driver", 1)]
     assert await store.insert(a_run(), ask=Ask("other")) == 0
-    assert store.reader.requests() == [Request(ID, "drive", "driver", 1)]
+    assert store.reader.requests() == [RunRequest(ID, "drive", "driver", 1)]
     await store.register(0, "next", 5, False)
     assert store.reader.requests() == [], "what a driver was asked is not heard by the next"
     assert store.reader.driver() == "next"

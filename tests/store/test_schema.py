@@ -13,7 +13,7 @@ from kit.model.errors import StoreError
 from kit.model.run import Run, RunStatus
 from kit.store.sqlite import statements
 from kit.store.sqlite.direct import cancel
-from kit.store.sqlite.reader import Reader, Request
+from kit.store.sqlite.reader import Reader, RunRequest
 from kit.store.sqlite.schema import UNFINISHED, connect, connect_to_read, explain
 
 
@@ -164,7 +164,7 @@ def test_a_file_of_the_format_before_keeps_its_runs_and_requests(path: Path) -> 
     connect(path).close()
     connect(path).close()
     assert [run.id for run in reader.runs()] == ["a"]
-    assert reader.requests() == [Request("a", "stop")]
+    assert reader.requests() == [RunRequest("a", "stop")]
     assert sql(path, "SELECT root, driver FROM runs") == [(None, None)]
     reader.close()
 

@@ -40,7 +40,7 @@ _DAMAGED_CHECKPOINTS = (
 )
 
 
-class Request(NamedTuple):
+class RunRequest(NamedTuple):
     """What is asked about a run: `stop`, `drive` or `refused`; of, or by, the *driver*."""
 
     run_id: str
@@ -200,10 +200,11 @@ class Reader:
             msg = damage(run_id, error).message
             raise StoreError(msg, path=str(self.path), code=DAMAGED) from error
 
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[RunRequest]:
         """Return what is asked of whoever executes runs."""
         return [
-            Request(*row) for row in self._rows("SELECT run_id, what, driver, fast FROM requests")
+            RunRequest(*row)
+            for row in self._rows("SELECT run_id, what, driver, fast FROM requests")
         ]
 
     def stops(self) -> list[str]:
