@@ -18,18 +18,18 @@ from kit.model.signals import Suspend
 Task = asyncio.Task[Any]
 
 
-class Place(Enum):
-    """Where a branch is."""
+class State(Enum):
+    """What a branch is doing."""
 
-    ELSEWHERE = "elsewhere"  # in code between steps
-    WITH_US = "with us"  # it waits to be let go on
-    OPEN = "open"  # in a step's function, or anything else that is waited for
+    BETWEEN_STEPS = "between steps"  # it is in code of its own, or waits for others
+    WAITING = "waiting"  # with us, to be let go on
+    OPEN = "open"  # it is in a step's function, or in anything else that is waited for
     TO_BE_CUT_OFF = "to be cut off"  # it waits to be cancelled, as before
 
     __hash__ = object.__hash__
 
 
-_ELSEWHERE = Place.ELSEWHERE
+_BETWEEN_STEPS = State.BETWEEN_STEPS
 _Future = asyncio.Future
 
 
@@ -51,14 +51,14 @@ class Branch(Coroutine[Any, Any, Any]):
     """
 
     __slots__ = (
-        "_is_left", "_resume", "_seer", "awaited", "coroutine", "has_asked", "is_driven", "place",
+        "_is_left", "_resume", "_seer", "awaited", "coroutine", "has_asked", "is_driven", "state",
     )  # fmt: skip
 
     def __init__(self, coroutine: Any, seer: Seer, *, is_driven: bool = True) -> None:
         self.coroutine = coroutine
         self.is_driven = is_driven
         self.awaited: Any = None
-        self.place = _ELSEWHERE
+        self.state = _BETWEEN_STEPS
         self.has_asked = False
         self._resume = coroutine.send
         self._seer = seer
@@ -66,11 +66,11 @@ class Branch(Coroutine[Any, Any, Any]):
 
     def send(self, value: Any) -> Any:
         """Resume the coroutine, for its task."""
-        if self.place is _ELSEWHERE:
+        if self.state is _BETWEEN_STEPS:
             self._seer.quiet = 0
         self.awaited = None
         self.awaited = self._resume(value)
-        if type(self.awaited) is _Future and self.place is _ELSEWHERE:
+        if type(self.awaited) is _Future and self.state is _BETWEEN_STEPS:
             self._seer.waits_outside(self)
         return self.awaited
 
@@ -78,7 +78,7 @@ class Branch(Coroutine[Any, Any, Any]):
         """Raise in the coroutine, for its task; one that is left does not hear of it."""
         if self._is_left:
             raise error[0]
-        if self.place is _ELSEWHERE:
+        if self.state is _BETWEEN_STEPS:
             self._seer.quiet = 0
             if type(self.awaited) is _Future:  # it is cancelled, which may be by time
                 self._seer.was_busy = True
@@ -94,7 +94,7 @@ class Branch(Coroutine[Any, Any, Any]):
         So what it waits for may come, as `asyncio.wait` returns when its tasks have ended, and yet
         its code does not take that for what it asked for.
         """
-        if self.is_driven and self.place is not Place.OPEN:
+        if self.is_driven and self.state is not State.OPEN:
             self._resume = self._suspend
 
     def _suspend(self, value: Any) -> Any:

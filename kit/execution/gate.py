@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakSet
 
-from kit.execution.branch import Branch, Place, Task
+from kit.execution.branch import Branch, State, Task
 from kit.execution.looking import Looking, Stuck
 from kit.execution.tasks import context_of, look_at, owner, strangers, watch
 from kit.execution.undisturbed import Undisturbed
@@ -67,8 +67,6 @@ class Gate:
         self._go_on, self._stuck = go_on, stuck
         self.asleep_for: Callable[[], float | None] = _nothing
         self.say: Callable[[bool, Iterable[Branch]], None] = _nothing
-
-    # coming in
 
     def begin(self, handler: Branch, *, is_plain: bool) -> asyncio.Task[Any]:
         """Begin *handler* as the task that all others come from; a plain one runs in a thread."""
@@ -137,21 +135,19 @@ class Gate:
         elif self.waits:
             self.stir()
 
-    # waiting with us
-
     async def wait(self, future: asyncio.Future[Any]) -> None:
         """Wait for *future*, which `go_on` settles."""
         branch = self.enter()
         is_from_handler = self.is_plain and owner.get() is self
         self.from_handler += is_from_handler
         self.waits[branch] = future
-        branch.place = Place.WITH_US
+        branch.state = State.WAITING
         self.stir()
         try:
             await future
         finally:
             self.quiet = 0
-            branch.place = Place.ELSEWHERE
+            branch.state = State.BETWEEN_STEPS
             del self.waits[branch]
             self.from_handler -= is_from_handler
 
@@ -181,18 +177,16 @@ class Gate:
         self.was_busy = self.was_busy or looking.is_outside(branch)
         looking.watch.begin()
 
-    # being in a step
-
-    def opens(self, branch: Branch) -> Place:
+    def opens(self, branch: Branch) -> State:
         """Note that *branch* is in something that is waited for; return where it was."""
-        was, branch.place = branch.place, Place.OPEN
+        was, branch.state = branch.state, State.OPEN
         self.open += 1
         return was
 
-    def closes(self, branch: Branch, was: Place) -> None:
+    def closes(self, branch: Branch, was: State) -> None:
         """Note that *branch* is in that no more, but where it *was*."""
         self.open -= 1
-        branch.place = was
+        branch.state = was
         if self.waits:
             self.stir()
         if not self.open and (self.ended or self.is_broken):
@@ -215,8 +209,6 @@ class Gate:
         if self._looking is None:
             self._looking = Looking(self, self._go_on, self._stuck)
         return self._looking
-
-    # the end
 
     def decide(self, error: Exception | None = None) -> None:
         """Let the outcome be decided now; it is *error* if nobody can tell who is to go on."""

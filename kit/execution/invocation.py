@@ -82,8 +82,6 @@ class Invocation:
         self._checkpointer = checkpointer
         self._send, self._linger = send, linger
 
-    # what handlers ask for
-
     async def run_step(
         self,
         step_id: str,
@@ -142,8 +140,6 @@ class Invocation:
         outer = await self._enter()
         return await self._sending.through(event, when, outer, keeps_id=keeps_id)
 
-    # what most invocations have no need of
-
     @cached_property
     def sleeping(self) -> Sleeping:
         """The sleeps that the handler is in."""
@@ -187,8 +183,6 @@ class Invocation:
     def _break(self, error: Exception) -> None:
         self.broken = self.broken or error
         self.gate.breaks()
-
-    # what is asked for, on its way
 
     async def _enter(self) -> str | None:
         """Return the step around the running code; stay if there is nothing more to ask for."""
@@ -257,8 +251,6 @@ class Invocation:
         del self._turns, self._runner
         for each in ("sleeping", "_sending"):
             self.__dict__.pop(each, None)
-
-    # when nobody can go on
 
     def _refuse_changed(self, error: ReplayError) -> None:
         self._turns.refuse(error)

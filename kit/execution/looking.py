@@ -16,7 +16,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from kit.execution.branch import Branch, Place
+from kit.execution.branch import Branch, State
 from kit.execution.idling import all_wait
 from kit.execution.reach import wakeable
 from kit.execution.standing import At, Standing, standing_of
@@ -171,15 +171,15 @@ class Looking:
     def _strangers_move(self) -> bool:
         return self._gate.has_strangers and any(
             not each.is_driven and standing_of(each, self._gate.branches).at is At.MOVING
-            for each in self._elsewhere()
+            for each in self._between_steps()
         )
 
-    def _elsewhere(self) -> list[Branch]:
-        return [each for each in self._gate.branches.values() if each.place is Place.ELSEWHERE]
+    def _between_steps(self) -> list[Branch]:
+        return [each for each in self._gate.branches.values() if each.state is State.BETWEEN_STEPS]
 
     def say(self, is_in_vain: bool) -> None:
         """Say how all wait, who are elsewhere."""
-        self._guarded(lambda: self._gate.say(is_in_vain, self._elsewhere()))
+        self._guarded(lambda: self._gate.say(is_in_vain, self._between_steps()))
 
     @property
     def is_in_vain(self) -> bool:
@@ -192,7 +192,7 @@ class Looking:
             return None
         unclear: list[Branch] = []
         seems = True
-        for each in self._elsewhere():
+        for each in self._between_steps():
             at = self._standing(each).at
             if at is At.MOVING:
                 return None
@@ -248,7 +248,7 @@ class Looking:
         return found
 
     def _has_cut_offs(self) -> bool:
-        return any(each.place is Place.TO_BE_CUT_OFF for each in self._gate.branches.values())
+        return any(each.state is State.TO_BE_CUT_OFF for each in self._gate.branches.values())
 
     def _standing(self, branch: Branch) -> Standing:
         gate = self._gate

@@ -71,8 +71,6 @@ class Memory:
                 expected = max(expected, number + 1)
         return max(expected, len(checkpoints))
 
-    # asking
-
     def ask(
         self, step_id: str, kind: CheckpointKind, outer: str | None = None
     ) -> Checkpoint | None:
@@ -185,8 +183,6 @@ class Memory:
             repr(each) for each in (*queue, *loose) if each not in self._left | self._asked
         )
 
-    # leaving
-
     def leave(self, known: Checkpoint) -> None:
         """Take *known* off the queue: it has answered, or whoever asked for it was cancelled."""
         self._left.add(known.step_id)
@@ -223,8 +219,6 @@ class Memory:
         if known.kind in _SOFT:
             return True
         return known.sequence is not None and known.sequence > self._optional_after
-
-    # recording
 
     def record(
         self,

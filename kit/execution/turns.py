@@ -18,7 +18,7 @@ from typing import Any
 
 from kit.execution.answer import AT_ONCE, Answer
 from kit.execution.asked import Asked, settle
-from kit.execution.branch import Place
+from kit.execution.branch import State
 from kit.execution.envelope import is_inner
 from kit.execution.failures import Failures
 from kit.execution.gate import Gate
@@ -53,8 +53,6 @@ class Turns:
         self._answers: deque[Answer] = deque()  # … for what has just been
         self._begins: deque[tuple[str, asyncio.Future[Any]]] = deque()  # … for what is new
         self._uncut: dict[str, tuple[float, asyncio.Future[None]]] = {}
-
-    # what is recorded
 
     async def of(self, known: Checkpoint) -> bool:
         """
@@ -99,19 +97,19 @@ class Turns:
         """
         again, branch = self.gate.loop.create_future(), self.gate.enter()
         self._uncut[known.step_id] = (self.gate.loop.time(), again)
-        branch.place = Place.TO_BE_CUT_OFF
+        branch.state = State.TO_BE_CUT_OFF
         self.gate.looking.later(self._look_at_uncut)
         try:
             await again
         except asyncio.CancelledError as error:
-            branch.place = Place.ELSEWHERE
+            branch.state = State.BETWEEN_STEPS
             self._failures.note(error, known.step_id)
             is_due = self._memory.waits_its_turn(known) and not self.gate.over
             if is_due and not self._takes_at_once(known):
                 await self._wait_for(known, Undisturbed(lambda: self.gate.over))
             raise
         finally:
-            branch.place = Place.ELSEWHERE
+            branch.state = State.BETWEEN_STEPS
             self._uncut.pop(known.step_id, None)
         return False
 
@@ -123,8 +121,6 @@ class Turns:
         is_seen_to = gate.open or gate.waits or not gate.looking.waits_for_cut_offs
         if is_seen_to or not self._give_up_cut_off():
             gate.looking.later(self._look_at_uncut)
-
-    # what has just been recorded
 
     def line_up(self, answer: Answer | None = None, behind: Answer | None = None) -> Answer:
         """Return the place of what has just been recorded: last, or right *behind* another."""
@@ -171,8 +167,6 @@ class Turns:
             self.is_ahead = self.gate.is_ending = True
         return self.is_ahead
 
-    # what is new
-
     async def begin(self, step_id: str) -> bool:
         """Wait for a moment in which something new might begin; tell whether it is to."""
         begin = self.gate.loop.create_future()
@@ -185,8 +179,6 @@ class Turns:
         for _, begin in self._begins:
             if not begin.done():
                 begin.set_exception(error)
-
-    # who goes on
 
     def _go_on(self) -> bool:
         """Let the next one go on, and tell whether there is one."""

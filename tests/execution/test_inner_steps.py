@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kit.execution.branch import Place
+from kit.execution.branch import State
 from kit.execution.context import Context
 from kit.model.delivery import AfterStep, Completed, Failed, Suspended
 from kit.model.event import Event
@@ -175,14 +175,14 @@ async def test_a_step_within_that_was_cut_off_is_run_again_with_the_outer_one(
 
 
 async def test_an_outer_step_is_still_open_when_one_within_has_ended(deliver: Deliver) -> None:
-    places: list[Place] = []
+    states: list[State] = []
 
     async def handler(input: Any, context: Context) -> None:
         async def outer() -> None:
             await context.step.run("in1", answer, 1)
-            places.extend(each.place for each in context._invocation.gate.branches.values())
+            states.extend(each.state for each in context._invocation.gate.branches.values())
 
         await context.step.run("outer", outer)
 
     await deliver(handler, after=AfterStep.COMMIT)
-    assert places == [Place.OPEN]
+    assert states == [State.OPEN]
