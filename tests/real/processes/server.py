@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from kit.model.run import RunStatus
-from kit.store.sqlite.reader import Reader
+from kit.store.sqlite.reader import Reader, RunRequest
 
 PATIENCE = 100.0
 
@@ -142,6 +142,24 @@ class Server:
         while not (self.root / f"begun-{name}").exists():
             assert time.monotonic() < deadline, "it has not begun"
             time.sleep(0.02)
+
+    def are_up(self, count: int) -> None:
+        """
+        Wait until so many workers have started, and what they have asked for is answered.
+
+        One asks for all that is left to do; if it is ended before it is heard, that stays behind
+        for the next driver, which needs none of it.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while len(list(self.root.glob("up-*"))) < count or self.requests():
+            assert time.monotonic() < deadline, "not all have started"
+            time.sleep(0.02)
+
+    def requests(self) -> list[RunRequest]:
+        if not self.path.exists():
+            return []
+        with contextlib.closing(Reader(self.path)) as reader:
+            return reader.requests()
 
     def is_in_order(self) -> None:
         with contextlib.closing(Reader(self.path)) as reader:

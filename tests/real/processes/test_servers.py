@@ -17,7 +17,10 @@ from tests.real.processes.server import PATIENCE, Server
 
 WSGI = """
 import json, os
+from pathlib import Path
 import kit.sync as kit
+
+Path(f"up-{os.getpid()}").touch()
 
 def app(environ, start_response):
     what, *rest = environ["PATH_INFO"].strip("/").split("/")
@@ -35,6 +38,7 @@ def app(environ, start_response):
 
 ASGI = """
 import json, os
+from pathlib import Path
 import kit
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
@@ -53,6 +57,7 @@ async def up(request):
 
 async def lifespan(app):
     await kit.resume()
+    Path(f"up-{os.getpid()}").touch()
     yield
 
 app = Starlette(
@@ -85,6 +90,7 @@ def test_the_workers_of_a_web_server_share_the_runs(server: Server, kind: str) -
     app, *command = SERVERS[kind]
     command += WHERE[kind.split("-", maxsplit=1)[0]]
     with server.serving(app, *command), ThreadPoolExecutor(6) as pool:
+        server.are_up(1 if kind == "gunicorn-preload" else 2)  # there the parent imports it
         started = list(pool.map(server.ask, (f"/start/walk/{n}" for n in range(30))))
         ended = list(pool.map(server.ask, (f"/result/{run_id}" for _, run_id in started)))
     log = [(pid, name) for pid, name in server.log() if not name.startswith("preloaded")]
@@ -100,6 +106,7 @@ def test_the_workers_of_a_web_server_share_the_runs(server: Server, kind: str) -
 def test_where_the_driving_worker_is_killed_another_goes_on(server: Server, kind: str) -> None:
     app, *command = SERVERS[kind]
     with server.serving(app, *command, *WHERE[kind]):
+        server.are_up(2)
         _, run_id = server.ask("/start/long/a")
         server.is_begun("a")
         driver = holder(server.path)
@@ -114,12 +121,14 @@ def test_where_the_driving_worker_is_killed_another_goes_on(server: Server, kind
                 time.sleep(0.01)
             (server.root / "go-a").touch()
             assert waiting.result(PATIENCE)[1] == other.result(PATIENCE)[1] == "a"
+        server.are_up(3)  # with the one that stands in for the one that was killed
     server.is_in_order()
 
 
 def test_a_terminal_beside_an_application_gets_its_result(server: Server) -> None:
     app, *command = SERVERS["uvicorn"]
     with server.serving(app, *command, *WHERE["uvicorn"]):
+        server.are_up(2)
         server.ask("/start/walk/app")
         process = server.popen("-m", "kit.cli", "run", "walk", "--data", '"terminal"')
         said, _ = process.communicate(timeout=2 * PATIENCE)
