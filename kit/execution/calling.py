@@ -30,6 +30,9 @@ async def call(
             that would end whatever else is under way in the process. Also, if what it awaits was
             cancelled, and it was not.
     """
+    before = _cancelling()
+    if before:  # it may be about to be raised; or was, and a TaskGroup has left the count as it is
+        await asyncio.sleep(0)
     try:
         if is_async(function):
             return await function(*args, **kwargs)
@@ -38,7 +41,8 @@ async def call(
     except Exception:
         raise
     except BaseException as error:
-        if _is_asked_for(error, is_plain=not is_async(function)):
+        is_plain, is_cancelled = not is_async(function), _cancelling() > before
+        if _is_asked_for(error, is_plain=is_plain, is_cancelled=is_cancelled):
             raise
         raise ordinary(error, function) from error
 
@@ -58,14 +62,18 @@ def ordinary(error: BaseException, function: Callable[..., Any]) -> RuntimeError
     return RuntimeError(msg)
 
 
-def _is_asked_for(error: BaseException, *, is_plain: bool) -> bool:
+def _cancelling() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+def _is_asked_for(error: BaseException, *, is_plain: bool, is_cancelled: bool) -> bool:
     """Tell whether *error* comes from outside of the function: it is to be ended."""
     if isinstance(error, GeneratorExit):
         return not is_plain  # a coroutine that is closed
     if isinstance(error, KeyboardInterrupt):  # threads get no Ctrl-C
         return not is_plain and threading.current_thread() is threading.main_thread()
-    task = asyncio.current_task()
-    kinds = (Signal, asyncio.CancelledError) if task and task.cancelling() else Signal
+    kinds = (Signal, asyncio.CancelledError) if is_cancelled else Signal
     if isinstance(error, BaseExceptionGroup):
         return error.subgroup(kinds) is not None
     return isinstance(error, kinds)

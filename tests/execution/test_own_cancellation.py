@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -49,6 +50,18 @@ async def beside_another(input: Any, context: Context) -> str:
     return await context.step.run("told", lambda: str(came[0]))
 
 
+async def after_a_group(input: Any, context: Context) -> str:
+    """A group that has cancelled its task may leave it counted as such, before Python 3.13."""
+
+    async def fails() -> None:
+        raise LookupError
+
+    with suppress(ExceptionGroup):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails())
+    return await caught(input, context)
+
+
 async def in_a_group(input: Any, context: Context) -> None:
     came = await asyncio.gather(
         context.step.run("gone", gone), context.step.run("one", one), return_exceptions=True
@@ -72,7 +85,7 @@ async def played(handler: Callable[..., Any], after: AfterStep) -> Stage:
 
 
 @pytest.mark.parametrize("after", list(AfterStep))
-@pytest.mark.parametrize("handler", [caught, caught_plainly, beside_another])
+@pytest.mark.parametrize("handler", [caught, caught_plainly, beside_another, after_a_group])
 async def test_it_has_failed_with_an_error_that_says_so(
     handler: Callable[..., Any], after: AfterStep
 ) -> None:
@@ -105,3 +118,20 @@ async def test_one_that_is_cancelled_is_still_cut_off() -> None:
         stage = await played(handler, after)
         assert stage.played.result == "late"
         assert stage.played.steps == ["slow", "told"]
+
+
+async def test_one_that_begins_when_its_task_was_cancelled_is_cut_off() -> None:
+    async def handler(input: Any, context: Context) -> str:
+        async def branch() -> None:
+            task = asyncio.current_task()
+            assert task
+            task.cancel()
+            await context.step.run("slow", asyncio.sleep, 10)
+
+        with suppress(asyncio.CancelledError):
+            await asyncio.create_task(branch())
+        return await context.step.run("told", lambda: "cancelled")
+
+    for after in AfterStep:
+        stage = await played(handler, after)
+        assert stage.played.result == "cancelled"
