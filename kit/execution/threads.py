@@ -22,7 +22,7 @@ from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Never
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 NAME = "kit-plain"
 """The name of each thread."""
@@ -57,13 +57,20 @@ async def in_thread(
         while (last := _under_way.get(key)) is not None:
             await last.ended(loop)
     call = _Call(InThread(loop=loop), contextvars.copy_context(), function, args, kwargs, key)
-    calls = _by_loop.get(loop)
-    if calls is None:
-        calls = _by_loop[loop] = _Calls(loop)
+    calls = _by_loop.get(loop) or _first_of(loop)
     if key is not None:
         _under_way[key] = call
     calls.add(call)
     return await call.future
+
+
+def _first_of(loop: asyncio.AbstractEventLoop) -> _Calls:
+    """Return what takes the calls of *loop*, and let go of loops that were closed meanwhile."""
+    with _lock:
+        for each in [each for each in _by_loop if each.is_closed()]:
+            del _by_loop[each]
+        calls = _by_loop[loop] = _Calls(loop)
+    return calls
 
 
 def under_way() -> list[Hashable]:
@@ -115,7 +122,7 @@ class _Call:
         self.function, self.args, self.kwargs = function, args, kwargs
         self.value: Any = None
         self.error: BaseException | None = None
-        self.waiters: list[Callable[[], None]] = []
+        self.waiters: list[Callable[[], object]] = []
 
     def carry_out(self) -> None:
         try:
@@ -154,10 +161,14 @@ _lock = threading.Lock()
 
 
 class _Calls:
-    """The plain calls of one loop: those that wait, are under way, and have been done."""
+    """
+    The plain calls of one loop: those that wait, are under way, and have been done.
+
+    None of its attributes may hold a loop that has been closed: that would live for ever.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self._loop = ref(loop)
         self._todo: deque[_Call] = deque()
         self._done: deque[_Call] = deque()
         self._lock = threading.Lock()
@@ -165,7 +176,7 @@ class _Calls:
         self._current: set[_Call] = set()
         self._slow: set[_Call] = set()  # those of them that were under way a while ago
         self._helpers = 1
-        self._timer: asyncio.TimerHandle | None = None
+        self._is_timed = False  # the timer itself holds the loop
 
     def add(self, call: _Call) -> None:
         """Let a thread carry out *call*: one that is awake and not busy, if there is one."""
@@ -175,8 +186,14 @@ class _Calls:
             self._awake += wakes
         if wakes:
             _worker().put(self)
-        if self._timer is None:
-            self._timer = self._loop.call_later(_SOON, self._help)
+        if not self._is_timed:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        loop = self._loop()
+        self._is_timed = loop is not None
+        if loop is not None:
+            loop.call_later(_SOON, self._help)
 
     def _help(self) -> None:
         """Take what has been done, and wake more threads for what waits: some may take long."""
@@ -189,7 +206,9 @@ class _Calls:
         self._helpers = self._helpers * 2 if helpers else 1
         for _ in range(helpers):
             _worker().put(self)
-        self._timer = None if is_over else self._loop.call_later(_SOON, self._help)
+        self._is_timed = False
+        if not is_over:
+            self._look_soon()
 
     def carry_out(self) -> None:
         """Carry out what waits, one call after the other, in a thread."""
@@ -200,8 +219,8 @@ class _Calls:
                 self._slow.discard(call)
                 self._done.append(call)
                 is_last = not self._todo
-            if is_last:
-                _tell(self._loop, self._settle)
+            if is_last and not _tell(self._loop(), self._settle):
+                self._done.clear()
 
     def _take(self) -> _Call | None:
         with self._lock:
@@ -238,9 +257,15 @@ def _work(inbox: SimpleQueue[_Calls]) -> None:
         _idle.append((threading.current_thread(), inbox))
 
 
-def _tell(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: Any) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
-        loop.call_soon_threadsafe(function, *args)
+def _tell(
+    loop: asyncio.AbstractEventLoop | None, function: Callable[..., None], *args: Any
+) -> bool:
+    """Call *function* in *loop*; tell whether it is there, as else nobody waits any more."""
+    if loop is not None:
+        with contextlib.suppress(RuntimeError):  # it was closed
+            loop.call_soon_threadsafe(function, *args)
+            return True
+    return False
 
 
 def _settle_waiter(waiter: asyncio.Future[None]) -> None:
