@@ -116,8 +116,11 @@ def portable(error: Exception, step_id: str) -> Exception:
     """
     data = json.loads(_encode(_as_data(error)))
     replayed = revived(data, step_id)
-    same = type(replayed) is type(error) and str(replayed) == data["message"]
-    return error if same and vars(replayed) == vars(error) else replayed
+    try:
+        same = type(replayed) is type(error) and str(replayed) == data["message"]
+        return error if same and vars(replayed) == vars(error) else replayed
+    except Exception:  # noqa: BLE001 - of what an attribute has to say about being compared
+        return replayed
 
 
 def revived(data: dict[str, Any], step_id: str) -> Exception:
@@ -143,6 +146,19 @@ def revived(data: dict[str, Any], step_id: str) -> Exception:
 
 
 def _as_data(error: Exception) -> dict[str, Any]:
+    """Return what there is to keep of *error*; less, if its own code raises."""
+    try:
+        data = _all_data(error)
+        _encode(data)
+    except Exception:  # noqa: BLE001 - a failure that is not recorded would be lost
+        kind = type(error)
+        data = {"type": f"{kind.__module__}:{kind.__qualname__}", "message": text_of(error)}
+        if isinstance(error, DoNotRetry):
+            data["final"] = True
+    return data
+
+
+def _all_data(error: Exception) -> dict[str, Any]:
     kind = type(error)
     data: dict[str, Any] = {
         "type": f"{kind.__module__}:{kind.__qualname__}",
@@ -167,7 +183,7 @@ def _keeps(value: Any) -> bool:
     plain = list(value) if isinstance(value, tuple) else value
     try:
         return bool(json.loads(_encode(plain)) == plain)
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 - of JSON's, or what the value has to say about being compared
         return False
 
 

@@ -19,6 +19,7 @@ from kit.execution.returns import check_returns
 from kit.execution.tasks import owner
 from kit.execution.turns import Turns
 from kit.model.delivery import AfterStep, Checkpointer, CheckpointKind, Sleep
+from kit.model.failure import text_of
 from kit.model.progress import ProgressKind
 from kit.model.running import Running, current
 
@@ -237,7 +238,7 @@ class Runner:
             self._memory.record(step.step_id, CheckpointKind.STEP, text, started, self._now())
         self._failures.note(raised, step.step_id)
         kind = type(error).__qualname__
-        self.tell(ProgressKind.STEP_FAILED, stepId=step.step_id, error=str(raised), type=kind)
+        self.tell(ProgressKind.STEP_FAILED, stepId=step.step_id, error=text_of(raised), type=kind)
         if is_final:
             self._failures.give_up(raised)
         return raised

@@ -12,6 +12,7 @@ from kit.model.delivery import AfterStep, Completed, Failed
 from kit.model.errors import StepError
 
 from .handlers import Boom, alone, one
+from .killed import finish, stage_of
 
 if TYPE_CHECKING:
     from conftest import Deliver
@@ -88,3 +89,61 @@ async def test_a_failure_of_no_step_has_none(deliver: Deliver) -> None:
     stage = await deliver(handler)
     assert isinstance(stage.outcome, Failed)
     assert stage.outcome.failure.step_id is None
+
+
+class Uncomparable(list[int]):
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("there is no comparing")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Untold(dict[str, int]):
+    def items(self) -> Any:
+        raise RuntimeError("there is no telling")
+
+
+class Hostile(OSError):
+    """An error whose own code raises where it is asked for what it holds: *how* says which."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.held = {"eq": Uncomparable([1]), "items": Untold(a=1)}.get(how)
+
+    def __reduce__(self) -> Any:
+        if self.how == "reduce":
+            raise RuntimeError("there is no copying")
+        return (Hostile, (self.how,))
+
+    def __str__(self) -> str:
+        if self.how == "str":
+            raise RuntimeError("there is no text")
+        return f"hostile by {self.how}"
+
+    def __repr__(self) -> str:
+        raise RuntimeError("there is no showing")
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+@pytest.mark.parametrize("how", ["eq", "items", "reduce", "str", "repr"])
+async def test_a_failure_whose_own_code_raises_is_recorded_all_the_same(
+    how: str, after: AfterStep
+) -> None:
+    async def fails() -> None:
+        raise Hostile(how)
+
+    async def handler(input: Any, context: Context) -> str:
+        try:
+            await context.step.run("a", fails)
+            came = "went well"
+        except (Hostile, StepError) as error:
+            came = type(error).__name__
+        seen = await context.step.run("seen", lambda: came)
+        await context.step.sleep("nap", 60)
+        return f"{seen} {came}"
+
+    played = await finish(stage_of(handler, after))
+    assert played.failure is None
+    assert played.result in ("Hostile Hostile", "StepError StepError")
+    assert played.steps == ["a", "seen"]
