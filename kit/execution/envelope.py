@@ -89,16 +89,26 @@ def outer_of(text: str | None) -> str | None:
     return outer
 
 
-def error_envelope(error: Exception, within: Iterable[str] = ()) -> str:
+def error_envelope(
+    error: Exception, within: Iterable[str] = (), *, is_hopeless: bool = False
+) -> str:
     """
     Return the envelope of an exception that a handler has caught.
 
-    *within* are the steps within the step that has failed whose failures it came from.
+    *within* are the steps within the step that has failed whose failures it came from; one that
+    *is_hopeless* is not to be tried again.
     """
     data = _as_data(error)
     if steps := list(within):
         data["within"] = steps
+    if is_hopeless:
+        data["hopeless"] = True
     return f'{{"error":{_encode(data)}}}'
+
+
+def is_hopeless(text: str) -> bool:
+    """Tell whether the failure in an envelope is not to be tried again."""
+    return json.loads(text)["error"].get("hopeless") is True
 
 
 def failed_within(text: str) -> list[str]:

@@ -30,6 +30,10 @@ class Failures:
         """Note that trying again could not help: JSON cannot carry what it is about, say."""
         self._hopeless[id(error)] = error
 
+    def is_given_up(self, error: BaseException) -> bool:
+        """Tell whether *error* itself was given up, by a step within another, say."""
+        return id(error) in self._hopeless
+
     def to_blame(self, error: BaseException) -> tuple[str, ...]:
         """Return the ids of the steps that are to blame for *error*, each once."""
         found = (self._noted.get(id(part)) for part in parts_of(error))

@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
 from kit.execution.changes import Changes
-from kit.execution.envelope import failed_within, value_of
+from kit.execution.envelope import failed_within, is_hopeless, value_of
 from kit.execution.failures import Failures
 from kit.execution.memory import Memory
 from kit.execution.misuse import in_another_loop, no_function, sleep_within
@@ -238,6 +238,8 @@ class Invocation:
             for within in reversed(failed_within(known.text or "")):
                 self.failures.note(error, within)
             self.failures.note(error, known.step_id)
+            if is_hopeless(known.text or ""):
+                self.failures.give_up(error)
             raise
 
     def let_go(self) -> None:

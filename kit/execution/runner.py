@@ -233,7 +233,8 @@ class Runner:
         if not self._turns.gate.over:
             find, blamed = self._memory.find, self._failures.to_blame(error)
             within = (each for each in blamed if lies_within(each, step.step_id, find))
-            text = error_envelope(raised, within)
+            is_hopeless = is_final or self._failures.is_given_up(raised)
+            text = error_envelope(raised, within, is_hopeless=is_hopeless)
             text = text if step.outer is None else as_inner(text, step.outer)
             self._memory.record(step.step_id, CheckpointKind.STEP, text, started, self._now())
         self._failures.note(raised, step.step_id)

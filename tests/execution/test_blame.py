@@ -182,3 +182,31 @@ async def test_a_step_is_not_to_blame_for_what_failed_within_another(after: Afte
     played = await finish(stage_of(handler, after, retry=RetryPolicy(1)))
     assert played.result is not None, played.failure
     assert tried == {"in first": 1, "in second": 2, "log": 1}
+
+
+@pytest.mark.parametrize("after", list(AfterStep))
+@pytest.mark.parametrize("is_within", [False, True])
+async def test_what_cannot_succeed_is_not_tried_again_after_a_replay_either(
+    is_within: bool, after: AfterStep
+) -> None:
+    calls: list[str] = []
+
+    async def pay() -> object:
+        calls.append("pay")
+        return object()
+
+    async def handler(input: Any, context: Context) -> None:
+        try:
+            if is_within:
+                await context.step.run("outer", lambda: context.step.run("pay", pay))
+            await context.step.run("pay", pay)
+        except Exception:
+            await context.step.run("log", calls.append, "log")
+            await context.step.sleep("nap", 60)
+            raise
+
+    played = await finish(stage_of(handler, after))
+    assert calls == ["pay", "log"]
+    assert len(played.failures) == 1
+    assert played.failure is not None
+    assert "the value of step 'pay' cannot be stored" in played.failure.message
