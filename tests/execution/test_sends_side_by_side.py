@@ -114,6 +114,8 @@ async def test_it_is_one_event_wherever_the_process_ends(after: AfterStep, crash
 async def test_who_is_cut_off_is_so_at_a_replay_and_the_other_sends_it(
     after: AfterStep, is_cut_off: str
 ) -> None:
+    is_cut = asyncio.Event()
+
     async def handler(input: Any, context: Context) -> list[str]:
         async def send(limit: float | None) -> str:
             try:
@@ -121,6 +123,7 @@ async def test_who_is_cut_off_is_so_at_a_replay_and_the_other_sends_it(
                     await context.send_event("e", 1, id="k")
                     return "sent"
             except TimeoutError:
+                is_cut.set()
                 return "cut off"
 
         one_limit = None if is_cut_off == "who waits" else 0.02
@@ -131,7 +134,7 @@ async def test_who_is_cut_off_is_so_at_a_replay_and_the_other_sends_it(
         return came
 
     # on a busy machine the second of both may begin to send before its own time is over
-    sends = {"who sends": [never], "who waits": [sent_late], "both": [never, never]}
+    sends = {"who sends": [never], "who waits": [is_cut.wait], "both": [never, never]}
     stage = await played(handler, after, *sends[is_cut_off])
 
     expected = {
