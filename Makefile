@@ -6,7 +6,7 @@ BIN := .venv/bin
 # kit, of pytest's rewritten modules and of what uv has installed anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo quick test test-real test-core test-around test-3.13 test-javascript shuffle check bench soak pictures fix schema install clean
+.PHONY: demo quick test test-real test-core test-around test-3.13 test-3.13-core test-3.13-around test-javascript test-coverage shuffle check bench soak pictures fix schema install clean
 .DEFAULT_GOAL := test
 
 .venv/.ready: pyproject.toml
@@ -45,14 +45,12 @@ quick: .venv/.ready ## the fast part of the tests: all that needs no engine, bui
 
 test: ## every test, with branch coverage of the fast part (gate: 95 %)
 	@rm -f .coverage .coverage.*
-	@$(MAKE) --no-print-directory --jobs=4 --keep-going $(SYNC) $(PARTS)
-	@$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	@$(MAKE) --no-print-directory --jobs=7 --keep-going $(SYNC) $(PARTS)
 
 NEWER := 3.13
-# The parts share nothing but the machine. The longest comes first, and goes on beside the others; of
-# those the two that are left for a free place at last are as long together as another is alone.
-PARTS := test-real test-$(NEWER) test-around test-javascript test-core
+# The parts share nothing but the machine, and begin all at once: so they end nearly at once, too, and
+# leave no core idle.
+PARTS := test-real test-around test-$(NEWER)-around test-core test-$(NEWER)-core test-javascript test-coverage
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 FAST := --ignore=tests/real
 # Nothing in the tests is about a power cut: their files lie in memory, where there is some room.
@@ -68,14 +66,19 @@ test-real: .venv/.ready node_modules/.ready
 	$(MUCH_IN_MEMORY) $(BIN)/python -m pytest tests/real --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 # The fast part in two processes, each of which coverage slows down: what executes runs, and the rest.
-# They take what time test-real leaves, which is the longest and waits for much.
-BESIDE := nice -n 5
+# They give way a little to test-real, which waits for much and would be the last to end.
+BESIDE := nice -n 2
 CORE := execution engine store model testing
 test-core: .venv/.ready
 	$(IN_MEMORY) $(BESIDE) $(BIN)/coverage run -m pytest $(CORE:%=tests/%)
 
 test-around: .venv/.ready
 	$(IN_MEMORY) $(BESIDE) $(BIN)/coverage run -m pytest tests $(FAST) $(CORE:%=--ignore=tests/%)
+
+# As soon as both have ended, beside what goes on.
+test-coverage: test-core test-around
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 test-javascript: .venv/.ready node_modules/.ready
 	PYTHON=$(CURDIR)/$(BIN)/python $(BESIDE) node --test tests/deploy/function/js/*.test.mjs
@@ -84,8 +87,14 @@ test-javascript: .venv/.ready node_modules/.ready
 KIT_SHARED ?= ../shared
 ARCHIVE := $(firstword $(wildcard $(KIT_SHARED)/cpython/cpython-$(NEWER).*$(shell uname -m)*-linux-*.tar.gz))
 
-test-$(NEWER): $(if $(ARCHIVE),.venv$(NEWER)/.ready)
-	$(if $(ARCHIVE),$(IN_MEMORY) $(BESIDE) .venv$(NEWER)/bin/python -m pytest $(FAST) --hypothesis-profile=again,@echo "skipped: the tests on Python $(NEWER); there is no archive of it in $(KIT_SHARED)/cpython")
+ON_NEWER = $(if $(ARCHIVE),$(IN_MEMORY) $(BESIDE) .venv$(NEWER)/bin/python -m pytest $(1) --hypothesis-profile=again,@echo "skipped: the tests on Python $(NEWER); there is no archive of it in $(KIT_SHARED)/cpython")
+test-$(NEWER): test-$(NEWER)-core test-$(NEWER)-around
+
+test-$(NEWER)-core: $(if $(ARCHIVE),.venv$(NEWER)/.ready)
+	$(call ON_NEWER,$(CORE:%=tests/%))
+
+test-$(NEWER)-around: $(if $(ARCHIVE),.venv$(NEWER)/.ready)
+	$(call ON_NEWER,tests $(FAST) $(CORE:%=--ignore=tests/%))
 
 .venv$(NEWER)/.ready: pyproject.toml .venv/.ready
 	rm -rf .venv$(NEWER)
