@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,9 @@ async def test_what_takes_too_long_names_the_limit_and_spends_the_process(bundle
 
     assert said.get("isSpent") is True, said
     assert said["error"]["code"] == "FUNCTION_TIMED_OUT"
-    assert "after 1.6 s, the limit of its function" in said["error"]["message"]
+    after = re.search(r"after (.+) s, the limit of its function", said["error"]["message"])
+    assert after
+    assert 0 < float(after[1]) <= 1.6  # less what it took to load the workflow
     assert "background=True" in said["error"]["message"]
 
 
