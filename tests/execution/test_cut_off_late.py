@@ -16,6 +16,7 @@ from kit.execution.memory import Memory
 from kit.model.delivery import AfterStep, Checkpoint, CheckpointKind
 from kit.model.event import Event
 from kit.testing import Stage
+from tests.support.delivering import until_ended
 
 RUN_ID = "00000000-0000-4000-8000-000000000001"
 CUT = CheckpointKind.CUT_OFF
@@ -49,12 +50,7 @@ async def played(handler: Any, after: AfterStep, *, slow: bool = True) -> Stage:
     stage = Slow(define_workflow(name="w")(handler), Event("w", None, RUN_ID), after)
     if slow:
         stage.until = asyncio.Event()
-    for _ in range(60):
-        await asyncio.wait_for(stage.deliver(), 20)
-        if stage.has_ended:
-            return stage
-        stage.pass_time()
-    raise AssertionError
+    return await until_ended(stage)
 
 
 @pytest.mark.parametrize("after", list(AfterStep))
@@ -102,11 +98,7 @@ async def test_a_finished_step_that_a_failed_sibling_cuts_off_is_not_repeated() 
     stage = Slow(define_workflow(name="w")(handler), Event("w", None, RUN_ID), AfterStep.COMMIT)
     stage.until = asyncio.Event()
     asyncio.get_running_loop().call_later(0.05, stage.until.set)
-    for _ in range(10):
-        await stage.deliver()
-        if stage.has_ended:
-            break
-        stage.pass_time()
+    await until_ended(stage)
 
     assert stage.played.result == [1, 2]
     assert calls == ["one"]
@@ -182,9 +174,7 @@ async def test_what_was_to_be_stored_along_with_a_step_that_is_cut_off_is_stored
         define_workflow(name="w")(handler), Event("w", None, RUN_ID), AfterStep.COMMIT
     )
     stage.until = asyncio.Event()
-    while not stage.has_ended:
-        await asyncio.wait_for(stage.deliver(), 20)
-        stage.pass_time()
+    await until_ended(stage)
 
     assert stage.played.completed, stage.played.failure
     assert stage.played.result == ["failed"]

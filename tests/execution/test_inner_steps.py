@@ -14,6 +14,7 @@ from kit.model.delivery import AfterStep, Completed, Failed, Suspended
 from kit.model.event import Event
 from kit.model.workflow import Workflow
 from kit.testing import Stage
+from tests.support.delivering import until_ended
 
 if TYPE_CHECKING:
     from conftest import Deliver
@@ -166,9 +167,7 @@ async def test_a_step_within_that_was_cut_off_is_run_again_with_the_outer_one(
     stage = Stage(Workflow(handler, "w"), Event("w", None, RUN_ID), after)
     stage.crash_at = 1 if what == "crashed" and after is AfterStep.COMMIT else None
     stage.loses_outcome = what == "crashed" and after is not AfterStep.COMMIT
-    while not stage.has_ended:
-        await asyncio.wait_for(stage.deliver(), 20)
-        stage.pass_time()
+    await until_ended(stage)
     assert stage.played.result == "in time"
     in_store = what == "failed" or after is AfterStep.COMMIT
     assert stage.played.steps.count("in2") == (1 if in_store else 2)

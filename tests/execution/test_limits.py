@@ -14,6 +14,7 @@ from kit.execution.context import Context
 from kit.model.delivery import AfterStep
 from kit.model.event import Event
 from kit.model.workflow import Workflow
+from tests.support.delivering import until_ended
 from tests.support.limited_programs import RUN_ID, SlowStage, check, some
 from tests.support.virtual_time import run
 
@@ -98,10 +99,7 @@ async def _played(limited: Any, after: AfterStep, *branches: Branch) -> Slow:
         return [*came, await step("last")(context)]
 
     stage = Slow(Workflow(handler, "w"), Event("w", None, RUN_ID), after)
-    while not stage.has_ended:
-        await stage.deliver()
-        stage.pass_time()
-    return stage
+    return await until_ended(stage)
 
 
 def played(limited: Any, after: AfterStep, *branches: Branch) -> Slow:
@@ -193,10 +191,7 @@ def test_what_is_recorded_after_a_limit_comes_after_it_however_long_that_takes(
 
     async def deliver() -> SlowToSend:
         stage = SlowToSend(Workflow(handler, "w"), Event("w", None, RUN_ID), after)
-        while not stage.has_ended:
-            await stage.deliver()
-            stage.pass_time()
-        return stage
+        return await until_ended(stage)
 
     stage = run(deliver())
     assert stage.played.completed, stage.played.failure
@@ -247,10 +242,7 @@ def test_a_limit_of_minutes_is_waited_for_like_any_other(after: AfterStep) -> No
 
     async def deliver() -> Timed:
         stage = Timed(Workflow(handler, "w"), Event("w", None, RUN_ID), after)
-        while not stage.has_ended:
-            await stage.deliver()
-            stage.pass_time()
-        return stage
+        return await until_ended(stage)
 
     stage = run(deliver())
     assert stage.played.completed, stage.played.failure

@@ -14,6 +14,7 @@ from kit.execution.context import Context, PlainContext
 from kit.model.delivery import AfterStep
 from kit.model.event import Event
 from kit.testing import Stage
+from tests.support.delivering import until_ended
 
 from .handlers import one
 
@@ -76,12 +77,7 @@ async def group_of_its_own(input: Any, context: Context) -> None:
 async def played(handler: Callable[..., Any], after: AfterStep) -> Stage:
     workflow = define_workflow(name="w", max_retries=1)(handler)
     stage = Stage(workflow, Event("w", None, "11111111-1111-4111-8111-111111111111"), after)
-    for _ in range(20):
-        await asyncio.wait_for(stage.deliver(), 20)
-        if stage.has_ended:
-            return stage
-        stage.pass_time()
-    raise AssertionError
+    return await until_ended(stage, 20)
 
 
 @pytest.mark.parametrize("after", list(AfterStep))

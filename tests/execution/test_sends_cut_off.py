@@ -12,6 +12,7 @@ from kit.execution.context import Context
 from kit.model.delivery import AfterStep
 from kit.model.event import Event
 from kit.testing import Stage
+from tests.support.delivering import until_ended
 
 RUN_ID = "00000000-0000-4000-8000-000000000001"
 
@@ -34,12 +35,7 @@ class Slow(Stage):
 async def played(handler: Any, after: AfterStep, *, hang: int = 1, unsent: bool = False) -> Stage:
     stage = Slow(define_workflow(name="w")(handler), Event("w", None, RUN_ID), after)
     stage.hang, stage.unsent = hang, unsent
-    for _ in range(60):
-        await asyncio.wait_for(stage.deliver(), 20)
-        if stage.has_ended:
-            return stage
-        stage.pass_time()
-    raise AssertionError
+    return await until_ended(stage)
 
 
 async def one() -> int:
