@@ -16,6 +16,7 @@ from kit.model.delivery import AfterStep, Checkpoint, CheckpointKind
 from kit.model.errors import SendError
 from kit.model.event import Event
 from kit.testing import Stage
+from tests.support.delivering import until_ended
 
 RUN_ID = "00000000-0000-4000-8000-000000000001"
 MODES = pytest.mark.parametrize("after", list(AfterStep))
@@ -41,13 +42,9 @@ class Slow(Stage):
 async def played(handler: Any, after: AfterStep, *sends: Any, crash_at: int | None = None) -> Slow:
     stage = Slow(handler, after, list(sends))
     stage.crash_at = crash_at
-    for _ in range(60):
-        await asyncio.wait_for(stage.deliver(), 20)
-        if stage.has_ended:
-            assert stage.played.completed, stage.played.failure
-            return stage
-        stage.pass_time()
-    raise AssertionError
+    await until_ended(stage)
+    assert stage.played.completed, stage.played.failure
+    return stage
 
 
 async def one() -> int:

@@ -205,14 +205,6 @@ class Guard:
         self._left: list[str] = []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection(self) -> Generator[None, object, object]:
-        gc.disable()  # what is imported stays: to look through it again and again finds nothing
-        try:
-            return (yield)
-        finally:
-            gc.enable()
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         module = item.getparent(pytest.Module)
         if module is not self._module:
